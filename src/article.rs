@@ -1,0 +1,257 @@
+//! What flows in and what flows out: [`Article`] and [`Classification`].
+//!
+//! Plain data and its checks. No text is read here, and nothing here knows the wire or a file format.
+
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The most bytes that headline, dateline and body of one article may have together (2 MiB). The longest articles of
+/// newspapers have about 100 KiB; ten times a novel's chapter is no article.
+pub const MAX_ARTICLE_BYTES: usize = 2 << 20;
+
+/// How the text of an article is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Format {
+    /// Plain text; line breaks separate paragraphs.
+    #[default]
+    Text,
+    /// HTML, whole pages or fragments, well-formed or not.
+    Html,
+}
+
+/// A news article as it arrives.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Article {
+    /// The client's own identifier, echoed in answers.
+    pub id: String,
+    /// The headline, in `format`.
+    pub headline: String,
+    /// The body, in `format`.
+    pub body: String,
+    /// How `headline` and `body` are written.
+    pub format: Format,
+    /// The dateline, where it came apart from the body.
+    pub dateline: String,
+    /// The language as a BCP 47 tag, or empty.
+    pub language: String,
+    /// The outlet's country, ISO 3166-1 alpha-2, or empty.
+    pub source_country: String,
+}
+
+impl Article {
+    /// Whether the article can be read at all.
+    ///
+    /// # Errors
+    /// [`ArticleError::Empty`] where no field has text, [`ArticleError::TooLong`] past [`MAX_ARTICLE_BYTES`].
+    pub fn check(&self) -> Result<(), ArticleError> {
+        let fields = [&self.headline, &self.dateline, &self.body];
+        let bytes = fields.iter().map(|text| text.len()).sum();
+        if bytes > MAX_ARTICLE_BYTES {
+            return Err(ArticleError::TooLong { bytes });
+        }
+        if fields.iter().all(|text| text.trim().is_empty()) {
+            return Err(ArticleError::Empty);
+        }
+        Ok(())
+    }
+
+    /// The text of a field, as it arrived.
+    pub fn field(&self, field: Field) -> &str {
+        match field {
+            Field::Headline => &self.headline,
+            Field::Body => &self.body,
+            Field::Dateline => &self.dateline,
+        }
+    }
+}
+
+/// Why an article, or what was asked about it, cannot be used. The message says what to do.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ArticleError {
+    /// No field has text.
+    #[error("the article has no text: give it a headline or a body")]
+    Empty,
+    /// `min_confidence` is out of its range.
+    #[error("min_confidence is {0}: it must be a number from 0 to 1")]
+    MinConfidence(f32),
+    /// More text than [`MAX_ARTICLE_BYTES`].
+    #[error(
+        "the article has {bytes} bytes of text, the limit is {MAX_ARTICLE_BYTES}: send the article alone, or a part of it"
+    )]
+    TooLong {
+        /// Bytes of headline, dateline and body.
+        bytes: usize,
+    },
+}
+
+/// What to answer with.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Options {
+    /// The most topics, and the most regions; `None` is no limit.
+    pub max_labels: Option<usize>,
+    /// The least confidence of a label, from 0 to 1; `None` is [`DEFAULT_MIN_CONFIDENCE`] for topics and 0 for regions.
+    pub min_confidence: Option<f32>,
+    /// Whether to give evidence and removed parts.
+    pub explain: bool,
+}
+
+impl Options {
+    /// Whether the options are within their ranges.
+    ///
+    /// # Errors
+    /// [`ArticleError::MinConfidence`].
+    pub fn check(&self) -> Result<(), ArticleError> {
+        match self.min_confidence {
+            Some(least) if !(0.0..=1.0).contains(&least) => Err(ArticleError::MinConfidence(least)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The most labels, as a number.
+    pub(crate) fn most(&self) -> usize {
+        self.max_labels.unwrap_or(usize::MAX)
+    }
+}
+
+/// The least confidence of a topic that is answered with, where the client sets none.
+pub const DEFAULT_MIN_CONFIDENCE: f32 = 0.1;
+
+/// A part of an article.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Field {
+    /// [`Article::headline`]
+    Headline,
+    /// [`Article::body`]
+    Body,
+    /// [`Article::dateline`]
+    Dateline,
+}
+
+/// The labels of an article.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Classification {
+    /// Topics, most confident first.
+    pub topics: Vec<Label>,
+    /// Countries, most confident first.
+    pub regions: Vec<Region>,
+    /// ISO 639 code of the language, `und` where it cannot be told.
+    pub language: String,
+    /// The version of the model that answered.
+    pub model_version: Arc<str>,
+    /// Remarks for people, such as why a decision is [`Decision::Abstain`].
+    pub notes: Vec<String>,
+    /// What was left out of the text before it was classified; only with [`Options::explain`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<Removed>,
+}
+
+/// What may be done with a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Decision {
+    /// Good enough to apply unseen.
+    Auto,
+    /// Worth suggesting to an editor.
+    Review,
+    /// Not to be relied on.
+    Abstain,
+}
+
+/// A label with its calibrated probability.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Label {
+    /// `medtop:11000000`, `PK`, or whatever the model was trained on.
+    pub code: Arc<str>,
+    /// The English name.
+    pub name: Arc<str>,
+    /// The probability that the label is right, from 0 to 1.
+    #[serde(serialize_with = "round_confidence")]
+    pub confidence: f32,
+    /// What may be done with it.
+    pub decision: Decision,
+    /// What it rests on; only with [`Options::explain`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence>,
+}
+
+/// Confidence goes out with four decimals: more would be noise, and makes equal answers look different.
+fn round_confidence<S: serde::Serializer>(confidence: &f32, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_f64((f64::from(*confidence) * 1e4).round() / 1e4)
+}
+
+/// Why a country is listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Role {
+    /// The article is about it.
+    About,
+    /// The article names it in passing.
+    Mentioned,
+    /// The article was filed from there and is not about it.
+    Dateline,
+}
+
+/// A country in the UN M49 tree. `label.confidence` is the probability that the article is about it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Region {
+    /// The country.
+    #[serde(flatten)]
+    pub label: Label,
+    /// Why it is listed.
+    pub role: Role,
+    /// Country, sub-region, region, world: `["PK", "034", "142", "001"]`.
+    pub path: Vec<Arc<str>>,
+}
+
+/// A place in the text that a label rests on. Offsets are bytes in the field as it arrived.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Evidence {
+    /// The words as the model read them.
+    pub term: String,
+    /// Where they stand.
+    pub field: Field,
+    /// First byte.
+    pub start: u32,
+    /// Behind the last byte.
+    pub end: u32,
+    /// Topics: contribution to the score. Regions: share of this meaning among the term's meanings, above 0 up to 1.
+    pub weight: f32,
+}
+
+/// A part of the text that was left out. Offsets are bytes in the field as it arrived.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Removed {
+    /// Where it stood.
+    pub field: Field,
+    /// First byte.
+    pub start: u32,
+    /// Behind the last byte.
+    pub end: u32,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why a part of the text was left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reason {
+    /// Scripts, navigation, forms.
+    Markup,
+    /// Notices, prompts and link lists of web pages.
+    Boilerplate,
+    /// Not lost: read as the dateline.
+    Dateline,
+}
+
+impl Reason {
+    /// The word for it on the wire and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Markup => "markup",
+            Reason::Boilerplate => "boilerplate",
+            Reason::Dateline => "dateline",
+        }
+    }
+}

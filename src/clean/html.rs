@@ -1,0 +1,351 @@
+//! HTML to text, with its way back to the source.
+//!
+//! html5gum tokenizes by the WHATWG rules; no tree is built, so time is linear and depth does not matter. Elements that
+//! hold no article text (scripts, navigation, forms, ...) are skipped, block elements break lines, and a block that is
+//! nothing but a short link counts as a menu entry.
+
+use super::mapped::MappedText;
+use crate::article::Reason;
+use html5gum::{
+    Span, Tokenizer,
+    emitters::callback::{CallbackEmitter, CallbackEvent},
+};
+use std::{convert::Infallible, ops::Range};
+
+/// The text of a page.
+#[derive(Debug, Default)]
+pub struct HtmlText<'a> {
+    /// The text, a line a block.
+    pub text: MappedText<'a>,
+    /// The first `<h1>`, otherwise the `<title>` without the name of the site; empty where there is neither.
+    pub heading: MappedText<'a>,
+    /// Where in `text` the heading stands, if it is an `<h1>`.
+    pub heading_in_text: Option<Range<usize>>,
+    /// What was left out: bytes of the source, in order.
+    pub removed: Vec<(Range<usize>, Reason)>,
+}
+
+/// Reads `source` as HTML, a whole page or a fragment, well-formed or not.
+pub fn to_text(source: &str) -> HtmlText<'static> {
+    let mut page = read(source, true);
+    // A skipped element that is never closed may swallow the page: then only what can never be text is skipped.
+    if page.text.as_str().trim().is_empty() && !page.removed.is_empty() {
+        page = read(source, false);
+    }
+    page
+}
+
+fn read(source: &str, skip_regions: bool) -> HtmlText<'static> {
+    let mut reader = Reader { source, skip_regions, ..Reader::default() };
+    let mut emitter = CallbackEmitter::new(|event: CallbackEvent<'_>, span: Span<usize>| -> Option<Infallible> {
+        reader.event(event, span.start..span.end);
+        None
+    });
+    emitter.naively_switch_states(true);
+    Tokenizer::new_with_emitter(source, emitter).for_each(drop);
+    reader.finish()
+}
+
+/// Elements that hold no article text. The second list only where the page shows that it closes them.
+const NEVER_TEXT: [&[u8]; 11] = [
+    b"script",
+    b"style",
+    b"noscript",
+    b"template",
+    b"iframe",
+    b"svg",
+    b"textarea",
+    b"select",
+    b"object",
+    b"head",
+    b"math",
+];
+const REGIONS: [&[u8]; 6] = [b"nav", b"aside", b"footer", b"form", b"button", b"dialog"];
+/// Where these begin, a skipped region has ended, closed or not.
+const ARTICLE_STARTS: [&[u8]; 4] = [b"article", b"main", b"h1", b"body"];
+const INLINE: [&[u8]; 30] = [
+    b"a", b"abbr", b"acronym", b"b", b"bdi", b"bdo", b"big", b"cite", b"code", b"data", b"del", b"dfn", b"em", b"font",
+    b"i", b"ins", b"kbd", b"mark", b"q", b"s", b"samp", b"small", b"span", b"strong", b"sub", b"sup", b"time", b"u",
+    b"var", b"wbr",
+];
+/// A block that is one link, up to this many bytes, is a menu entry or a teaser of another article.
+const LONGEST_LINK_LINE: usize = 150;
+
+#[derive(Default)]
+struct Skip {
+    name: Vec<u8>,
+    depth: usize,
+    start: usize,
+}
+
+#[derive(Default)]
+struct Reader<'s> {
+    source: &'s str,
+    skip_regions: bool,
+    skip: Option<Skip>,
+    text: MappedText<'static>,
+    removed: Vec<(Range<usize>, Reason)>,
+    /// Where the current line began in the text.
+    line_start: usize,
+    /// Whether the current line has text, and whether any of it stood outside links.
+    line_has_text: bool,
+    line_has_plain: bool,
+    links_open: usize,
+    in_title: bool,
+    in_h1: bool,
+    title: MappedText<'static>,
+    h1: MappedText<'static>,
+    /// Where the `<h1>` stands in the text.
+    h1_range: Option<Range<usize>>,
+    /// Parts of the text that are menu entries.
+    link_lines: Vec<Range<usize>>,
+}
+
+impl Reader<'_> {
+    fn event(&mut self, event: CallbackEvent<'_>, span: Range<usize>) {
+        match event {
+            CallbackEvent::OpenStartTag { name } => self.open(name, span.start),
+            CallbackEvent::EndTag { name } => self.close(name, span),
+            CallbackEvent::String { value } => self.string(value, span),
+            _ => {}
+        }
+    }
+
+    fn open(&mut self, name: &[u8], start: usize) {
+        if let Some(skip) = &mut self.skip {
+            let region = REGIONS.contains(&skip.name.as_slice());
+            let head = skip.name == b"head";
+            if (region || head) && ARTICLE_STARTS.contains(&name) {
+                self.end_skip(start);
+            } else if name == b"title" && head {
+                self.in_title = true;
+                return;
+            } else {
+                if name == skip.name {
+                    skip.depth += 1;
+                }
+                return;
+            }
+        }
+        if name == b"title" {
+            self.in_title = true;
+        } else if NEVER_TEXT.contains(&name) || (self.skip_regions && REGIONS.contains(&name)) {
+            self.end_line();
+            self.skip = Some(Skip { name: name.to_vec(), depth: 1, start });
+        } else if name == b"a" {
+            self.links_open += 1;
+        } else if !INLINE.contains(&name) {
+            self.end_line();
+            self.in_h1 = name == b"h1" && self.h1.as_str().is_empty();
+        }
+    }
+
+    fn close(&mut self, name: &[u8], span: Range<usize>) {
+        if name == b"title" {
+            self.in_title = false;
+        }
+        if let Some(skip) = &mut self.skip {
+            if name == skip.name {
+                skip.depth -= 1;
+                if skip.depth == 0 {
+                    self.end_skip(span.end);
+                }
+            }
+            return;
+        }
+        if name == b"a" {
+            self.links_open = self.links_open.saturating_sub(1);
+        } else if !INLINE.contains(&name) {
+            self.end_line();
+            self.in_h1 = false;
+        }
+    }
+
+    fn end_skip(&mut self, end: usize) {
+        if let Some(skip) = self.skip.take() {
+            self.removed.push((skip.start..end, Reason::Markup));
+        }
+    }
+
+    fn string(&mut self, value: &[u8], span: Range<usize>) {
+        if self.in_title {
+            push_text(&mut self.title, self.source, value, span);
+            return;
+        }
+        if self.skip.is_some() {
+            return;
+        }
+        if !value.iter().all(u8::is_ascii_whitespace) {
+            self.line_has_text = true;
+            self.line_has_plain |= self.links_open == 0;
+        }
+        if self.in_h1 {
+            push_text(&mut self.h1, self.source, value, span.clone());
+        }
+        push_text(&mut self.text, self.source, value, span);
+    }
+
+    fn end_line(&mut self) {
+        let end = self.text.as_str().len();
+        if self.line_has_text {
+            let line = &self.text.as_str()[self.line_start..end];
+            let start = self.line_start + (line.len() - line.trim_start().len());
+            let line = start..start + line.trim().len();
+            if self.in_h1 {
+                let start = self.h1_range.as_ref().map_or(line.start, |range| range.start);
+                self.h1_range = Some(start..line.end);
+            } else if !self.line_has_plain && line.len() <= LONGEST_LINK_LINE {
+                self.link_lines.push(line);
+            }
+            let source_end = self.text.source(end - 1..end).end;
+            self.text.push("\n", source_end..source_end);
+        }
+        self.line_start = self.text.as_str().len();
+        self.line_has_text = false;
+        self.line_has_plain = false;
+        // Links do not reach over blocks; one that was never closed must not colour the rest of the page.
+        self.links_open = 0;
+    }
+
+    fn finish(mut self) -> HtmlText<'static> {
+        self.end_line();
+        self.end_skip(self.source.len());
+        let (mut text, mut heading_in_text) = (self.text, self.h1_range);
+        if !self.link_lines.is_empty() {
+            if let Some(heading) = &mut heading_in_text {
+                let gone: usize = self.link_lines.iter().filter(|line| line.end <= heading.start).map(Range::len).sum();
+                *heading = heading.start - gone..heading.end - gone;
+            }
+            let mut kept = MappedText::with_capacity(text.as_str().len());
+            let mut from = 0;
+            for line in self.link_lines {
+                self.removed.push((text.source(line.clone()), Reason::Boilerplate));
+                kept.push_part(&text, from..line.start);
+                from = line.end;
+            }
+            kept.push_part(&text, from..text.as_str().len());
+            text = kept;
+        }
+        self.removed.sort_by_key(|(range, _)| range.start);
+        let heading = if heading_in_text.is_some() { self.h1 } else { without_site_name(self.title) };
+        HtmlText { text, heading, heading_in_text, removed: self.removed }
+    }
+}
+
+/// "Floods in the north | The Daily" without what stands behind the last bar or spaced dash.
+fn without_site_name(title: MappedText<'static>) -> MappedText<'static> {
+    let text = title.as_str();
+    let cut = [" | ", " - ", " – ", " — ", " :: "].iter().filter_map(|mark| text.rfind(mark)).max();
+    match cut {
+        Some(cut) if !text[..cut].trim().is_empty() => {
+            let mut short = MappedText::with_capacity(cut);
+            short.push_part(&title, 0..cut);
+            short
+        }
+        _ => title,
+    }
+}
+
+/// Appends the text of one run: line breaks are spaces in HTML, and each character reference maps back as a whole.
+fn push_text(out: &mut MappedText<'static>, source: &str, value: &[u8], span: Range<usize>) {
+    let coarse = |out: &mut MappedText<'static>| {
+        out.push(&spaced(&String::from_utf8_lossy(value)), span.clone());
+    };
+    let Some(raw) = source.get(span.clone()) else { return coarse(out) };
+    if !raw.contains('&') {
+        if raw.as_bytes() == value {
+            out.push(&spaced(raw), span);
+        } else {
+            coarse(out);
+        }
+        return;
+    }
+    let mut at = 0;
+    while at < raw.len() {
+        let plain = raw[at..].find('&').map_or(raw.len(), |i| at + i);
+        out.push(&spaced(&raw[at..plain]), span.start + at..span.start + plain);
+        if plain == raw.len() {
+            break;
+        }
+        let reference = reference_len(&raw[plain..]);
+        let decoded = htmlize::unescape(&raw[plain..plain + reference]);
+        out.push(&spaced(&decoded), span.start + plain..span.start + plain + reference);
+        at = plain + reference;
+    }
+}
+
+/// The bytes of the character reference that `text` begins with, its `&` and `;` included; 1 where `&` stands alone.
+fn reference_len(text: &str) -> usize {
+    let name = text.bytes().skip(1).take(32).take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'#').count();
+    let end = 1 + name;
+    if text.as_bytes().get(end) == Some(&b';') { end + 1 } else { end }
+}
+
+fn spaced(text: &str) -> String {
+    text.replace(['\n', '\r', '\t'], " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(html: &str) -> Vec<String> {
+        let page = to_text(html);
+        page.text.as_str().lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
+    }
+
+    #[test]
+    fn blocks_are_lines_and_inline_elements_are_not() {
+        assert_eq!(lines("<p>One <b>bold</b>\nword</p><div>Two<br>Three</div>"), ["One bold word", "Two", "Three"]);
+    }
+
+    #[test]
+    fn what_is_no_article_text_is_left_out() {
+        let html = "<head><title>Floods | The Daily</title><style>p{}</style></head><nav><ul><li>Sport</ul></nav>\
+                    <script>if (a < b) { alert('x') }</script><p>Rain fell.</p><footer>About us</footer>";
+        let page = to_text(html);
+        assert_eq!(page.text.as_str().trim(), "Rain fell.");
+        assert_eq!(page.heading.as_str(), "Floods");
+        assert_eq!(page.removed.len(), 4, "head, nav, script, footer");
+    }
+
+    #[test]
+    fn a_block_that_is_one_link_is_a_menu_entry() {
+        let html = "<h1><a href=x>The headline</a></h1><p>See <a href=y>the report</a> of May.</p><p><a href=z>Other news</a></p>";
+        assert_eq!(lines(html), ["The headline", "See the report of May."]);
+    }
+
+    #[test]
+    fn the_heading_is_found_in_the_text() {
+        let page = to_text("<p><a href=x>Menu</a></p><h1>The <b>headline</b></h1><p>Text.</p>");
+        assert_eq!(page.heading.as_str(), "The headline");
+        assert_eq!(page.heading_in_text.map(|range| &page.text.as_str()[range]), Some("The headline"));
+    }
+
+    #[test]
+    fn character_references_map_back_as_a_whole() {
+        let html = "<p>Profits &amp; losses at Caf&eacute; AT&T &mdash; &pound;5m &#8217; &bogus;</p>";
+        let page = to_text(html);
+        let text = page.text.as_str();
+        assert_eq!(text.trim(), "Profits & losses at Café AT&T — £5m ’ &bogus;");
+        for (word, original) in [("&", "&amp;"), ("Café", "Caf&eacute;"), ("losses", "losses"), ("£5m", "&pound;5m")]
+        {
+            let start = text.find(word).expect("the word is there");
+            assert_eq!(&html[page.text.source(start..start + word.len())], original);
+        }
+    }
+
+    #[test]
+    fn broken_html_keeps_its_text() {
+        assert_eq!(lines("<p>Unclosed <b>bold <i>text"), ["Unclosed bold text"]);
+        assert_eq!(lines("<nav>Menu <p>All in an unclosed menu"), ["Menu", "All in an unclosed menu"]);
+        assert_eq!(lines("<nav>Menu<h1>Heading</h1><p>Text"), ["Heading", "Text"]);
+        assert_eq!(lines("a < b and <3 c"), ["a < b and <3 c"]);
+    }
+
+    #[test]
+    fn depth_costs_no_stack_and_no_time() {
+        let html = format!("{}deep{}", "<div><b>".repeat(100_000), "</b></div>".repeat(100_000));
+        assert_eq!(lines(&html), ["deep"]);
+    }
+}

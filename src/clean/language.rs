@@ -1,0 +1,158 @@
+//! A guess at the language, for telling which articles the model was not trained on. whatlang does the guessing.
+
+use whatlang::Lang;
+
+/// Where the language cannot be told.
+pub const UNDETERMINED: &str = "und";
+
+/// Guessing costs time by the byte, and the first paragraph tells as much as ten.
+const BYTES_TO_LOOK_AT: usize = 600;
+/// Words of English that are no words of its neighbours. Guessing among seventy languages takes longer than all the rest
+/// of an article's way; where so many of its words are these, there is nothing to guess.
+const ENGLISH: [&str; 14] =
+    ["the", "and", "to", "that", "with", "for", "said", "from", "by", "has", "have", "which", "would", "their"];
+const ENGLISH_SHARE: f64 = 0.08;
+const ENGLISH_LEAST_WORDS: usize = 20;
+
+/// Fewer letters than these tell a script, not a language.
+const LEAST_LETTERS: usize = 40;
+
+/// The ISO 639 code of a BCP 47 tag: `en` of `en-GB`. `None` where the tag has no such part.
+pub fn primary(tag: &str) -> Option<String> {
+    let code = tag.trim().split(['-', '_']).next().unwrap_or_default();
+    ((2..=3).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphabetic()))
+        .then(|| code.to_ascii_lowercase())
+}
+
+/// The ISO 639 code of the language that `text` is written in, [`UNDETERMINED`] where it is too short or too mixed to tell.
+pub fn guess(text: &str) -> &'static str {
+    let mut end = text.len().min(BYTES_TO_LOOK_AT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let text = &text[..end];
+    if is_plainly_english(text) {
+        return code(Lang::Eng);
+    }
+    let Some(info) = whatlang::detect(text) else { return UNDETERMINED };
+    let letters = text.chars().filter(|c| c.is_alphabetic()).count();
+    // Scripts of one language need no length.
+    let by_script =
+        !matches!(info.script(), whatlang::Script::Latin | whatlang::Script::Cyrillic | whatlang::Script::Arabic);
+    if by_script || (letters >= LEAST_LETTERS && info.is_reliable()) { code(info.lang()) } else { UNDETERMINED }
+}
+
+fn is_plainly_english(text: &str) -> bool {
+    let (mut words, mut english) = (0, 0);
+    for word in text.split_ascii_whitespace() {
+        words += 1;
+        english += usize::from(ENGLISH.contains(&word));
+    }
+    words >= ENGLISH_LEAST_WORDS && english as f64 >= ENGLISH_SHARE * words as f64
+}
+
+/// ISO 639-1 where there is one, otherwise 639-3.
+fn code(lang: Lang) -> &'static str {
+    match lang {
+        Lang::Afr => "af",
+        Lang::Aka => "ak",
+        Lang::Amh => "am",
+        Lang::Ara => "ar",
+        Lang::Aze => "az",
+        Lang::Bel => "be",
+        Lang::Ben => "bn",
+        Lang::Bul => "bg",
+        Lang::Cat => "ca",
+        Lang::Ces => "cs",
+        Lang::Cmn => "zh",
+        Lang::Cym => "cy",
+        Lang::Dan => "da",
+        Lang::Deu => "de",
+        Lang::Ell => "el",
+        Lang::Eng => "en",
+        Lang::Epo => "eo",
+        Lang::Est => "et",
+        Lang::Fin => "fi",
+        Lang::Fra => "fr",
+        Lang::Guj => "gu",
+        Lang::Heb => "he",
+        Lang::Hin => "hi",
+        Lang::Hrv => "hr",
+        Lang::Hun => "hu",
+        Lang::Hye => "hy",
+        Lang::Ind => "id",
+        Lang::Ita => "it",
+        Lang::Jav => "jv",
+        Lang::Jpn => "ja",
+        Lang::Kan => "kn",
+        Lang::Kat => "ka",
+        Lang::Khm => "km",
+        Lang::Kor => "ko",
+        Lang::Lat => "la",
+        Lang::Lav => "lv",
+        Lang::Lit => "lt",
+        Lang::Mal => "ml",
+        Lang::Mar => "mr",
+        Lang::Mkd => "mk",
+        Lang::Mya => "my",
+        Lang::Nep => "ne",
+        Lang::Nld => "nl",
+        Lang::Nob => "nb",
+        Lang::Ori => "or",
+        Lang::Pan => "pa",
+        Lang::Pes => "fa",
+        Lang::Pol => "pl",
+        Lang::Por => "pt",
+        Lang::Ron => "ro",
+        Lang::Rus => "ru",
+        Lang::Sin => "si",
+        Lang::Slk => "sk",
+        Lang::Slv => "sl",
+        Lang::Sna => "sn",
+        Lang::Spa => "es",
+        Lang::Srp => "sr",
+        Lang::Swe => "sv",
+        Lang::Tam => "ta",
+        Lang::Tel => "te",
+        Lang::Tgl => "tl",
+        Lang::Tha => "th",
+        Lang::Tuk => "tk",
+        Lang::Tur => "tr",
+        Lang::Ukr => "uk",
+        Lang::Urd => "ur",
+        Lang::Uzb => "uz",
+        Lang::Vie => "vi",
+        Lang::Yid => "yi",
+        Lang::Zul => "zu",
+        #[allow(unreachable_patterns)] // a later whatlang may know more
+        other => other.code(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn languages_are_told_apart() {
+        let cases = [
+            ("The minister said on Monday that the government would publish the report in full.", "en"),
+            ("Der Minister sagte am Montag, die Regierung werde den Bericht vollständig veröffentlichen.", "de"),
+            ("قال الوزير يوم الاثنين إن الحكومة ستنشر التقرير كاملا في الأسبوع المقبل", "ar"),
+            ("部长周一表示政府将公布报告全文", "zh"),
+            ("OK", UNDETERMINED),
+            ("", UNDETERMINED),
+        ];
+        for (text, language) in cases {
+            assert_eq!(guess(text), language, "{text}");
+        }
+    }
+
+    #[test]
+    fn tags_have_a_primary_language() {
+        assert_eq!(primary("en-GB").as_deref(), Some("en"));
+        assert_eq!(primary("PT_br").as_deref(), Some("pt"));
+        assert_eq!(primary("english"), None);
+        assert_eq!(primary(""), None);
+    }
+}

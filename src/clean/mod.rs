@@ -1,0 +1,202 @@
+//! Turns an article as it arrived into the text to classify.
+//!
+//! In: an [`Article`]. Out: a [`Document`]: headline, dateline and body as normalised text, each with its way back to the
+//! bytes that the client sent, what was left out and why, and the language. Nothing is classified here.
+
+mod boilerplate;
+mod dateline;
+mod html;
+pub mod language;
+mod mapped;
+mod unicode;
+
+pub use language::UNDETERMINED;
+pub use mapped::MappedText;
+
+use crate::article::{Article, Field, Format, Reason, Removed};
+use std::{borrow::Cow, ops::Range};
+
+/// A part of the cleaned article.
+#[derive(Debug, Clone)]
+pub struct Section<'a> {
+    /// What it is to the model.
+    pub role: Field,
+    /// The field of the article that it stood in: a dateline mostly stands in the body.
+    pub origin: Field,
+    /// Its text; offsets lead back into `origin`.
+    pub text: MappedText<'a>,
+}
+
+/// A cleaned article.
+#[derive(Debug, Clone)]
+pub struct Document<'a> {
+    /// Headline, dateline and body, in this order; those that are empty are missing.
+    pub sections: Vec<Section<'a>>,
+    /// What was left out, by field and offset.
+    pub removed: Vec<Removed>,
+    /// ISO 639 code, [`UNDETERMINED`] where the language cannot be told.
+    pub language: Cow<'static, str>,
+}
+
+/// Cleans an article. `is_place` tells whether a name is a place; datelines such as "Islamabad: " need it.
+pub fn clean<'a>(article: &'a Article, is_place: impl Fn(&str) -> bool) -> Document<'a> {
+    let mut removed = Vec::new();
+    let mut note = |field: Field, source: Range<usize>, reason: Reason| {
+        // Articles are at most 2 MiB, so offsets fit.
+        removed.push(Removed { field, start: source.start as u32, end: source.end as u32, reason });
+    };
+    let mut sections = Vec::with_capacity(3);
+    let mut push = |role: Field, origin: Field, text: MappedText<'a>| {
+        if !text.as_str().trim().is_empty() {
+            sections.push(Section { role, origin, text });
+        }
+    };
+
+    let headline = to_text(&article.headline, article.format, Field::Headline, &mut note).text;
+    let page = to_text(&article.body, article.format, Field::Body, &mut note);
+    let body = if headline.as_str().trim().is_empty() {
+        push(Field::Headline, Field::Body, unicode::normalise(page.heading));
+        match page.heading_in_text {
+            // Read as the headline, and not once more as body.
+            Some(heading) => without(&page.text, &[heading]),
+            None => page.text,
+        }
+    } else {
+        push(Field::Headline, Field::Headline, unicode::normalise(headline));
+        page.text
+    };
+
+    let body = without_boilerplate(unicode::normalise(body), &mut note);
+    let own_dateline = !article.dateline.trim().is_empty();
+    if own_dateline {
+        push(Field::Dateline, Field::Dateline, unicode::normalise(MappedText::whole(&article.dateline)));
+    }
+    let body = match dateline::find(body.as_str(), is_place) {
+        None => body,
+        Some(found) => {
+            note(Field::Body, body.source(found.whole.clone()), Reason::Dateline);
+            if !own_dateline {
+                push(Field::Dateline, Field::Body, part(&body, found.place));
+            }
+            without(&body, &[found.whole])
+        }
+    };
+    push(Field::Body, Field::Body, body);
+
+    removed.sort_by_key(|part| (part.field, part.start));
+    let language = match language::primary(&article.language) {
+        Some(language) => Cow::Owned(language),
+        None => Cow::Borrowed(guess_language(&sections)),
+    };
+    Document { sections, removed, language }
+}
+
+fn to_text<'a>(
+    source: &'a str,
+    format: Format,
+    field: Field,
+    note: &mut impl FnMut(Field, Range<usize>, Reason),
+) -> html::HtmlText<'a> {
+    match format {
+        Format::Text => html::HtmlText { text: MappedText::whole(source), ..html::HtmlText::default() },
+        Format::Html => {
+            let mut page = html::to_text(source);
+            for (range, reason) in page.removed.drain(..) {
+                note(field, range, reason);
+            }
+            page
+        }
+    }
+}
+
+fn without_boilerplate<'a>(text: MappedText<'a>, note: &mut impl FnMut(Field, Range<usize>, Reason)) -> MappedText<'a> {
+    let lines = boilerplate::find(text.as_str());
+    if lines.is_empty() {
+        return text;
+    }
+    for line in &lines {
+        note(Field::Body, text.source(line.clone()), Reason::Boilerplate);
+    }
+    without(&text, &lines)
+}
+
+/// The text without some parts of it, given in order.
+fn without<'a>(text: &MappedText<'_>, parts: &[Range<usize>]) -> MappedText<'a> {
+    let mut kept = MappedText::with_capacity(text.as_str().len());
+    let mut from = 0;
+    for part in parts {
+        kept.push_part(text, from..part.start);
+        from = part.end;
+    }
+    kept.push_part(text, from..text.as_str().len());
+    kept
+}
+
+fn part<'a>(text: &MappedText<'_>, part: Range<usize>) -> MappedText<'a> {
+    let mut kept = MappedText::with_capacity(part.len());
+    kept.push_part(text, part);
+    kept
+}
+
+/// The body tells best; a headline has to do where there is no body.
+fn guess_language(sections: &[Section<'_>]) -> &'static str {
+    sections
+        .iter()
+        .rev()
+        .map(|section| language::guess(section.text.as_str()))
+        .find(|code| *code != UNDETERMINED)
+        .unwrap_or(UNDETERMINED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text_of<'d>(document: &'d Document<'_>, role: Field) -> &'d str {
+        document.sections.iter().find(|section| section.role == role).map_or("", |section| section.text.as_str().trim())
+    }
+
+    #[test]
+    fn a_scraped_page_becomes_headline_dateline_and_body() {
+        let article = Article {
+            body: "<title>Talks open | Paper</title><h1>Talks&nbsp;open</h1><p>Share this article</p>\
+                   <p>ISLAMABAD (Reuters) &ndash; The envoy&rsquo;s visit began.</p><p>Related Articles</p><p>Cup final drawn</p>"
+                .into(),
+            format: Format::Html,
+            ..Article::default()
+        };
+        let document = clean(&article, |_| false);
+        assert_eq!(text_of(&document, Field::Headline), "Talks open");
+        assert_eq!(text_of(&document, Field::Dateline), "ISLAMABAD");
+        assert!(text_of(&document, Field::Body).ends_with("The envoy's visit began."));
+        let reasons: Vec<_> = document
+            .removed
+            .iter()
+            .map(|part| (part.reason, &article.body[part.start as usize..part.end as usize]))
+            .collect();
+        assert_eq!(
+            reasons,
+            [
+                (Reason::Boilerplate, "Share this article"),
+                (Reason::Dateline, "ISLAMABAD (Reuters) &ndash; "),
+                (Reason::Boilerplate, "Related Articles"),
+                (Reason::Boilerplate, "Cup final drawn"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_dateline_field_wins_over_the_one_in_the_body() {
+        let article =
+            Article { dateline: "NAIROBI, March 3".into(), body: "LONDON (AP) - Talks".into(), ..Article::default() };
+        let document = clean(&article, |_| false);
+        assert_eq!(text_of(&document, Field::Dateline), "NAIROBI, March 3");
+        assert_eq!(text_of(&document, Field::Body), "Talks");
+    }
+
+    #[test]
+    fn markup_alone_leaves_nothing() {
+        let article = Article { body: "<p> </p><script>x</script>".into(), format: Format::Html, ..Article::default() };
+        assert!(clean(&article, |_| false).sections.is_empty());
+    }
+}

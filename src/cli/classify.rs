@@ -1,0 +1,243 @@
+use super::{
+    Failure, model,
+    output::{self, ArticleFault},
+};
+use crate::{
+    article::{Classification, Options},
+    formats::{self, InputError, Record, Source},
+    service::{
+        MAX_MESSAGE_BYTES, WINDOW, answer_from_proto, article_to_proto, options_to_proto,
+        proto::dateline::v1::{ClassifyRequest, classifier_client::ClassifierClient},
+    },
+};
+use rayon::prelude::*;
+use std::{io::Write, path::PathBuf, thread};
+use tokio::sync::mpsc;
+use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+use tonic::transport::Endpoint;
+
+/// Tell the topics and regions of articles
+///
+/// Reads plain text, HTML and JSON Lines, each also gzip-compressed, and answers in the order of the input. In JSON Lines
+/// a row is an article: {"id": "7", "headline": "...", "body": "..."}, and where known "dateline", "language",
+/// "source_country" and "format" ("text" or "html"). An article that cannot be used answers with its own error, and the
+/// rest goes on.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  dateline classify article.txt page.html\n  \
+                        zcat archive.jsonl.gz | dateline classify --json - > labels.jsonl\n  \
+                        dateline classify --explain article.txt\n  \
+                        dateline classify --server http://127.0.0.1:50051 articles.jsonl")]
+pub struct Args {
+    /// Files to read; - is standard input
+    #[arg(default_value = "-", value_name = "FILES")]
+    files: Vec<PathBuf>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+    /// Say what each label rests on, and what was left out of the text
+    #[arg(long)]
+    explain: bool,
+    /// Leave out labels with less confidence, from 0 to 1 [default: 0.1 for topics, 0 for regions]
+    #[arg(long, value_name = "P")]
+    min_confidence: Option<f32>,
+    /// At most so many topics and so many regions
+    #[arg(long, value_name = "N")]
+    max_labels: Option<usize>,
+    /// A folder that `dateline train` wrote, instead of the bundled model
+    #[arg(long, value_name = "DIR", conflicts_with = "server")]
+    model: Option<PathBuf>,
+    /// Ask a running server instead
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+}
+
+/// An input, in its order: an article, or why there is none.
+type Input = Result<Record, InputError>;
+
+pub fn run(args: Args) -> Result<(), Failure> {
+    let options = Options {
+        max_labels: args.max_labels.filter(|most| *most > 0),
+        min_confidence: args.min_confidence,
+        explain: args.explain,
+    };
+    options.check().map_err(|error| Failure::Usage(error.to_string()))?;
+    let mut printer = Printer { out: anstream::stdout(), json: args.json, articles: 0, faults: 0 };
+    let inputs = read(&args.files);
+    match &args.server {
+        Some(url) => ask_server(url, options, inputs, &mut printer)?,
+        None => {
+            let model = model(args.model.as_ref()).map_err(Failure::failed)?;
+            classify_here(inputs, &mut printer, |record| {
+                model.classify(&record.article, &options).map_err(ArticleFault::invalid)
+            })?;
+        }
+    }
+    match printer.faults {
+        0 => Ok(()),
+        faults => Err(Failure::BadInput(format!("{faults} of {} articles could not be classified", printer.articles))),
+    }
+}
+
+/// Reads on a thread of its own, a little ahead of what is classified.
+fn read(files: &[PathBuf]) -> mpsc::Receiver<Input> {
+    let sources: Vec<Source> = files.iter().map(|path| Source::from(path.as_path())).collect();
+    let (sender, receiver) = mpsc::channel(4 * WINDOW);
+    thread::spawn(move || {
+        for input in sources.iter().flat_map(formats::records) {
+            if sender.blocking_send(input).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Classifies what has been read so far on all cores, and prints it before it waits for more.
+fn classify_here(
+    mut inputs: mpsc::Receiver<Input>,
+    printer: &mut Printer,
+    classify: impl Fn(&Record) -> Result<Classification, ArticleFault> + Sync,
+) -> Result<(), Failure> {
+    while let Some(first) = inputs.blocking_recv() {
+        let mut batch = vec![first];
+        while batch.len() < 4 * WINDOW
+            && let Ok(next) = inputs.try_recv()
+        {
+            batch.push(next);
+        }
+        let answers: Vec<_> = batch.par_iter().map(|input| input.as_ref().ok().map(&classify)).collect();
+        for (input, answer) in batch.into_iter().zip(answers) {
+            match (input, answer) {
+                (Ok(record), Some(answer)) => printer.print(&record.article.id, Some(&record), &answer)?,
+                (Err(error), _) => printer.print_fault(&error)?,
+                (Ok(_), None) => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Streams the same input to a server, and prints its answers.
+fn ask_server(
+    url: &str,
+    options: Options,
+    inputs: mpsc::Receiver<Input>,
+    printer: &mut Printer,
+) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
+    runtime.block_on(async {
+        let away = |error: &dyn std::fmt::Display| {
+            Failure::Failed(format!("cannot reach {url}: {error}; is `dateline serve` running there?"))
+        };
+        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| {
+            Failure::Usage(format!("{url} is no server address: use one such as http://127.0.0.1:50051"))
+        })?;
+        let channel = endpoint.connect().await.map_err(|error| away(&root_cause(&error)))?;
+        let mut client = ClassifierClient::new(channel)
+            .max_encoding_message_size(2 * MAX_MESSAGE_BYTES)
+            .max_decoding_message_size(usize::MAX);
+
+        // Every input goes to the plan, in order; articles also go to the server, and their answers come in that order.
+        let (send_request, requests) = mpsc::channel(WINDOW);
+        let (send_plan, mut plan) = mpsc::channel(4 * WINDOW);
+        let sending = tokio::spawn(feed(inputs, options, send_request, send_plan));
+        let lost = |status: tonic::Status| {
+            Failure::Failed(format!("the server ended the stream: {} ({:?})", status.message(), status.code()))
+        };
+        let mut answers = client.classify_stream(ReceiverStream::new(requests)).await.map_err(lost)?.into_inner();
+        while let Some(input) = plan.recv().await {
+            let record = match input {
+                Ok(record) => record,
+                Err(error) => {
+                    printer.print_fault(&error)?;
+                    continue;
+                }
+            };
+            let response = answers
+                .next()
+                .await
+                .ok_or_else(|| Failure::Failed("the server ended the stream before all answers came".to_owned()))?
+                .map_err(lost)?;
+            let answer = answer_from_proto(response)
+                .ok_or_else(|| Failure::Failed(format!("{url} does not speak this version of dateline.v1")))?
+                .map_err(|error| ArticleFault { code: code_name(error.code), message: error.message });
+            printer.print(&record.article.id, Some(&record), &answer)?;
+        }
+        sending.abort();
+        Ok(())
+    })
+}
+
+async fn feed(
+    mut inputs: mpsc::Receiver<Input>,
+    options: Options,
+    requests: mpsc::Sender<ClassifyRequest>,
+    plan: mpsc::Sender<Input>,
+) {
+    while let Some(input) = inputs.recv().await {
+        let request = input.as_ref().ok().map(|record| ClassifyRequest {
+            article: Some(article_to_proto(record.article.clone())),
+            options: Some(options_to_proto(options)),
+        });
+        if plan.send(input).await.is_err() {
+            return;
+        }
+        if let Some(request) = request
+            && requests.send(request).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+/// `INVALID_ARGUMENT` for 3.
+fn code_name(code: i32) -> String {
+    match tonic::Code::from(code) {
+        tonic::Code::InvalidArgument => "INVALID_ARGUMENT".to_owned(),
+        tonic::Code::ResourceExhausted => "RESOURCE_EXHAUSTED".to_owned(),
+        tonic::Code::Internal => "INTERNAL".to_owned(),
+        tonic::Code::Unavailable => "UNAVAILABLE".to_owned(),
+        other => format!("{other:?}").to_uppercase(),
+    }
+}
+
+/// Prints answers as they come, and counts.
+struct Printer {
+    out: anstream::AutoStream<std::io::Stdout>,
+    json: bool,
+    articles: u64,
+    faults: u64,
+}
+
+impl Printer {
+    fn print(
+        &mut self,
+        id: &str,
+        record: Option<&Record>,
+        answer: &Result<Classification, ArticleFault>,
+    ) -> Result<(), Failure> {
+        self.articles += 1;
+        self.faults += u64::from(answer.is_err());
+        let mut line = Vec::new();
+        if self.json {
+            output::json_line(&mut line, id, answer)?;
+        } else {
+            output::block(&mut line, id, record, answer)?;
+        }
+        self.out.write_all(&line)?;
+        self.out.flush()?;
+        Ok(())
+    }
+
+    fn print_fault(&mut self, error: &InputError) -> Result<(), Failure> {
+        self.print(&error.place, None, &Err(ArticleFault::invalid(&error.message)))
+    }
+}

@@ -1,0 +1,66 @@
+use super::{Failure, model, output};
+use crate::{
+    formats::{self, Record, Source},
+    train::evaluate::{self, Report},
+};
+use anstream::{eprintln, print, println};
+use std::path::PathBuf;
+
+/// Measure a model on labelled articles
+///
+/// Topics: how often the best topic is right, and precision, recall and F1 of each label. Regions: F1 over the countries
+/// answered as ABOUT, how often the set is exactly right, and how often the most confident country is.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  dateline evaluate --topics labelled.jsonl\n  \
+                        dateline evaluate --regions wire.jsonl.gz --model my-model --json")]
+pub struct Args {
+    /// Files whose rows have \"topics\"
+    #[arg(long, num_args = 1.., value_name = "FILE", required_unless_present = "regions")]
+    topics: Vec<PathBuf>,
+    /// Files whose rows have \"regions\"
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    regions: Vec<PathBuf>,
+    /// A folder that `dateline train` wrote, instead of the bundled model
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: Args) -> Result<(), Failure> {
+    let model = model(args.model.as_ref()).map_err(Failure::failed)?;
+    let mut bad = 0;
+    let mut read = |files: &[PathBuf], labelled: fn(&Record) -> bool, field: &str| -> Result<Vec<Record>, Failure> {
+        let mut records = Vec::new();
+        for record in files.iter().flat_map(|path| formats::records(&Source::File(path.clone()))) {
+            match record {
+                Ok(record) if labelled(&record) => records.push(record),
+                Ok(_) => {}
+                Err(error) => {
+                    bad += 1;
+                    eprintln!("{error}");
+                }
+            }
+        }
+        if records.is_empty() && !files.is_empty() {
+            return Err(Failure::BadInput(format!("no row of the files has a \"{field}\" list: nothing to measure")));
+        }
+        Ok(records)
+    };
+    let topics = read(&args.topics, |record| !record.topics.is_empty(), "topics")?;
+    let regions = read(&args.regions, |record| record.regions.is_some(), "regions")?;
+    let report = Report {
+        topics: (!topics.is_empty()).then(|| evaluate::topics(&model, &topics)),
+        regions: (!regions.is_empty()).then(|| evaluate::regions(&model, &regions)),
+    };
+    if args.json {
+        println!("{}", serde_json::to_string(&report).map_err(Failure::failed)?);
+    } else {
+        print!("{}", output::report(&report, &model));
+    }
+    match bad {
+        0 => Ok(()),
+        bad => Err(Failure::BadInput(format!("{bad} rows could not be read and were left out"))),
+    }
+}

@@ -1,0 +1,257 @@
+//! What people and scripts read: colours, tables, JSON.
+
+use crate::{
+    article::{Classification, Decision, Evidence, Field, Role},
+    formats::Record,
+    model::{Manifest, Model},
+    region::tree,
+    train::{
+        evaluate::Report,
+        metrics::{LabelScore, TopicScores},
+    },
+};
+use anstyle::{AnsiColor, Style};
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+use std::{collections::BTreeMap, io};
+
+/// For the word "error".
+pub const ERROR: Style = AnsiColor::Red.on_default().bold();
+const TITLE: Style = Style::new().bold();
+const FAINT: Style = Style::new().dimmed();
+
+fn style_of(decision: Decision) -> Style {
+    match decision {
+        Decision::Auto => AnsiColor::Green.on_default(),
+        Decision::Review => AnsiColor::Yellow.on_default(),
+        Decision::Abstain => FAINT,
+    }
+}
+
+/// Why one article has no labels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ArticleFault {
+    /// The name of a gRPC status code: `INVALID_ARGUMENT`, `INTERNAL`.
+    pub code: String,
+    /// What is wrong, and what to do.
+    pub message: String,
+}
+
+impl ArticleFault {
+    /// A fault of the input.
+    pub fn invalid(reason: impl std::fmt::Display) -> Self {
+        ArticleFault { code: "INVALID_ARGUMENT".to_owned(), message: reason.to_string() }
+    }
+}
+
+#[derive(Serialize)]
+struct JsonLine<'a> {
+    id: &'a str,
+    #[serde(flatten)]
+    answer: Option<&'a Classification>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a ArticleFault>,
+}
+
+/// One JSON object and a line break.
+pub fn json_line(out: &mut dyn io::Write, id: &str, answer: &Result<Classification, ArticleFault>) -> io::Result<()> {
+    let line = JsonLine { id, answer: answer.as_ref().ok(), error: answer.as_ref().err() };
+    serde_json::to_writer(&mut *out, &line)?;
+    out.write_all(b"\n")
+}
+
+/// The labels of one article, for people. `record` lends the text for what was left out.
+pub fn block(
+    out: &mut dyn io::Write,
+    id: &str,
+    record: Option<&Record>,
+    answer: &Result<Classification, ArticleFault>,
+) -> io::Result<()> {
+    writeln!(out, "{TITLE}{}{TITLE:#}", printable(id))?;
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(fault) => return writeln!(out, "  {ERROR}error{ERROR:#}    {} ({})\n", fault.message, fault.code),
+    };
+    let mut what = "topics";
+    for label in &answer.topics {
+        let style = style_of(label.decision);
+        writeln!(
+            out,
+            "  {what:<8} {:<44} {:>5.2}  {style}{}{style:#}",
+            printable(&label.name),
+            label.confidence,
+            decision(label.decision)
+        )?;
+        evidence(out, &label.evidence)?;
+        what = "";
+    }
+    what = "regions";
+    for region in &answer.regions {
+        let label = &region.label;
+        let style = style_of(label.decision);
+        let up: Vec<&str> =
+            region.path.iter().skip(1).take(2).filter_map(|code| tree::place(code)).map(|place| &*place.name).collect();
+        let name = format!("{} ({})", label.name, label.code);
+        let role = match region.role {
+            Role::About => "about",
+            Role::Mentioned => "mentioned",
+            Role::Dateline => "dateline",
+        };
+        writeln!(
+            out,
+            "  {what:<8} {name:<44} {:>5.2}  {style}{:<8}{style:#} {role:<10} {FAINT}{}{FAINT:#}",
+            label.confidence,
+            decision(label.decision),
+            up.join(", ")
+        )?;
+        evidence(out, &label.evidence)?;
+        what = "";
+    }
+    for note in &answer.notes {
+        writeln!(out, "  {:<8} {note}", "note")?;
+    }
+    for part in &answer.removed {
+        let text =
+            record.and_then(|record| record.article.field(part.field).get(part.start as usize..part.end as usize));
+        writeln!(
+            out,
+            "  {:<8} {:<12} {:<9} {:>6}-{:<6} {FAINT}{}{FAINT:#}",
+            "left out",
+            part.reason.as_str(),
+            field(part.field),
+            part.start,
+            part.end,
+            excerpt(text.unwrap_or_default())
+        )?;
+    }
+    writeln!(out)
+}
+
+fn evidence(out: &mut dyn io::Write, evidence: &[Evidence]) -> io::Result<()> {
+    for one in evidence {
+        writeln!(
+            out,
+            "           {FAINT}{:>+7.3}  {:<34} {:<9} {}-{}{FAINT:#}",
+            one.weight,
+            excerpt(&one.term),
+            field(one.field),
+            one.start,
+            one.end
+        )?;
+    }
+    Ok(())
+}
+
+fn decision(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Auto => "AUTO",
+        Decision::Review => "REVIEW",
+        Decision::Abstain => "ABSTAIN",
+    }
+}
+
+fn field(field: Field) -> &'static str {
+    match field {
+        Field::Headline => "headline",
+        Field::Body => "body",
+        Field::Dateline => "dateline",
+    }
+}
+
+/// A stranger's text on one line, without control characters that could steer the terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn excerpt(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let text = printable(&words.join(" "));
+    if text.chars().count() > 60 { text.chars().take(57).chain("...".chars()).collect() } else { text }
+}
+
+fn table(head: &[&str], left_columns: usize) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(head);
+    for (i, column) in table.column_iter_mut().enumerate() {
+        column.set_cell_alignment(if i < left_columns { CellAlignment::Left } else { CellAlignment::Right });
+    }
+    table
+}
+
+fn label_table(labels: &BTreeMap<String, LabelScore>, name: impl Fn(&str) -> String) -> Table {
+    let mut table = table(&["code", "name", "precision", "recall", "F1", "support"], 2);
+    for (code, score) in labels {
+        let share = |value: f64| format!("{value:.3}");
+        table.add_row([
+            code.clone(),
+            name(code),
+            share(score.precision),
+            share(score.recall),
+            share(score.f1),
+            score.support.to_string(),
+        ]);
+    }
+    table
+}
+
+/// Precision, recall and F1 of each topic.
+pub fn topic_table(scores: &TopicScores, name: impl Fn(&str) -> String) -> Table {
+    label_table(&scores.labels, name)
+}
+
+/// All that was measured when a model was trained.
+pub fn measures(manifest: &Manifest) -> Table {
+    let mut table = table(&["", "measure", "value"], 2);
+    for (part, measured) in [("topics", &manifest.topics.measured), ("regions", &manifest.regions.measured)] {
+        for (name, value) in measured {
+            table.add_row([part.to_owned(), name.clone(), format!("{value:.3}")]);
+        }
+    }
+    table
+}
+
+/// An evaluation, for people.
+pub fn report(report: &Report, model: &Model) -> String {
+    let mut text = String::new();
+    if let Some(scores) = &report.topics {
+        let name = |code: &str| {
+            let known = model.topics().topics().iter().find(|topic| &*topic.code == code);
+            known.map_or_else(|| code.to_owned(), |topic| topic.name.to_string())
+        };
+        text += &format!("{TITLE}Topics{TITLE:#}\n{}\n", label_table(&scores.labels, name));
+        text +=
+            &format!("rows {}   accuracy {:.3}   macro-F1 {:.3}\n\n", scores.rows, scores.accuracy, scores.macro_f1);
+        text += &format!(
+            "{TITLE}Confusion{TITLE:#} (a row a true topic, a column an answer; - is no answer)\n{}\n\n",
+            confusion(scores)
+        );
+    }
+    if let Some(scores) = &report.regions {
+        let name = |code: &str| tree::place(code).map_or_else(|| code.to_owned(), |place| place.name.to_string());
+        text += &format!("{TITLE}Regions{TITLE:#}\n{}\n", label_table(&scores.labels, name));
+        text += &format!(
+            "rows {}   micro-F1 {:.3}   macro-F1 {:.3}   exact {:.3}   top-1 {:.3}\n",
+            scores.rows, scores.micro_f1, scores.macro_f1, scores.exact, scores.top1
+        );
+    }
+    text
+}
+
+fn confusion(scores: &TopicScores) -> Table {
+    let mut answers: Vec<&String> =
+        scores.confusion.values().flat_map(BTreeMap::keys).chain(scores.confusion.keys()).collect();
+    answers.sort();
+    answers.dedup();
+    // IPTC codes share all but two digits: columns are narrow without the rest.
+    let short = |code: &str| {
+        code.strip_prefix("medtop:").and_then(|digits| digits.strip_suffix("000000")).unwrap_or(code).to_owned()
+    };
+    let mut head = vec![String::new()];
+    head.extend(answers.iter().map(|code| short(code)));
+    let mut table = table(&head.iter().map(String::as_str).collect::<Vec<_>>(), 1);
+    for (truth, row) in &scores.confusion {
+        let counts = answers.iter().map(|answer| row.get(*answer).map_or_else(|| "·".to_owned(), ToString::to_string));
+        table.add_row(std::iter::once(short(truth)).chain(counts));
+    }
+    table
+}

@@ -1,0 +1,199 @@
+use super::{InputError, Record};
+use crate::article::{Article, Format};
+use serde::Deserialize;
+use std::io::{BufRead, Read};
+
+/// The longest line that is read (16 MiB); a longer one is an error, and the next line follows.
+pub const MAX_LINE_BYTES: u64 = 16 << 20;
+
+/// JSON Lines: one object a line, blank lines are skipped.
+pub struct Lines {
+    reader: Box<dyn BufRead>,
+    name: String,
+    line: usize,
+    buffer: Vec<u8>,
+    ended: bool,
+}
+
+impl Lines {
+    pub fn new(reader: Box<dyn BufRead>, name: String) -> Self {
+        Lines { reader, name, line: 0, buffer: Vec::new(), ended: false }
+    }
+
+    /// Reads the next line into the buffer; `false` at the end.
+    fn read_line(&mut self) -> Result<bool, String> {
+        self.buffer.clear();
+        let fault = |error: std::io::Error| format!("cannot read on: {error}");
+        let read = (&mut self.reader).take(MAX_LINE_BYTES + 1).read_until(b'\n', &mut self.buffer).map_err(fault)?;
+        self.line += 1;
+        if read as u64 <= MAX_LINE_BYTES {
+            return Ok(read > 0);
+        }
+        self.buffer.clear();
+        let long = format!("the line is longer than {} MiB: one article a line is expected", MAX_LINE_BYTES >> 20);
+        // The rest of the line goes by without being held.
+        loop {
+            let part = self.reader.fill_buf().map_err(fault)?;
+            if part.is_empty() {
+                return Err(long);
+            }
+            let end = part.iter().position(|byte| *byte == b'\n');
+            let skip = end.map_or(part.len(), |end| end + 1);
+            self.reader.consume(skip);
+            if end.is_some() {
+                return Err(long);
+            }
+        }
+    }
+}
+
+impl Iterator for Lines {
+    type Item = Result<Record, InputError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.ended {
+            let read = self.read_line();
+            let place = format!("{}:{}", self.name, self.line);
+            match read {
+                Ok(false) => return None,
+                Ok(true) => {}
+                Err(message) => {
+                    self.ended = message.starts_with("cannot read on");
+                    return Some(Err(InputError { place, message }));
+                }
+            }
+            let line = self.buffer.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.buffer);
+            let line = line.trim_ascii();
+            if line.is_empty() {
+                continue;
+            }
+            // A list would be taken for a row without names.
+            if line[0] != b'{' {
+                return Some(Err(InputError {
+                    place,
+                    message: "the line is not a JSON object: it must begin with {".into(),
+                }));
+            }
+            return Some(match serde_json::from_slice::<Row>(line) {
+                Ok(row) => Ok(row.record(place)),
+                Err(error) => Err(InputError { place, message: explain(&error) }),
+            });
+        }
+        None
+    }
+}
+
+/// serde_json's words, with the column and without its line, which is always 1, and without the text itself.
+fn explain(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        serde_json::error::Category::Eof => "the JSON object is cut off",
+        serde_json::error::Category::Data => {
+            return format!(
+                "a field has the wrong type at column {}: id, headline and body are strings, topics and regions lists of strings",
+                error.column()
+            );
+        }
+        _ => "not a JSON object",
+    };
+    format!("{what} at column {}", error.column())
+}
+
+/// A row as people write it; unknown fields are left alone, null is as good as missing.
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct Row {
+    id: Option<Id>,
+    #[serde(alias = "title")]
+    headline: Option<String>,
+    #[serde(alias = "text")]
+    body: Option<String>,
+    format: Option<RowFormat>,
+    dateline: Option<String>,
+    language: Option<String>,
+    source_country: Option<String>,
+    topics: Option<Vec<String>>,
+    regions: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Id {
+    Text(String),
+    Number(serde_json::Number),
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+enum RowFormat {
+    #[serde(alias = "TEXT")]
+    Text,
+    #[serde(alias = "HTML")]
+    Html,
+}
+
+impl Row {
+    fn record(self, place: String) -> Record {
+        let article = Article {
+            id: match self.id {
+                Some(Id::Text(id)) => id,
+                Some(Id::Number(id)) => id.to_string(),
+                None => String::new(),
+            },
+            headline: self.headline.unwrap_or_default(),
+            body: self.body.unwrap_or_default(),
+            format: match self.format {
+                Some(RowFormat::Html) => Format::Html,
+                Some(RowFormat::Text) | None => Format::Text,
+            },
+            dateline: self.dateline.unwrap_or_default(),
+            language: self.language.unwrap_or_default(),
+            source_country: self.source_country.unwrap_or_default(),
+        };
+        let article = if article.id.is_empty() { Article { id: place.clone(), ..article } } else { article };
+        Record { article, topics: self.topics.unwrap_or_default(), regions: self.regions, place }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::BufReader;
+
+    fn read(text: &'static [u8]) -> Vec<Result<Record, InputError>> {
+        Lines::new(Box::new(BufReader::new(text)), "a.jsonl".into()).collect()
+    }
+
+    #[test]
+    fn rows_as_people_write_them() {
+        let rows = read(b"\xEF\xBB\xBF{\"id\": 7, \"title\": \"T\", \"text\": \"B\", \"x\": [1]}\r\n\n{\"body\": null, \"regions\": []}");
+        let first = rows[0].as_ref().expect("a row");
+        assert_eq!((&*first.article.id, &*first.article.headline, &*first.article.body), ("7", "T", "B"));
+        assert_eq!(first.regions, None);
+        let second = rows[1].as_ref().expect("a row");
+        assert_eq!((&*second.article.id, &second.regions), ("a.jsonl:3", &Some(vec![])));
+    }
+
+    #[test]
+    fn a_bad_line_is_named_and_the_next_one_follows() {
+        let rows = read(
+            b"{\"body\": \"secret te\n{\"body\": \"b\"}\n[1]\n{\"body\": 5}\n{\"body\": \"\xFF\"}\n{\"body\": \"c\"}\n",
+        );
+        let errors: Vec<_> = rows.iter().filter_map(|row| row.as_ref().err()).collect();
+        assert_eq!(
+            errors.iter().map(|error| &*error.place).collect::<Vec<_>>(),
+            ["a.jsonl:1", "a.jsonl:3", "a.jsonl:4", "a.jsonl:5"]
+        );
+        assert!(errors.iter().all(|error| !error.message.contains("secret")), "text may be under embargo");
+        assert_eq!(rows.iter().filter(|row| row.is_ok()).count(), 2);
+    }
+
+    #[test]
+    fn a_line_without_end_is_not_held() {
+        let long = std::io::repeat(b'x').take(MAX_LINE_BYTES * 2).chain(&b"\n{\"body\": \"b\"}\n"[..]);
+        let rows: Vec<_> = Lines::new(Box::new(BufReader::new(long)), "a".into()).collect();
+        assert_eq!(rows.len(), 2);
+        assert!(rows[0].as_ref().expect_err("too long").message.contains("16 MiB"));
+        assert!(rows[1].is_ok());
+    }
+}

@@ -1,0 +1,7 @@
+//! The `dateline` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dateline::cli::run()
+}

@@ -1,0 +1,259 @@
+//! A model on disk: `model.safetensors` (weights), `manifest.json` (what it is), `MODEL_CARD.md` (for people; not read).
+//!
+//! Files are read whole, not mapped: the bundle is small (reading it takes milliseconds), and a mapped file that somebody
+//! edits in place would change weights under a running server.
+
+use super::{Manifest, Model, SCHEMA};
+use crate::{
+    linear::{LogisticLayer, SoftmaxLayer},
+    region::{FEATURES, RegionRanker},
+    topic::{SparseLayer, Topic, TopicClassifier, TopicError, Vocabulary},
+};
+use ndarray::{Array1, Array2};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use sha2::{Digest, Sha256};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// The file of weights.
+pub const TENSORS: &str = "model.safetensors";
+/// The file that says what the model is.
+pub const MANIFEST: &str = "manifest.json";
+/// The file for people.
+pub const CARD: &str = "MODEL_CARD.md";
+
+/// A file larger than this is not a model of ours.
+const LARGEST_FILE: u64 = 1 << 30;
+
+/// Why a model cannot be loaded or saved.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The folder is missing, or holds no model.
+    #[error("{} is not a model folder: {MANIFEST} and {TENSORS} are needed ({source}); `dateline train --out DIR` writes one", path.display())]
+    NotAModel {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file is too large to be a part of a model.
+    #[error("{} has {bytes} bytes: too large for a model", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+    /// `manifest.json` cannot be read as one.
+    #[error("{MANIFEST} is not a manifest of this program: {0}")]
+    Manifest(serde_json::Error),
+    /// The model has another layout.
+    #[error(
+        "the model has schema {found}, this program reads schema {SCHEMA}: train it again, or use the program that trained it"
+    )]
+    Schema {
+        /// The model's schema.
+        found: u64,
+    },
+    /// The bytes are not those that were saved.
+    #[error("{file} is damaged: its checksum does not match; copy the model folder again, or train it again")]
+    Checksum {
+        /// The file.
+        file: &'static str,
+    },
+    /// The tensors are not those of a model.
+    #[error("{TENSORS} does not hold a model of this program: {0}")]
+    Tensors(String),
+    /// A file cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl From<TopicError> for ModelError {
+    fn from(error: TopicError) -> Self {
+        ModelError::Tensors(error.to_string())
+    }
+}
+
+fn sha256_hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The version of a manifest: a digest of all of it but the version. The manifest holds the digest of the tensors.
+fn version(manifest: &Manifest) -> String {
+    let unversioned = Manifest { version: String::new(), ..manifest.clone() };
+    let json = serde_json::to_vec(&unversioned).unwrap_or_default();
+    sha256_hex(&json)[..12].to_owned()
+}
+
+/// Reads a bundle's two files.
+pub fn read(folder: &Path) -> Result<(Vec<u8>, Vec<u8>), ModelError> {
+    let read = |name: &str| {
+        let path = folder.join(name);
+        let not_a_model = |source| ModelError::NotAModel { path: folder.to_owned(), source };
+        let bytes = fs::metadata(&path).map_err(not_a_model)?.len();
+        if bytes > LARGEST_FILE {
+            return Err(ModelError::TooLarge { path, bytes });
+        }
+        fs::read(&path).map_err(not_a_model)
+    };
+    Ok((read(MANIFEST)?, read(TENSORS)?))
+}
+
+/// Checks and opens a bundle: schema, checksums, and that all parts fit each other.
+pub fn open(manifest: &[u8], tensors: &[u8]) -> Result<Model, ModelError> {
+    // The schema first: a manifest of another schema may have other fields.
+    let any: serde_json::Value = serde_json::from_slice(manifest).map_err(ModelError::Manifest)?;
+    match any.get("schema").and_then(serde_json::Value::as_u64) {
+        Some(found) if found != u64::from(SCHEMA) => return Err(ModelError::Schema { found }),
+        _ => {}
+    }
+    let manifest: Manifest = serde_json::from_slice(manifest).map_err(ModelError::Manifest)?;
+    if manifest.version != version(&manifest) {
+        return Err(ModelError::Checksum { file: MANIFEST });
+    }
+    if manifest.tensors_sha256 != sha256_hex(tensors) {
+        return Err(ModelError::Checksum { file: TENSORS });
+    }
+    let tensors = SafeTensors::deserialize(tensors).map_err(|error| ModelError::Tensors(error.to_string()))?;
+    let tensors = Tensors(&tensors);
+
+    let topics = manifest
+        .topics
+        .labels
+        .iter()
+        .map(|label| Topic { code: label.code.as_str().into(), name: label.name.as_str().into() });
+    let vocabulary = Vocabulary::from_parts(
+        tensors.numbers("topic.buckets", Dtype::U32, u32::from_le_bytes)?,
+        tensors.numbers("topic.fingerprints", Dtype::U32, u32::from_le_bytes)?,
+        tensors.numbers("topic.idf", Dtype::U8, u8::from_le_bytes)?,
+    )?;
+    let sparse = SparseLayer {
+        weights: tensors.matrix("topic.weights", Dtype::I8, i8::from_le_bytes)?,
+        scales: tensors.numbers("topic.scales", Dtype::F32, f32::from_le_bytes)?.into(),
+        bias: tensors.numbers("topic.bias", Dtype::F32, f32::from_le_bytes)?.into(),
+    };
+    let decision = SoftmaxLayer {
+        weights: tensors.matrix("topic.decision.weights", Dtype::F64, f64::from_le_bytes)?,
+        intercept: tensors.numbers("topic.decision.intercept", Dtype::F64, f64::from_le_bytes)?.into(),
+    };
+    let topics = TopicClassifier::new(topics.collect(), vocabulary, sparse, decision, manifest.topics.thresholds)?;
+
+    if manifest.regions.features != FEATURES {
+        return Err(ModelError::Tensors("its region features are not those of this program".into()));
+    }
+    let weights: Array1<f64> = tensors.numbers("region.weights", Dtype::F64, f64::from_le_bytes)?.into();
+    let intercept = tensors.numbers("region.intercept", Dtype::F64, f64::from_le_bytes)?;
+    let [intercept] = intercept[..] else {
+        return Err(ModelError::Tensors("region.intercept is not one number".into()));
+    };
+    let regions = RegionRanker::new(LogisticLayer { weights, intercept }, manifest.regions.thresholds)
+        .ok_or_else(|| ModelError::Tensors("the region weights are not one finite number a feature".into()))?;
+    Ok(Model::new(topics, regions, manifest))
+}
+
+/// Typed access to the tensors of a file.
+struct Tensors<'a>(&'a SafeTensors<'a>);
+
+impl Tensors<'_> {
+    fn view(&self, name: &str, dtype: Dtype, dimensions: usize) -> Result<TensorView<'_>, ModelError> {
+        let view = self.0.tensor(name).map_err(|_| ModelError::Tensors(format!("{name} is missing")))?;
+        if view.dtype() != dtype || view.shape().len() != dimensions {
+            return Err(ModelError::Tensors(format!(
+                "{name} is {:?} {:?}, not {dtype:?} with {dimensions} dimensions",
+                view.dtype(),
+                view.shape()
+            )));
+        }
+        Ok(view)
+    }
+
+    fn numbers<T, const N: usize>(
+        &self,
+        name: &str,
+        dtype: Dtype,
+        read: fn([u8; N]) -> T,
+    ) -> Result<Vec<T>, ModelError> {
+        Ok(decode(self.view(name, dtype, 1)?.data(), read))
+    }
+
+    fn matrix<T, const N: usize>(
+        &self,
+        name: &str,
+        dtype: Dtype,
+        read: fn([u8; N]) -> T,
+    ) -> Result<Array2<T>, ModelError> {
+        let view = self.view(name, dtype, 2)?;
+        Array2::from_shape_vec((view.shape()[0], view.shape()[1]), decode(view.data(), read))
+            .map_err(|error| ModelError::Tensors(format!("{name}: {error}")))
+    }
+}
+
+fn decode<T, const N: usize>(bytes: &[u8], read: fn([u8; N]) -> T) -> Vec<T> {
+    bytes.as_chunks::<N>().0.iter().map(|chunk| read(*chunk)).collect()
+}
+
+/// The bytes of a model's two files, manifest first. Fills in the manifest's checksum and version.
+pub fn encode(
+    topics: &TopicClassifier,
+    regions: &RegionRanker,
+    mut manifest: Manifest,
+) -> Result<(Vec<u8>, Vec<u8>), ModelError> {
+    fn bytes<'v, T: Copy + 'v, const N: usize>(
+        values: impl IntoIterator<Item = &'v T>,
+        write: fn(T) -> [u8; N],
+    ) -> Vec<u8> {
+        values.into_iter().flat_map(|value| write(*value)).collect()
+    }
+    let (buckets, fingerprints, idf) = topics.vocabulary().parts();
+    let (sparse, decision, layer) = (topics.sparse(), topics.decision(), regions.layer());
+    let (terms, labels) = sparse.weights.dim();
+    let data = [
+        ("region.intercept", Dtype::F64, vec![1], bytes([&layer.intercept], f64::to_le_bytes)),
+        ("region.weights", Dtype::F64, vec![layer.weights.len()], bytes(&layer.weights, f64::to_le_bytes)),
+        ("topic.bias", Dtype::F32, vec![labels], bytes(&sparse.bias, f32::to_le_bytes)),
+        ("topic.buckets", Dtype::U32, vec![buckets.len()], bytes(buckets, u32::to_le_bytes)),
+        ("topic.decision.intercept", Dtype::F64, vec![labels], bytes(&decision.intercept, f64::to_le_bytes)),
+        ("topic.decision.weights", Dtype::F64, vec![labels, labels], bytes(&decision.weights, f64::to_le_bytes)),
+        ("topic.fingerprints", Dtype::U32, vec![terms], bytes(fingerprints, u32::to_le_bytes)),
+        ("topic.idf", Dtype::U8, vec![terms], idf.to_vec()),
+        ("topic.scales", Dtype::F32, vec![terms], bytes(&sparse.scales, f32::to_le_bytes)),
+        ("topic.weights", Dtype::I8, vec![terms, labels], bytes(&sparse.weights, i8::to_le_bytes)),
+    ];
+    let wrong = |error: safetensors::SafeTensorError| ModelError::Tensors(error.to_string());
+    let mut views = Vec::with_capacity(data.len());
+    for (name, dtype, shape, bytes) in &data {
+        views.push((*name, TensorView::new(*dtype, shape.clone(), bytes).map_err(wrong)?));
+    }
+    let tensors = safetensors::serialize(views, None).map_err(wrong)?;
+
+    manifest.tensors_sha256 = sha256_hex(&tensors);
+    manifest.version = version(&manifest);
+    let mut json = serde_json::to_vec_pretty(&manifest).map_err(ModelError::Manifest)?;
+    json.push(b'\n');
+    Ok((json, tensors))
+}
+
+/// Writes a bundle into `folder`, which is made where it is missing. Each file is written beside its place and moved
+/// there, the manifest last: a folder that is read meanwhile holds the old model or fails its checksum.
+pub fn write(folder: &Path, manifest: &[u8], tensors: &[u8], card: &str) -> Result<(), ModelError> {
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |source| ModelError::Write { path, source }
+    };
+    fs::create_dir_all(folder).map_err(at(folder))?;
+    for (name, bytes) in [(TENSORS, tensors), (CARD, card.as_bytes()), (MANIFEST, manifest)] {
+        let path = folder.join(name);
+        let beside = folder.join(format!(".{name}.{}", std::process::id()));
+        fs::write(&beside, bytes).map_err(at(&beside))?;
+        fs::rename(&beside, &path).map_err(at(&path))?;
+    }
+    Ok(())
+}

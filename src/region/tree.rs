@@ -1,0 +1,82 @@
+//! The UN M49 tree: countries in sub-regions in regions in the world.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock},
+};
+
+/// A node of the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// ISO 3166-1 alpha-2 for a country, the M49 number for a region; `EU` and `UN` for those bodies.
+    pub code: Arc<str>,
+    /// The English name.
+    pub name: Arc<str>,
+    /// The codes from this place up to the world.
+    pub path: Vec<Arc<str>>,
+}
+
+static TREE: LazyLock<HashMap<&'static str, Place>> = LazyLock::new(|| {
+    let rows: HashMap<&str, (&str, &str)> = include_str!("data/m49.tsv")
+        .lines()
+        .skip(1)
+        .filter_map(|line| {
+            let mut columns = line.split('\t');
+            Some((columns.next()?, (columns.next()?, columns.next()?)))
+        })
+        .collect();
+    rows.iter()
+        .map(|(code, (name, _))| {
+            let up = std::iter::successors(Some(*code), |code| {
+                rows.get(code).map(|row| row.1).filter(|parent| *parent != "-")
+            });
+            let place = Place { code: Arc::from(*code), name: Arc::from(*name), path: up.map(Arc::from).collect() };
+            (*code, place)
+        })
+        .collect()
+});
+
+/// The place with this code; `None` where there is none.
+pub fn place(code: &str) -> Option<&'static Place> {
+    TREE.get(code)
+}
+
+/// The country with this ISO 3166-1 alpha-2 code (or `XK`), in either case; `None` where there is none.
+pub fn country(code: &str) -> Option<&'static Place> {
+    let code = code.trim().to_ascii_uppercase();
+    place(&code).filter(|place| is_country(&place.code))
+}
+
+/// Whether a code of this tree is a country's.
+pub fn is_country(code: &str) -> bool {
+    code.len() == 2 && !matches!(code, "EU" | "UN")
+}
+
+/// The number of countries.
+pub fn countries() -> usize {
+    TREE.keys().filter(|code| is_country(code)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_leads_from_a_country_to_the_world() {
+        assert_eq!(countries(), 250, "249 of ISO 3166-1, and Kosovo");
+        for place in TREE.values() {
+            assert_eq!(place.path.first(), Some(&place.code));
+            assert_eq!(place.path.last().map(|code| &**code), Some("001"), "{}", place.code);
+        }
+        let path: Vec<&str> = place("PK").expect("it is there").path.iter().map(|code| &**code).collect();
+        assert_eq!(path, ["PK", "034", "142", "001"]);
+    }
+
+    #[test]
+    fn countries_are_told_from_regions() {
+        assert_eq!(country(" ke ").map(|place| &*place.name), Some("Kenya"));
+        for code in ["EU", "UN", "034", "ZZ", ""] {
+            assert!(country(code).is_none(), "{code}");
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! What an article is about: words in, topics with calibrated probabilities out.
+//!
+//! tf-idf of words and word pairs, a sparse one-vs-rest linear layer, and on its scores the decision layer that turns them
+//! into probabilities. The labels are those of the training data: nothing here knows a taxonomy by heart. Training lives
+//! in `train`; this room holds what training and serving share.
+
+mod classifier;
+mod features;
+pub mod taxonomy;
+mod vocabulary;
+
+pub use classifier::{SparseLayer, Thresholds, Topic, TopicAnswer, TopicClassifier};
+pub use features::{Term, terms, tf_idf};
+pub use vocabulary::Vocabulary;
+
+/// Why a topic model cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum TopicError {
+    /// Its parts do not fit each other.
+    #[error("{0}")]
+    Tensor(&'static str),
+}

@@ -1,0 +1,204 @@
+//! MODEL_CARD.md: what the model is, what it learned from, how good it measured and where it falls short.
+
+use super::{
+    metrics::{LabelScore, Outcome},
+    regions::TrainedRegions,
+    topics::{AUTO_PRECISION, FOLDS, TrainedTopics},
+};
+use crate::{
+    model::Model,
+    region::{FEATURES, tree},
+    topic::taxonomy,
+};
+use std::{collections::BTreeMap, fmt::Write as _};
+
+/// The card. Parts that were taken over from another model are told by their measures alone.
+pub fn write(model: &Model, topics: Option<&TrainedTopics>, regions: Option<&TrainedRegions>, bytes: usize) -> String {
+    let mut card = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_card(&mut card, model, topics, regions, bytes);
+    card
+}
+
+fn write_card(
+    card: &mut String,
+    model: &Model,
+    topics: Option<&TrainedTopics>,
+    regions: Option<&TrainedRegions>,
+    bytes: usize,
+) -> std::fmt::Result {
+    let manifest = model.manifest();
+    writeln!(card, "# Model {}\n", model.version())?;
+    writeln!(
+        card,
+        "Tells the topics and the countries of news articles. {} topics, {} countries, languages: {}, {:.1} MB.\n",
+        manifest.topics.labels.len(),
+        tree::countries(),
+        manifest.languages.join(", "),
+        bytes as f64 / 1e6,
+    )?;
+    writeln!(card, "## How it was made\n")?;
+    writeln!(
+        card,
+        "Datasets, training and prediction traits, metrics and the calibrated decision layers are linfa 0.8.1: stock\n\
+         `MultiLogisticRegression` on cross-fitted scores for topics, stock `LogisticRegression` on the features of candidate\n\
+         countries for regions. linfa has no estimator for sparse input (rust-ml/linfa#192), so the sparse linear solver is\n\
+         this project's, implementing linfa's `Fit` and `PredictInplace`.\n"
+    )?;
+    writeln!(card, "Trained by {} with seed {} on:\n", manifest.trained_by, manifest.seed)?;
+    let mut table = Table::new(&["file", "task", "rows", "sha256"], "llrl");
+    for file in &manifest.trained_on {
+        table.row([file.name.clone(), file.task.as_str().into(), file.rows.to_string(), file.sha256.clone()]);
+    }
+    writeln!(card, "{table}")?;
+
+    writeln!(card, "## Topics\n")?;
+    writeln!(card, "Measured on held-out folds ({FOLDS}-fold cross-validation over all rows above):\n")?;
+    writeln!(card, "{}", measures(&manifest.topics.measured))?;
+    let thresholds = manifest.topics.thresholds;
+    writeln!(
+        card,
+        "AUTO begins at {:.3}, where labels were right at least {:.0} times in 100; REVIEW at {:.3}. `auto_coverage` is the\n\
+         share of articles whose best topic is AUTO.\n",
+        thresholds.auto,
+        AUTO_PRECISION * 100.0,
+        thresholds.review,
+    )?;
+    if let Some(trained) = topics {
+        let name = |code: &str| taxonomy::name(code).unwrap_or(code).to_owned();
+        writeln!(card, "{}", label_table(&trained.scores.labels, name))?;
+        writeln!(card, "Confidence of the best topic against how often it was right:\n")?;
+        writeln!(card, "{}", reliability(&trained.outcomes))?;
+        let missing: Vec<String> = taxonomy::codes()
+            .filter(|code| {
+                manifest.topics.labels.iter().any(|label| label.code.starts_with("medtop:"))
+                    && !trained.scores.labels.contains_key(*code)
+            })
+            .map(|code| format!("{} ({code})", name(code)))
+            .collect();
+        if !missing.is_empty() {
+            writeln!(card, "Never answered, because no training row carries them: {}.\n", missing.join(", "))?;
+        }
+    }
+
+    writeln!(card, "## Regions\n")?;
+    writeln!(card, "Measured on held-out folds ({FOLDS}-fold cross-validation over all rows above):\n")?;
+    writeln!(card, "{}", measures(&manifest.regions.measured))?;
+    writeln!(
+        card,
+        "A country is ABOUT from {:.3} on (best micro-F1) and AUTO from {:.3} on. `most_mentioned_*` is the same measure for\n\
+         answering with the country that is named most often. An article that names no place is answered with the client's\n\
+         `source_country` at {:.3}: the share of such training articles that are about the commonest country.\n",
+        manifest.regions.thresholds.about, manifest.regions.thresholds.auto, manifest.regions.thresholds.home,
+    )?;
+    let mut weights: Vec<_> = FEATURES.iter().zip(&model.regions().layer().weights).collect();
+    weights.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
+    let mut table = Table::new(&["feature", "weight"], "lr");
+    weights.iter().for_each(|(name, weight)| table.row([format!("`{name}`"), format!("{weight:+.3}")]));
+    writeln!(card, "{table}")?;
+    if let Some(trained) = regions {
+        let name = |code: &str| tree::place(code).map_or_else(|| code.to_owned(), |place| place.name.to_string());
+        let common = trained.scores.labels.iter().filter(|(_, score)| score.support >= 20);
+        writeln!(card, "Countries with at least 20 articles:\n")?;
+        writeln!(card, "{}", label_table(&common.map(|(code, score)| (code.clone(), *score)).collect(), name))?;
+        writeln!(card, "Confidence of candidates against how often the article was about them:\n")?;
+        writeln!(card, "{}", reliability(&trained.outcomes))?;
+    }
+
+    writeln!(card, "## Limits\n")?;
+    writeln!(
+        card,
+        "- Cross-validation draws test rows from the same sources as training rows; articles of other outlets and years\n  \
+           are harder.\n\
+         - Training rows carry one topic each wherever the source files say one; second topics are told only by their\n  \
+           probability.\n\
+         - Place names are found in English text. Organisations and people that are not in the gazetteer name no country.\n\
+         - Articles in languages other than those above get the decision ABSTAIN."
+    )
+}
+
+fn measures(measured: &BTreeMap<String, f64>) -> Table {
+    let mut table = Table::new(&["measure", "value"], "lr");
+    measured.iter().for_each(|(name, value)| table.row([name.clone(), format!("{value:.3}")]));
+    table
+}
+
+fn label_table(labels: &BTreeMap<String, LabelScore>, name: impl Fn(&str) -> String) -> Table {
+    let mut table = Table::new(&["code", "name", "precision", "recall", "F1", "support"], "llrrrr");
+    for (code, score) in labels {
+        let share = |value: f64| format!("{value:.3}");
+        table.row([
+            code.clone(),
+            name(code),
+            share(score.precision),
+            share(score.recall),
+            share(score.f1),
+            score.support.to_string(),
+        ]);
+    }
+    table
+}
+
+/// Ten bins, drawn.
+fn reliability(outcomes: &[Outcome]) -> Table {
+    let mut table = Table::new(&["confidence", "right", "", "predictions"], "lrlr");
+    for bin in 0..10 {
+        let (from, to) = (f64::from(bin) / 10.0, f64::from(bin + 1) / 10.0);
+        let inside: Vec<&Outcome> = outcomes.iter().filter(|(p, _)| *p >= from && (*p < to || bin == 9)).collect();
+        if inside.is_empty() {
+            continue;
+        }
+        let mean = inside.iter().map(|(p, _)| p).sum::<f64>() / inside.len() as f64;
+        let right = inside.iter().filter(|(_, right)| *right).count() as f64 / inside.len() as f64;
+        let bar = "█".repeat((right * 20.0).round() as usize);
+        table.row([format!("{mean:.3}"), format!("{right:.3}"), bar, inside.len().to_string()]);
+    }
+    table
+}
+
+/// An aligned Markdown table.
+struct Table {
+    rows: Vec<Vec<String>>,
+    align: &'static str,
+}
+
+impl Table {
+    /// `align` has `l` or `r` for each column.
+    fn new(head: &[&str], align: &'static str) -> Self {
+        Table { rows: vec![head.iter().map(|cell| (*cell).to_owned()).collect()], align }
+    }
+
+    fn row<const N: usize>(&mut self, cells: [String; N]) {
+        self.rows.push(cells.to_vec());
+    }
+}
+
+impl std::fmt::Display for Table {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let columns: Vec<(usize, bool)> = self
+            .align
+            .chars()
+            .enumerate()
+            .map(|(i, align)| {
+                (self.rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0).max(3), align == 'r')
+            })
+            .collect();
+        for (n, row) in self.rows.iter().enumerate() {
+            for (cell, (width, right)) in row.iter().zip(&columns) {
+                if *right {
+                    write!(out, "| {cell:>width$} ")?;
+                } else {
+                    write!(out, "| {cell:<width$} ")?;
+                }
+            }
+            writeln!(out, "|")?;
+            if n == 0 {
+                for (width, right) in &columns {
+                    write!(out, "| {}{} ", "-".repeat(width - 1), if *right { ":" } else { "-" })?;
+                }
+                writeln!(out, "|")?;
+            }
+        }
+        Ok(())
+    }
+}

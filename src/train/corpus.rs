@@ -1,0 +1,99 @@
+use super::TrainError;
+use crate::{
+    formats::{self, Record, Source},
+    model::{Task, TrainingFile},
+};
+use sha2::{Digest, Sha256};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+/// Reads the labelled rows of some files, and what is to be said of the files. Rows without a label of the task are left
+/// out; the count of rows used tells.
+///
+/// # Errors
+/// [`TrainError::Input`] at the first row that cannot be read, [`TrainError::NoRows`] where a file has no row to learn from.
+pub fn read(
+    files: &[PathBuf],
+    task: Task,
+    mut progress: impl FnMut(u64),
+) -> Result<(Vec<Record>, Vec<TrainingFile>), TrainError> {
+    let mut rows = Vec::new();
+    let mut described = Vec::new();
+    for path in files {
+        let before = rows.len();
+        for record in formats::records(&Source::File(path.clone())) {
+            let record = record?;
+            let labelled = match task {
+                Task::Topics => !record.topics.is_empty(),
+                Task::Regions => record.regions.is_some(),
+            };
+            // Rows whose text is blank teach nothing.
+            if labelled && record.article.check().is_ok() {
+                rows.push(record);
+                progress(1);
+            }
+        }
+        if rows.len() == before {
+            return Err(TrainError::NoRows { file: path.clone(), field: task.as_str() });
+        }
+        described.push(TrainingFile {
+            name: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            rows: (rows.len() - before) as u64,
+            sha256: sha256_of(path)?,
+            task,
+        });
+    }
+    Ok((rows, described))
+}
+
+fn sha256_of(path: &Path) -> Result<String, TrainError> {
+    let fault = |source| TrainError::Read { path: path.to_owned(), source };
+    let mut file = File::open(path).map_err(fault)?;
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer).map_err(fault)? {
+            0 => return Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            read => digest.update(&buffer[..read]),
+        }
+    }
+}
+
+/// The fold of each row, `0..folds`: rows with the same content share a fold, and each label is spread evenly. `rows`
+/// gives each row's label and a hash of its content.
+pub fn folds(rows: &[(usize, u64)], folds: usize, seed: u64) -> Vec<usize> {
+    // The order within a label is that of the mixed content hash: random, and the same for the same rows.
+    let mixed = |content: u64| (content ^ seed).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_by_key(|i| (rows[*i].0, mixed(rows[*i].1), *i));
+    let mut fold_of_content = std::collections::HashMap::new();
+    let mut fold = vec![0; rows.len()];
+    for (position, i) in order.into_iter().enumerate() {
+        fold[i] = *fold_of_content.entry(rows[i].1).or_insert(position % folds);
+    }
+    fold
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folds_are_even_within_labels_and_keep_copies_together() {
+        let rows: Vec<(usize, u64)> = (0..1000).map(|i| (i % 3, (i / 2) as u64 * 7919)).collect();
+        let fold = folds(&rows, 5, 1);
+        for (i, row) in rows.iter().enumerate() {
+            assert_eq!(fold[i], fold[rows.iter().position(|other| other.1 == row.1).expect("itself")]);
+        }
+        for label in 0..3 {
+            for one in 0..5 {
+                let count = (0..1000).filter(|i| rows[*i].0 == label && fold[*i] == one).count();
+                assert!((40..95).contains(&count), "label {label} fold {one}: {count}");
+            }
+        }
+        assert_ne!(fold, folds(&rows, 5, 2));
+    }
+}

@@ -1,0 +1,234 @@
+//! From labelled articles to a model: reading, cross-fitting, measuring, the bundle and its card.
+//!
+//! In: files of labelled rows. Out: a folder with a model, and how good it measured on held-out folds. The same files and
+//! the same seed give the same bytes, whatever the number of threads.
+
+mod card;
+mod corpus;
+pub mod evaluate;
+pub mod metrics;
+pub mod regions;
+pub mod topics;
+
+pub use topics::TopicParams;
+
+use crate::{
+    formats::InputError,
+    linear::LinearError,
+    model::{self, LabelEntry, Manifest, Model, ModelError, RegionManifest, SCHEMA, Task, TopicManifest, TrainingFile},
+    region::FEATURES,
+};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// Why a training stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// A row cannot be read.
+    #[error("{0}; mend or remove it")]
+    Input(#[from] InputError),
+    /// A file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file has nothing to learn from.
+    #[error("{}: no row has text and a \"{field}\" list, such as {{\"body\": \"...\", \"{field}\": [\"...\"]}}", file.display())]
+    NoRows {
+        /// The file.
+        file: PathBuf,
+        /// `topics` or `regions`.
+        field: &'static str,
+    },
+    /// Nothing to tell apart.
+    #[error("all rows have the same topics ({}): at least two different topics are needed", labels.join(", "))]
+    OneLabel {
+        /// The only label.
+        labels: Vec<String>,
+    },
+    /// A label with too few rows.
+    #[error("the topic {label} has {rows} rows, cross-validation needs at least {least}: add rows or remove the label")]
+    RareLabel {
+        /// The label.
+        label: String,
+        /// Its rows.
+        rows: u64,
+        /// How many it needs.
+        least: usize,
+    },
+    /// A code that is no country's.
+    #[error("{place}: {code:?} is no ISO 3166-1 alpha-2 country code")]
+    UnknownCountry {
+        /// The row.
+        place: String,
+        /// The code.
+        code: String,
+    },
+    /// Nothing was given to learn from.
+    #[error("nothing to train on: give --topics, --regions or both")]
+    NoFiles,
+    /// A solver failed.
+    #[error(transparent)]
+    Linear(#[from] LinearError),
+    /// The region weights came out infinite.
+    #[error("the region model did not converge: its weights are not finite")]
+    NotFinite,
+    /// The model cannot be put together or written.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}
+
+/// Shows how far long work has come; silent where standard error is no terminal.
+#[derive(Debug, Clone, Default)]
+pub struct Progress {
+    silent: bool,
+}
+
+impl Progress {
+    /// Shows nothing.
+    pub fn silent() -> Self {
+        Progress { silent: true }
+    }
+
+    /// A bar of so many steps.
+    pub fn steps(&self, what: &'static str, steps: u64) -> ProgressBar {
+        let bar = ProgressBar::new(steps);
+        if self.silent {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        let style = ProgressStyle::with_template("{msg:<26} {bar:32} {pos:>7}/{len} {elapsed_precise}, {eta} left");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_message(what);
+        bar
+    }
+}
+
+/// What to train on, and how.
+#[derive(Debug, Clone, Default)]
+pub struct TrainRequest {
+    /// Files whose rows have `topics`.
+    pub topics: Vec<PathBuf>,
+    /// Files whose rows have `regions`.
+    pub regions: Vec<PathBuf>,
+    /// How to train the topics; its seed is the seed of all.
+    pub params: TopicParams,
+}
+
+/// A trained model and its measure.
+pub struct Trained {
+    /// The model.
+    pub model: Model,
+    /// Present where topics were trained.
+    pub topics: Option<topics::TrainedTopics>,
+    /// Present where regions were trained.
+    pub regions: Option<regions::TrainedRegions>,
+    manifest: Vec<u8>,
+    tensors: Vec<u8>,
+    card: String,
+}
+
+impl Trained {
+    /// Writes the model into a folder, which is made where it is missing.
+    ///
+    /// # Errors
+    /// [`ModelError::Write`].
+    pub fn save(&self, folder: &Path) -> Result<(), ModelError> {
+        model::write(folder, &self.manifest, &self.tensors, &self.card)
+    }
+
+    /// Bytes of weights and manifest.
+    pub fn size(&self) -> usize {
+        self.manifest.len() + self.tensors.len()
+    }
+}
+
+/// Trains a model. The half that has no files is taken over from `base`, where there is one.
+///
+/// # Errors
+/// [`TrainError`]; nothing is written.
+pub fn train(request: &TrainRequest, base: Option<&Model>, progress: &Progress) -> Result<Trained, TrainError> {
+    let read = |files: &[PathBuf], task| -> Result<_, TrainError> {
+        let bar = progress.steps(if task == Task::Topics { "topics: opening" } else { "regions: opening" }, 0);
+        let rows = corpus::read(files, task, |rows| {
+            bar.inc_length(rows);
+            bar.inc(rows);
+        });
+        bar.finish();
+        rows
+    };
+    let seed = request.params.seed;
+    let taken_over = |task: Task| {
+        base.into_iter()
+            .flat_map(move |base| base.manifest().trained_on.iter().filter(move |file| file.task == task).cloned())
+    };
+    let mut trained_on: Vec<TrainingFile> = Vec::new();
+
+    let (topics, classifier, topic_manifest) =
+        match (request.topics.is_empty(), base) {
+            (false, _) => {
+                let (records, files) = read(&request.topics, Task::Topics)?;
+                trained_on.extend(files);
+                let trained = topics::train(&records, &request.params, progress)?;
+                let labels = trained.classifier.topics().iter().zip(&trained.support).map(|(topic, support)| {
+                    LabelEntry { code: topic.code.to_string(), name: topic.name.to_string(), support: *support }
+                });
+                let manifest = TopicManifest {
+                    labels: labels.collect(),
+                    thresholds: trained.classifier.thresholds(),
+                    measured: trained.measured.clone(),
+                };
+                (Some(trained), None, manifest)
+            }
+            (true, Some(base)) => {
+                trained_on.extend(taken_over(Task::Topics));
+                (None, Some(base.topics().clone()), base.manifest().topics.clone())
+            }
+            (true, None) => return Err(TrainError::NoFiles),
+        };
+    let (regions, ranker, region_manifest) = match (request.regions.is_empty(), base) {
+        (false, _) => {
+            let (records, files) = read(&request.regions, Task::Regions)?;
+            trained_on.extend(files);
+            let trained = regions::train(&records, seed, progress)?;
+            let manifest = RegionManifest {
+                features: FEATURES.map(str::to_owned).to_vec(),
+                thresholds: trained.ranker.thresholds(),
+                measured: trained.measured.clone(),
+            };
+            (Some(trained), None, manifest)
+        }
+        (true, Some(base)) => {
+            trained_on.extend(taken_over(Task::Regions));
+            (None, Some(base.regions().clone()), base.manifest().regions.clone())
+        }
+        (true, None) => return Err(TrainError::NoFiles),
+    };
+    let classifier =
+        topics.as_ref().map(|trained| &trained.classifier).or(classifier.as_ref()).ok_or(TrainError::NoFiles)?;
+    let ranker = regions.as_ref().map(|trained| &trained.ranker).or(ranker.as_ref()).ok_or(TrainError::NoFiles)?;
+    let manifest = Manifest {
+        schema: SCHEMA,
+        version: String::new(),
+        trained_by: format!("dateline {}", env!("CARGO_PKG_VERSION")),
+        seed,
+        languages: match (&topics, base) {
+            (Some(trained), _) => trained.languages.clone(),
+            (None, Some(base)) => base.manifest().languages.clone(),
+            (None, None) => Vec::new(),
+        },
+        tensors_sha256: String::new(),
+        topics: topic_manifest,
+        regions: region_manifest,
+        trained_on,
+    };
+    let (manifest, tensors) = model::encode(classifier, ranker, manifest)?;
+    let model = Model::open(&manifest, &tensors)?;
+    let card = card::write(&model, topics.as_ref(), regions.as_ref(), manifest.len() + tensors.len());
+    Ok(Trained { model, topics, regions, manifest, tensors, card })
+}
