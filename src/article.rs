@@ -159,6 +159,34 @@ pub enum Decision {
     Abstain,
 }
 
+/// From which confidence on a decision holds, both from 0 to 1. They belong to the model.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Thresholds {
+    /// [`Decision::Auto`] from here on.
+    pub auto: f32,
+    /// [`Decision::Review`] from here on; at most `auto`.
+    pub review: f32,
+}
+
+impl Thresholds {
+    /// Whether both are probabilities, in order.
+    pub fn make_sense(&self) -> bool {
+        (0.0..=1.0).contains(&self.auto) && (0.0..=self.auto).contains(&self.review)
+    }
+
+    /// What may be done with a label of this confidence.
+    pub fn decide(&self, confidence: f32) -> Decision {
+        if confidence >= self.auto {
+            Decision::Auto
+        } else if confidence >= self.review {
+            Decision::Review
+        } else {
+            Decision::Abstain
+        }
+    }
+}
+
 /// A label with its calibrated probability.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Label {

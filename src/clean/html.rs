@@ -27,15 +27,18 @@ pub struct HtmlText<'a> {
 
 /// Reads `source` as HTML, a whole page or a fragment, well-formed or not.
 pub fn to_text(source: &str) -> HtmlText<'static> {
-    let mut page = read(source, true);
-    // A skipped element that is never closed may swallow the page: then only what can never be text is skipped.
-    if page.text.as_str().trim().is_empty() && !page.removed.is_empty() {
-        page = read(source, false);
-    }
-    page
+    let reader = read(source, true);
+    // A region that is never closed may swallow the article: then only what can never be text is skipped.
+    let reader = if reader.left_open { read(source, false) } else { reader };
+    reader.finish(true)
 }
 
-fn read(source: &str, skip_regions: bool) -> HtmlText<'static> {
+/// Reads the markup of a headline: one line, in which a link is no menu entry.
+pub fn headline_to_text(source: &str) -> HtmlText<'static> {
+    read(source, false).finish(false)
+}
+
+fn read(source: &str, skip_regions: bool) -> Reader<'_> {
     let mut reader = Reader { source, skip_regions, ..Reader::default() };
     let mut emitter = CallbackEmitter::new(|event: CallbackEvent<'_>, span: Span<usize>| -> Option<Infallible> {
         reader.event(event, span.start..span.end);
@@ -43,31 +46,79 @@ fn read(source: &str, skip_regions: bool) -> HtmlText<'static> {
     });
     emitter.naively_switch_states(true);
     Tokenizer::new_with_emitter(source, emitter).for_each(drop);
-    reader.finish()
+    reader.end_line();
+    reader.left_open = reader.skip.as_ref().is_some_and(|skip| REGIONS.contains(&skip.name.as_slice()));
+    reader.end_skip(source.len());
+    reader
 }
 
-/// Elements that hold no article text. The second list only where the page shows that it closes them.
-const NEVER_TEXT: [&[u8]; 11] = [
-    b"script",
-    b"style",
-    b"noscript",
-    b"template",
-    b"iframe",
-    b"svg",
-    b"textarea",
-    b"select",
-    b"object",
-    b"head",
-    b"math",
-];
-const REGIONS: [&[u8]; 6] = [b"nav", b"aside", b"footer", b"form", b"button", b"dialog"];
-/// Where these begin, a skipped region has ended, closed or not.
+/// Elements whose content is never article text.
+const NEVER_TEXT: [&[u8]; 10] =
+    [b"script", b"style", b"noscript", b"template", b"iframe", b"svg", b"textarea", b"select", b"head", b"math"];
+/// Parts of a page that hold no article text, if the page closes them.
+const REGIONS: [&[u8]; 6] = [b"nav", b"aside", b"footer", b"object", b"button", b"dialog"];
+/// Where these begin, a region that was left open has ended.
 const ARTICLE_STARTS: [&[u8]; 4] = [b"article", b"main", b"h1", b"body"];
-const INLINE: [&[u8]; 30] = [
-    b"a", b"abbr", b"acronym", b"b", b"bdi", b"bdo", b"big", b"cite", b"code", b"data", b"del", b"dfn", b"em", b"font",
-    b"i", b"ins", b"kbd", b"mark", b"q", b"s", b"samp", b"small", b"span", b"strong", b"sub", b"sup", b"time", b"u",
-    b"var", b"wbr",
+/// What may stand in `<head>`: anything else has left it, closed or not.
+const IN_HEAD: [&[u8]; 9] =
+    [b"title", b"meta", b"link", b"script", b"style", b"base", b"noscript", b"template", b"head"];
+/// Elements that begin and end lines (HTML Standard, section 15.3, Rendering: flow content, lists, tables, forms).
+const BLOCKS: [&[u8]; 52] = [
+    b"address",
+    b"article",
+    b"aside",
+    b"blockquote",
+    b"body",
+    b"br",
+    b"caption",
+    b"center",
+    b"dd",
+    b"details",
+    b"dialog",
+    b"dir",
+    b"div",
+    b"dl",
+    b"dt",
+    b"fieldset",
+    b"figcaption",
+    b"figure",
+    b"footer",
+    b"form",
+    b"h1",
+    b"h2",
+    b"h3",
+    b"h4",
+    b"h5",
+    b"h6",
+    b"header",
+    b"hgroup",
+    b"hr",
+    b"html",
+    b"legend",
+    b"li",
+    b"listing",
+    b"main",
+    b"menu",
+    b"nav",
+    b"ol",
+    b"option",
+    b"p",
+    b"pre",
+    b"search",
+    b"section",
+    b"summary",
+    b"table",
+    b"tbody",
+    b"td",
+    b"tfoot",
+    b"th",
+    b"thead",
+    b"tr",
+    b"ul",
+    b"xmp",
 ];
+/// Blocks that a heading may hold. Any other ends a heading that was left open.
+const IN_HEADING: [&[u8]; 2] = [b"br", b"div"];
 /// A block that is one link, up to this many bytes, is a menu entry or a teaser of another article.
 const LONGEST_LINK_LINE: usize = 150;
 
@@ -83,6 +134,8 @@ struct Reader<'s> {
     source: &'s str,
     skip_regions: bool,
     skip: Option<Skip>,
+    /// Whether the page ended inside a region.
+    left_open: bool,
     text: MappedText<'static>,
     removed: Vec<(Range<usize>, Reason)>,
     /// Where the current line began in the text.
@@ -105,6 +158,7 @@ impl Reader<'_> {
     fn event(&mut self, event: CallbackEvent<'_>, span: Range<usize>) {
         match event {
             CallbackEvent::OpenStartTag { name } => self.open(name, span.start),
+            CallbackEvent::CloseStartTag { self_closing: true } => self.close_at_once(span.end),
             CallbackEvent::EndTag { name } => self.close(name, span),
             CallbackEvent::String { value } => self.string(value, span),
             _ => {}
@@ -113,19 +167,16 @@ impl Reader<'_> {
 
     fn open(&mut self, name: &[u8], start: usize) {
         if let Some(skip) = &mut self.skip {
-            let region = REGIONS.contains(&skip.name.as_slice());
-            let head = skip.name == b"head";
-            if (region || head) && ARTICLE_STARTS.contains(&name) {
-                self.end_skip(start);
-            } else if name == b"title" && head {
-                self.in_title = true;
-                return;
-            } else {
-                if name == skip.name {
-                    skip.depth += 1;
-                }
+            let ended = match skip.name.as_slice() {
+                b"head" => !IN_HEAD.contains(&name),
+                region => REGIONS.contains(&region) && ARTICLE_STARTS.contains(&name),
+            };
+            if !ended {
+                skip.depth += usize::from(name == skip.name);
+                self.in_title |= name == b"title" && skip.name == b"head";
                 return;
             }
+            self.end_skip(start);
         }
         if name == b"title" {
             self.in_title = true;
@@ -134,9 +185,25 @@ impl Reader<'_> {
             self.skip = Some(Skip { name: name.to_vec(), depth: 1, start });
         } else if name == b"a" {
             self.links_open += 1;
-        } else if !INLINE.contains(&name) {
+        } else if BLOCKS.contains(&name) {
             self.end_line();
-            self.in_h1 = name == b"h1" && self.h1.as_str().is_empty();
+            if name == b"h1" {
+                self.in_h1 = self.h1.as_str().trim().is_empty();
+            } else if !IN_HEADING.contains(&name) {
+                self.in_h1 = false;
+            }
+        }
+    }
+
+    /// `<svg/>` and `<math/>` hold nothing; elsewhere HTML makes nothing of the slash.
+    fn close_at_once(&mut self, end: usize) {
+        if let Some(skip) = &mut self.skip
+            && matches!(skip.name.as_slice(), b"svg" | b"math")
+        {
+            skip.depth -= 1;
+            if skip.depth == 0 {
+                self.end_skip(end);
+            }
         }
     }
 
@@ -155,9 +222,9 @@ impl Reader<'_> {
         }
         if name == b"a" {
             self.links_open = self.links_open.saturating_sub(1);
-        } else if !INLINE.contains(&name) {
+        } else if BLOCKS.contains(&name) {
             self.end_line();
-            self.in_h1 = false;
+            self.in_h1 &= name != b"h1";
         }
     }
 
@@ -169,7 +236,7 @@ impl Reader<'_> {
 
     fn string(&mut self, value: &[u8], span: Range<usize>) {
         if self.in_title {
-            push_text(&mut self.title, self.source, value, span);
+            push_text(&mut self.title, self.source, span);
             return;
         }
         if self.skip.is_some() {
@@ -180,9 +247,9 @@ impl Reader<'_> {
             self.line_has_plain |= self.links_open == 0;
         }
         if self.in_h1 {
-            push_text(&mut self.h1, self.source, value, span.clone());
+            push_text(&mut self.h1, self.source, span.clone());
         }
-        push_text(&mut self.text, self.source, value, span);
+        push_text(&mut self.text, self.source, span);
     }
 
     fn end_line(&mut self) {
@@ -198,7 +265,11 @@ impl Reader<'_> {
                 self.link_lines.push(line);
             }
             let source_end = self.text.source(end - 1..end).end;
-            self.text.push("\n", source_end..source_end);
+            // A blank line: what stands in two blocks is not one phrase.
+            self.text.push("\n\n", source_end..source_end);
+            if self.in_h1 {
+                self.h1.push(" ", source_end..source_end);
+            }
         }
         self.line_start = self.text.as_str().len();
         self.line_has_text = false;
@@ -207,11 +278,9 @@ impl Reader<'_> {
         self.links_open = 0;
     }
 
-    fn finish(mut self) -> HtmlText<'static> {
-        self.end_line();
-        self.end_skip(self.source.len());
+    fn finish(mut self, drop_links: bool) -> HtmlText<'static> {
         let (mut text, mut heading_in_text) = (self.text, self.h1_range);
-        if !self.link_lines.is_empty() {
+        if drop_links && !self.link_lines.is_empty() {
             if let Some(heading) = &mut heading_in_text {
                 let gone: usize = self.link_lines.iter().filter(|line| line.end <= heading.start).map(Range::len).sum();
                 *heading = heading.start - gone..heading.end - gone;
@@ -247,19 +316,11 @@ fn without_site_name(title: MappedText<'static>) -> MappedText<'static> {
 }
 
 /// Appends the text of one run: line breaks are spaces in HTML, and each character reference maps back as a whole.
-fn push_text(out: &mut MappedText<'static>, source: &str, value: &[u8], span: Range<usize>) {
-    let coarse = |out: &mut MappedText<'static>| {
-        out.push(&spaced(&String::from_utf8_lossy(value)), span.clone());
-    };
-    let Some(raw) = source.get(span.clone()) else { return coarse(out) };
-    if !raw.contains('&') {
-        if raw.as_bytes() == value {
-            out.push(&spaced(raw), span);
-        } else {
-            coarse(out);
-        }
-        return;
-    }
+///
+/// The run is read from the source rather than from the tokenizer, which has decoded it and no longer knows where each
+/// character came from.
+fn push_text(out: &mut MappedText<'static>, source: &str, span: Range<usize>) {
+    let raw = source.get(span.clone()).unwrap_or_default();
     let mut at = 0;
     while at < raw.len() {
         let plain = raw[at..].find('&').map_or(raw.len(), |i| at + i);
@@ -318,7 +379,7 @@ mod tests {
     #[test]
     fn the_heading_is_found_in_the_text() {
         let page = to_text("<p><a href=x>Menu</a></p><h1>The <b>headline</b></h1><p>Text.</p>");
-        assert_eq!(page.heading.as_str(), "The headline");
+        assert_eq!(page.heading.as_str().trim(), "The headline");
         assert_eq!(page.heading_in_text.map(|range| &page.text.as_str()[range]), Some("The headline"));
     }
 
@@ -336,9 +397,39 @@ mod tests {
     }
 
     #[test]
+    fn line_ends_of_any_kind_keep_offsets() {
+        let html = "<p>The election in\r\nPakistan\rwas\0 held</p>";
+        let page = to_text(html);
+        for word in ["Pakistan", "was", "held"] {
+            let start = page.text.as_str().find(word).expect("the word is there");
+            assert_eq!(&html[page.text.source(start..start + word.len())], word);
+        }
+    }
+
+    #[test]
+    fn headings_are_read_whole() {
+        let cases = [
+            ("<h1>Flood in<br>Pakistan</h1><p>Rain.", "Flood in Pakistan"),
+            ("<h1><div><img src=x>Flood</div></h1><p>Rain.", "Flood"),
+            ("<h1>&nbsp;</h1><h1>Flood</h1><p>Rain.", "Flood"),
+            ("<h1>Flood<p>Rain.</p>", "Flood"),
+        ];
+        for (html, heading) in cases {
+            let page = to_text(html);
+            assert_eq!(page.heading.as_str().replace('\u{A0}', "").trim(), heading, "{html}");
+            assert!(page.text.as_str().contains("Rain."), "{html}");
+        }
+        assert_eq!(headline_to_text("<a href=x>Flood in Pakistan</a>").text.as_str().trim(), "Flood in Pakistan");
+    }
+
+    #[test]
     fn broken_html_keeps_its_text() {
         assert_eq!(lines("<p>Unclosed <b>bold <i>text"), ["Unclosed bold text"]);
         assert_eq!(lines("<nav>Menu <p>All in an unclosed menu"), ["Menu", "All in an unclosed menu"]);
+        assert_eq!(lines("<head><meta charset=utf-8><title>T</title><p>No end of head"), ["No end of head"]);
+        assert_eq!(lines("<p>One <svg/>two</p><math/>three"), ["One", "two", "three"]);
+        assert_eq!(lines("<p>One</p><aside>Two, and no end"), ["One", "Two, and no end"]);
+        assert_eq!(lines("<form><div>A page that is one form</div></form>"), ["A page that is one form"]);
         assert_eq!(lines("<nav>Menu<h1>Heading</h1><p>Text"), ["Heading", "Text"]);
         assert_eq!(lines("a < b and <3 c"), ["a < b and <3 c"]);
     }

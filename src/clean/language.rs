@@ -17,11 +17,13 @@ const ENGLISH_LEAST_WORDS: usize = 20;
 /// Fewer letters than these tell a script, not a language.
 const LEAST_LETTERS: usize = 40;
 
-/// The ISO 639 code of a BCP 47 tag: `en` of `en-GB`. `None` where the tag has no such part.
+/// The ISO 639 code of a language tag: `en` of `en-GB`, and of `eng`. `None` where the tag has no such part.
 pub fn primary(tag: &str) -> Option<String> {
-    let code = tag.trim().split(['-', '_']).next().unwrap_or_default();
-    ((2..=3).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphabetic()))
-        .then(|| code.to_ascii_lowercase())
+    let primary = tag.trim().split(['-', '_']).next().unwrap_or_default();
+    let is_code = (2..=3).contains(&primary.len()) && primary.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let primary = is_code.then(|| primary.to_ascii_lowercase())?;
+    // Where a language has a code of two letters, that one is used.
+    Some(Lang::from_code(&primary).map_or(primary, |lang| code(lang).to_owned()))
 }
 
 /// The ISO 639 code of the language that `text` is written in, [`UNDETERMINED`] where it is too short or too mixed to tell.
@@ -152,6 +154,8 @@ mod tests {
     fn tags_have_a_primary_language() {
         assert_eq!(primary("en-GB").as_deref(), Some("en"));
         assert_eq!(primary("PT_br").as_deref(), Some("pt"));
+        assert_eq!(primary("eng").as_deref(), Some("en"));
+        assert_eq!(primary("yue").as_deref(), Some("yue"));
         assert_eq!(primary("english"), None);
         assert_eq!(primary(""), None);
     }

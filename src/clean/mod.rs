@@ -10,11 +10,15 @@ pub mod language;
 mod mapped;
 mod unicode;
 
+pub use dateline::Known;
 pub use language::UNDETERMINED;
 pub use mapped::MappedText;
 
 use crate::article::{Article, Field, Format, Reason, Removed};
 use std::{borrow::Cow, ops::Range};
+
+/// The longest first line that counts as a headline, in bytes.
+const LONGEST_HEADLINE: usize = 250;
 
 /// A part of the cleaned article.
 #[derive(Debug, Clone)]
@@ -38,8 +42,8 @@ pub struct Document<'a> {
     pub language: Cow<'static, str>,
 }
 
-/// Cleans an article. `is_place` tells whether a name is a place; datelines such as "Islamabad: " need it.
-pub fn clean<'a>(article: &'a Article, is_place: impl Fn(&str) -> bool) -> Document<'a> {
+/// Cleans an article. `known` tells what is known of a name; datelines such as "Islamabad: " need it.
+pub fn clean<'a>(article: &'a Article, known: impl Fn(&str) -> Known) -> Document<'a> {
     let mut removed = Vec::new();
     let mut note = |field: Field, source: Range<usize>, reason: Reason| {
         // Articles are at most 2 MiB, so offsets fit.
@@ -47,31 +51,47 @@ pub fn clean<'a>(article: &'a Article, is_place: impl Fn(&str) -> bool) -> Docum
     };
     let mut sections = Vec::with_capacity(3);
     let mut push = |role: Field, origin: Field, text: MappedText<'a>| {
-        if !text.as_str().trim().is_empty() {
+        if !is_blank(&text) {
             sections.push(Section { role, origin, text });
         }
     };
 
-    let headline = to_text(&article.headline, article.format, Field::Headline, &mut note).text;
-    let page = to_text(&article.body, article.format, Field::Body, &mut note);
-    let body = if headline.as_str().trim().is_empty() {
-        push(Field::Headline, Field::Body, unicode::normalise(page.heading));
-        match page.heading_in_text {
-            // Read as the headline, and not once more as body.
-            Some(heading) => without(&page.text, &[heading]),
-            None => page.text,
-        }
-    } else {
-        push(Field::Headline, Field::Headline, unicode::normalise(headline));
-        page.text
+    let mut headline = match article.format {
+        Format::Text => MappedText::whole(&article.headline),
+        Format::Html => html::headline_to_text(&article.headline).text,
     };
+    let page = match article.format {
+        Format::Text => html::HtmlText { text: MappedText::whole(&article.body), ..html::HtmlText::default() },
+        Format::Html => html::to_text(&article.body),
+    };
+    for (range, reason) in page.removed {
+        note(Field::Body, range, reason);
+    }
+    let mut body = page.text;
+    let mut origin = Field::Headline;
+    if is_blank(&headline) {
+        origin = Field::Body;
+        headline = page.heading;
+        if let Some(heading) = page.heading_in_text {
+            // Read as the headline, and not once more as body.
+            body = without(&body, &[heading]);
+        }
+    }
+    let mut body = without_boilerplate(unicode::normalise(body), &mut note);
+    if is_blank(&headline)
+        && article.format == Format::Text
+        && let Some(line) = headline_line(body.as_str())
+    {
+        headline = part(&body, line.clone());
+        body = without(&body, &[line]);
+    }
+    push(Field::Headline, origin, unicode::normalise(headline));
 
-    let body = without_boilerplate(unicode::normalise(body), &mut note);
     let own_dateline = !article.dateline.trim().is_empty();
     if own_dateline {
         push(Field::Dateline, Field::Dateline, unicode::normalise(MappedText::whole(&article.dateline)));
     }
-    let body = match dateline::find(body.as_str(), is_place) {
+    let body = match dateline::find(body.as_str(), known) {
         None => body,
         Some(found) => {
             note(Field::Body, body.source(found.whole.clone()), Reason::Dateline);
@@ -91,22 +111,19 @@ pub fn clean<'a>(article: &'a Article, is_place: impl Fn(&str) -> bool) -> Docum
     Document { sections, removed, language }
 }
 
-fn to_text<'a>(
-    source: &'a str,
-    format: Format,
-    field: Field,
-    note: &mut impl FnMut(Field, Range<usize>, Reason),
-) -> html::HtmlText<'a> {
-    match format {
-        Format::Text => html::HtmlText { text: MappedText::whole(source), ..html::HtmlText::default() },
-        Format::Html => {
-            let mut page = html::to_text(source);
-            for (range, reason) in page.removed.drain(..) {
-                note(field, range, reason);
-            }
-            page
-        }
-    }
+fn is_blank(text: &MappedText<'_>) -> bool {
+    text.as_str().trim().is_empty()
+}
+
+/// The first line of a plain text, where it is its headline: short, not a sentence, and followed by a blank line.
+fn headline_line(text: &str) -> Option<Range<usize>> {
+    let start = text.len() - text.trim_start().len();
+    let (line, rest) = text[start..].split_once('\n')?;
+    let line = line.trim_end();
+    let blank_follows = rest.lines().next().is_some_and(|line| line.trim().is_empty());
+    let is_headline =
+        blank_follows && line.len() <= LONGEST_HEADLINE && !line.ends_with('.') && !rest.trim().is_empty();
+    is_headline.then(|| start..start + line.len())
 }
 
 fn without_boilerplate<'a>(text: MappedText<'a>, note: &mut impl FnMut(Field, Range<usize>, Reason)) -> MappedText<'a> {
@@ -165,7 +182,7 @@ mod tests {
             format: Format::Html,
             ..Article::default()
         };
-        let document = clean(&article, |_| false);
+        let document = clean(&article, |_| Known::Nothing);
         assert_eq!(text_of(&document, Field::Headline), "Talks open");
         assert_eq!(text_of(&document, Field::Dateline), "ISLAMABAD");
         assert!(text_of(&document, Field::Body).ends_with("The envoy's visit began."));
@@ -186,10 +203,29 @@ mod tests {
     }
 
     #[test]
+    fn a_first_line_alone_is_the_headline() {
+        let cases = [
+            ("\u{FEFF}Flood in the valley\r\n\r\nRain fell.\n", "Flood in the valley", "Rain fell."),
+            ("Share this article\n\nFlood\n\nOSLO (AP) - Rain fell.", "Flood", "Rain fell."),
+            ("Rain fell.\n\nIt fell again.", "", "Rain fell.\n\nIt fell again."),
+            ("Flood\n\n", "", "Flood"),
+        ];
+        for (body, headline, rest) in cases {
+            let article = Article { body: body.into(), ..Article::default() };
+            let document = clean(&article, |_| Known::Nothing);
+            assert_eq!(
+                (text_of(&document, Field::Headline), text_of(&document, Field::Body)),
+                (headline, rest),
+                "{body:?}"
+            );
+        }
+    }
+
+    #[test]
     fn a_dateline_field_wins_over_the_one_in_the_body() {
         let article =
             Article { dateline: "NAIROBI, March 3".into(), body: "LONDON (AP) - Talks".into(), ..Article::default() };
-        let document = clean(&article, |_| false);
+        let document = clean(&article, |_| Known::Nothing);
         assert_eq!(text_of(&document, Field::Dateline), "NAIROBI, March 3");
         assert_eq!(text_of(&document, Field::Body), "Talks");
     }
@@ -197,6 +233,6 @@ mod tests {
     #[test]
     fn markup_alone_leaves_nothing() {
         let article = Article { body: "<p> </p><script>x</script>".into(), format: Format::Html, ..Article::default() };
-        assert!(clean(&article, |_| false).sections.is_empty());
+        assert!(clean(&article, |_| Known::Nothing).sections.is_empty());
     }
 }

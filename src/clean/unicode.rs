@@ -29,7 +29,8 @@ pub fn normalise<'a>(text: MappedText<'a>) -> MappedText<'a> {
         // A base character and the marks behind it compose together.
         let mut end = start + c.len_utf8();
         while !composed && let Some(&(at, mark)) = chars.peek() {
-            if canonical_combining_class(mark) == 0 && !composes_with_next(mark) {
+            let stands_alone = is_nfc_quick(std::iter::once(mark)) == IsNormalized::Yes;
+            if canonical_combining_class(mark) == 0 && stands_alone {
                 break;
             }
             end = at + mark.len_utf8();
@@ -48,11 +49,6 @@ pub fn normalise<'a>(text: MappedText<'a>) -> MappedText<'a> {
 
 fn push_from(out: &mut MappedText<'_>, text: &MappedText<'_>, replaced: &str, part: std::ops::Range<usize>) {
     out.push(replaced, text.source(part));
-}
-
-/// Hangul vowels and final consonants are starters, yet compose with what stands before them.
-fn composes_with_next(c: char) -> bool {
-    matches!(c, '\u{1160}'..='\u{11FF}')
 }
 
 fn is_control(c: char) -> bool {
@@ -91,6 +87,7 @@ mod tests {
             ("co\u{AD}operate\u{200B}", "cooperate"),
             ("a\0b", "a b"),
             ("\u{1112}\u{1161}\u{11AB}국", "한국"),
+            ("\u{9A6}\u{9C7}\u{9BE}", "\u{9A6}\u{9CB}"),
             ("Acme™", "Acme™"),
         ];
         for (source, expected) in cases {

@@ -40,7 +40,7 @@ pub struct Args {
     /// Leave out labels with less confidence, from 0 to 1 [default: 0.1 for topics, 0 for regions]
     #[arg(long, value_name = "P")]
     min_confidence: Option<f32>,
-    /// At most so many topics and so many regions
+    /// At most so many topics and so many regions; 0 is no limit
     #[arg(long, value_name = "N")]
     max_labels: Option<usize>,
     /// A folder that `dateline train` wrote, instead of the bundled model
@@ -129,7 +129,9 @@ fn ask_server(
         let away = |error: &dyn std::fmt::Display| {
             Failure::Failed(format!("cannot reach {url}: {error}; is `dateline serve` running there?"))
         };
-        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| {
+        // An address alone is meant as an address.
+        let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+        let endpoint = Endpoint::from_shared(full).map_err(|_| {
             Failure::Usage(format!("{url} is no server address: use one such as http://127.0.0.1:50051"))
         })?;
         let channel = endpoint.connect().await.map_err(|error| away(&root_cause(&error)))?;
@@ -198,15 +200,16 @@ fn root_cause(error: &dyn std::error::Error) -> String {
     cause.to_string()
 }
 
-/// `INVALID_ARGUMENT` for 3.
+/// `INVALID_ARGUMENT` for 3: tonic's name of the code, as gRPC spells it.
 fn code_name(code: i32) -> String {
-    match tonic::Code::from(code) {
-        tonic::Code::InvalidArgument => "INVALID_ARGUMENT".to_owned(),
-        tonic::Code::ResourceExhausted => "RESOURCE_EXHAUSTED".to_owned(),
-        tonic::Code::Internal => "INTERNAL".to_owned(),
-        tonic::Code::Unavailable => "UNAVAILABLE".to_owned(),
-        other => format!("{other:?}").to_uppercase(),
+    let mut name = String::new();
+    for c in format!("{:?}", tonic::Code::from(code)).chars() {
+        if c.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(c.to_ascii_uppercase());
     }
+    name
 }
 
 /// Prints answers as they come, and counts.
@@ -239,5 +242,15 @@ impl Printer {
 
     fn print_fault(&mut self, error: &InputError) -> Result<(), Failure> {
         self.print(&error.place, None, &Err(ArticleFault::invalid(&error.message)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_have_their_grpc_names() {
+        assert_eq!([3, 4, 13, 99].map(code_name), ["INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "INTERNAL", "UNKNOWN"]);
     }
 }

@@ -8,16 +8,18 @@ use std::path::PathBuf;
 
 /// Measure a model on labelled articles
 ///
-/// Topics: how often the best topic is right, and precision, recall and F1 of each label. Regions: F1 over the countries
-/// answered as ABOUT, how often the set is exactly right, and how often the most confident country is.
+/// Topics: how often the best topic is right, and precision, recall and F1 of each label; where a row has several topics,
+/// the answer is right if it is one of them, and the row counts under that one. Regions: F1 over the countries answered as
+/// ABOUT, how often the set is exactly right, and how often the most confident country is one of them.
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("files").args(["topics", "regions"]).required(true).multiple(true))]
 #[command(after_help = "Examples:\n  dateline evaluate --topics labelled.jsonl\n  \
                         dateline evaluate --regions wire.jsonl.gz --model my-model --json")]
 pub struct Args {
-    /// Files whose rows have \"topics\"
-    #[arg(long, num_args = 1.., value_name = "FILE", required_unless_present = "regions")]
+    /// Files whose rows have "topics"
+    #[arg(long, num_args = 1.., value_name = "FILE")]
     topics: Vec<PathBuf>,
-    /// Files whose rows have \"regions\"
+    /// Files whose rows have "regions"
     #[arg(long, num_args = 1.., value_name = "FILE")]
     regions: Vec<PathBuf>,
     /// A folder that `dateline train` wrote, instead of the bundled model
@@ -54,6 +56,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
         topics: (!topics.is_empty()).then(|| evaluate::topics(&model, &topics)),
         regions: (!regions.is_empty()).then(|| evaluate::regions(&model, &regions)),
     };
+    if let Some(scores) = &report.topics
+        && !scores.labels.keys().any(|code| model.topics().topics().iter().any(|topic| *topic.code == **code))
+    {
+        eprintln!("none of the topics of the files is one of the model's: was it trained on other labels (--model)?");
+    }
     if args.json {
         println!("{}", serde_json::to_string(&report).map_err(Failure::failed)?);
     } else {

@@ -18,7 +18,7 @@ use std::{io, path::PathBuf, process::ExitCode};
     name = "dateline",
     version,
     after_help = "Exit status: 0 all went well; 1 it could not be done (no such model, port in use, server away); 2 the \
-                  command line is wrong; 3 some of the input could not be used, the rest was."
+                  command line is wrong; 3 some or all of the input could not be used."
 )]
 struct Cli {
     #[command(subcommand)]

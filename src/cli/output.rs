@@ -3,7 +3,7 @@
 use crate::{
     article::{Classification, Decision, Evidence, Field, Role},
     formats::Record,
-    model::{Manifest, Model},
+    model::Model,
     region::tree,
     train::{
         evaluate::Report,
@@ -70,7 +70,14 @@ pub fn block(
     writeln!(out, "{TITLE}{}{TITLE:#}", printable(id))?;
     let answer = match answer {
         Ok(answer) => answer,
-        Err(fault) => return writeln!(out, "  {ERROR}error{ERROR:#}    {} ({})\n", fault.message, fault.code),
+        Err(fault) => {
+            return writeln!(
+                out,
+                "  {ERROR}error{ERROR:#}    {} ({})\n",
+                printable(&fault.message),
+                printable(&fault.code)
+            );
+        }
     };
     let mut what = "topics";
     for label in &answer.topics {
@@ -91,7 +98,7 @@ pub fn block(
         let style = style_of(label.decision);
         let up: Vec<&str> =
             region.path.iter().skip(1).take(2).filter_map(|code| tree::place(code)).map(|place| &*place.name).collect();
-        let name = format!("{} ({})", label.name, label.code);
+        let name = printable(&format!("{} ({})", label.name, label.code));
         let role = match region.role {
             Role::About => "about",
             Role::Mentioned => "mentioned",
@@ -108,7 +115,7 @@ pub fn block(
         what = "";
     }
     for note in &answer.notes {
-        writeln!(out, "  {:<8} {note}", "note")?;
+        writeln!(out, "  {:<8} {}", "note", printable(note))?;
     }
     for part in &answer.removed {
         let text =
@@ -171,7 +178,7 @@ fn excerpt(text: &str) -> String {
 
 fn table(head: &[&str], left_columns: usize) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(head);
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(head);
     for (i, column) in table.column_iter_mut().enumerate() {
         column.set_cell_alignment(if i < left_columns { CellAlignment::Left } else { CellAlignment::Right });
     }
@@ -199,15 +206,29 @@ pub fn topic_table(scores: &TopicScores, name: impl Fn(&str) -> String) -> Table
     label_table(&scores.labels, name)
 }
 
-/// All that was measured when a model was trained.
-pub fn measures(manifest: &Manifest) -> Table {
-    let mut table = table(&["", "measure", "value"], 2);
-    for (part, measured) in [("topics", &manifest.topics.measured), ("regions", &manifest.regions.measured)] {
-        for (name, value) in measured {
-            table.add_row([part.to_owned(), name.clone(), format!("{value:.3}")]);
-        }
+/// What was measured of one half of a model when it was trained.
+pub fn measures(title: &str, measured: &BTreeMap<String, f64>) -> Table {
+    let mut table = table(&[title, "", "value"], 2);
+    for (name, value) in measured {
+        table.add_row([name.clone(), meaning(name).to_owned(), format!("{value:.3}")]);
     }
     table
+}
+
+fn meaning(measure: &str) -> &'static str {
+    match measure {
+        "accuracy" => "articles whose best topic is right",
+        "macro_f1" => "mean F1 over labels",
+        "micro_f1" => "F1 over all pairs of article and country",
+        "exact" => "articles with exactly the right countries",
+        "top1" => "articles whose most confident country is right",
+        "calibration_error" => "mean distance of confidence from truth",
+        "auto_coverage" => "best topics, or ABOUT countries, that are AUTO",
+        "auto_precision" => "of those, the right ones",
+        "without_dateline_micro_f1" | "without_dateline_macro_f1" => "the same with datelines taken away",
+        "most_mentioned_micro_f1" | "most_mentioned_macro_f1" => "for answering with the country named most",
+        _ => "",
+    }
 }
 
 /// An evaluation, for people.
@@ -230,8 +251,8 @@ pub fn report(report: &Report, model: &Model) -> String {
         let name = |code: &str| tree::place(code).map_or_else(|| code.to_owned(), |place| place.name.to_string());
         text += &format!("{TITLE}Regions{TITLE:#}\n{}\n", label_table(&scores.labels, name));
         text += &format!(
-            "rows {}   micro-F1 {:.3}   macro-F1 {:.3}   exact {:.3}   top-1 {:.3}\n",
-            scores.rows, scores.micro_f1, scores.macro_f1, scores.exact, scores.top1
+            "rows {}   micro-F1 {:.3}   macro-F1 {:.3}   exact {:.3}   top-1 {:.3}   answers with other countries {}\n",
+            scores.rows, scores.micro_f1, scores.macro_f1, scores.exact, scores.top1, scores.elsewhere
         );
     }
     text

@@ -10,16 +10,18 @@ use std::{path::PathBuf, time::Instant};
 ///
 /// Rows are JSON Lines, plain or .gz: {"id": "...", "headline": "...", "body": "...", "topics": ["medtop:15000000"]}, for
 /// regions with "dateline" and "regions": ["KE"]. Any topic codes do; the model carries those of the data. The half that
-/// is given no files is taken over from the bundled model. The same files and the same seed give the same bytes.
+/// is given no files is taken over from the bundled model. The same files and the same seed give the same bytes. A model
+/// that the folder holds already is replaced.
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("files").args(["topics", "regions"]).required(true).multiple(true))]
 #[command(after_help = "Examples:\n  dateline train --topics archive.jsonl.gz --out my-model\n  \
                         dateline train --topics a.jsonl b.jsonl --regions wire.jsonl.gz --out my-model --seed 7\n  \
                         dateline classify --model my-model article.txt")]
 pub struct Args {
-    /// Files whose rows have \"topics\"
+    /// Files whose rows have "topics"
     #[arg(long, num_args = 1.., value_name = "FILE")]
     topics: Vec<PathBuf>,
-    /// Files whose rows have \"regions\"
+    /// Files whose rows have "regions"
     #[arg(long, num_args = 1.., value_name = "FILE")]
     regions: Vec<PathBuf>,
     /// The folder to write the model into; made where it is missing
@@ -31,9 +33,6 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
-    if args.topics.is_empty() && args.regions.is_empty() {
-        return Err(Failure::Usage(TrainError::NoFiles.to_string()));
-    }
     let complete = !args.topics.is_empty() && !args.regions.is_empty();
     let base = if complete { None } else { Some(Model::bundled().map_err(Failure::failed)?) };
     let begun = Instant::now();
@@ -63,7 +62,16 @@ pub fn run(args: Args) -> Result<(), Failure> {
             })
         );
     }
-    println!("{}", output::measures(manifest));
+    let trained_parts = [
+        ("topics", trained.topics.as_ref().map(|part| &part.measured)),
+        ("regions", trained.regions.as_ref().map(|part| &part.measured)),
+    ];
+    for (name, measured) in trained_parts {
+        match measured {
+            Some(measured) => println!("{}", output::measures(name, measured)),
+            None => println!("{name}: taken over from the bundled model"),
+        }
+    }
     println!(
         "model {} in {}: {:.1} MB, trained in {:.0} s; measured by cross-validation, more in MODEL_CARD.md",
         trained.model.version(),

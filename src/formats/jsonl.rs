@@ -89,7 +89,7 @@ fn explain(error: &serde_json::Error) -> String {
         serde_json::error::Category::Eof => "the JSON object is cut off",
         serde_json::error::Category::Data => {
             return format!(
-                "a field has the wrong type at column {}: id, headline and body are strings, topics and regions lists of strings",
+                "a field has the wrong type or value at column {}: id is a string or a number, format is text or html, topics and regions are lists of strings, and all others strings",
                 error.column()
             );
         }

@@ -135,11 +135,11 @@ pub fn open(manifest: &[u8], tensors: &[u8]) -> Result<Model, ModelError> {
         tensors.numbers("topic.fingerprints", Dtype::U32, u32::from_le_bytes)?,
         tensors.numbers("topic.idf", Dtype::U8, u8::from_le_bytes)?,
     )?;
-    let sparse = SparseLayer {
-        weights: tensors.matrix("topic.weights", Dtype::I8, i8::from_le_bytes)?,
-        scales: tensors.numbers("topic.scales", Dtype::F32, f32::from_le_bytes)?.into(),
-        bias: tensors.numbers("topic.bias", Dtype::F32, f32::from_le_bytes)?.into(),
-    };
+    let sparse = SparseLayer::new(
+        &tensors.matrix("topic.weights", Dtype::I8, i8::from_le_bytes)?,
+        tensors.numbers("topic.scales", Dtype::F32, f32::from_le_bytes)?,
+        tensors.numbers("topic.bias", Dtype::F32, f32::from_le_bytes)?,
+    );
     let decision = SoftmaxLayer {
         weights: tensors.matrix("topic.decision.weights", Dtype::F64, f64::from_le_bytes)?,
         intercept: tensors.numbers("topic.decision.intercept", Dtype::F64, f64::from_le_bytes)?.into(),
@@ -154,8 +154,13 @@ pub fn open(manifest: &[u8], tensors: &[u8]) -> Result<Model, ModelError> {
     let [intercept] = intercept[..] else {
         return Err(ModelError::Tensors("region.intercept is not one number".into()));
     };
-    let regions = RegionRanker::new(LogisticLayer { weights, intercept }, manifest.regions.thresholds)
-        .ok_or_else(|| ModelError::Tensors("the region weights are not one finite number a feature".into()))?;
+    let regions =
+        RegionRanker::new(LogisticLayer { weights, intercept }, manifest.regions.thresholds, manifest.regions.home)
+            .ok_or_else(|| {
+                ModelError::Tensors(
+                    "the region weights are not one finite number a feature, or its thresholds no probabilities".into(),
+                )
+            })?;
     Ok(Model::new(topics, regions, manifest))
 }
 
@@ -213,19 +218,20 @@ pub fn encode(
         values.into_iter().flat_map(|value| write(*value)).collect()
     }
     let (buckets, fingerprints, idf) = topics.vocabulary().parts();
-    let (sparse, decision, layer) = (topics.sparse(), topics.decision(), regions.layer());
-    let (terms, labels) = sparse.weights.dim();
+    let (decision, layer) = (topics.decision(), regions.layer());
+    let (weights, scales, bias) = topics.sparse().parts();
+    let (terms, labels) = weights.dim();
     let data = [
         ("region.intercept", Dtype::F64, vec![1], bytes([&layer.intercept], f64::to_le_bytes)),
         ("region.weights", Dtype::F64, vec![layer.weights.len()], bytes(&layer.weights, f64::to_le_bytes)),
-        ("topic.bias", Dtype::F32, vec![labels], bytes(&sparse.bias, f32::to_le_bytes)),
+        ("topic.bias", Dtype::F32, vec![labels], bytes(bias, f32::to_le_bytes)),
         ("topic.buckets", Dtype::U32, vec![buckets.len()], bytes(buckets, u32::to_le_bytes)),
         ("topic.decision.intercept", Dtype::F64, vec![labels], bytes(&decision.intercept, f64::to_le_bytes)),
         ("topic.decision.weights", Dtype::F64, vec![labels, labels], bytes(&decision.weights, f64::to_le_bytes)),
         ("topic.fingerprints", Dtype::U32, vec![terms], bytes(fingerprints, u32::to_le_bytes)),
         ("topic.idf", Dtype::U8, vec![terms], idf.to_vec()),
-        ("topic.scales", Dtype::F32, vec![terms], bytes(&sparse.scales, f32::to_le_bytes)),
-        ("topic.weights", Dtype::I8, vec![terms, labels], bytes(&sparse.weights, i8::to_le_bytes)),
+        ("topic.scales", Dtype::F32, vec![terms], bytes(scales, f32::to_le_bytes)),
+        ("topic.weights", Dtype::I8, vec![terms, labels], bytes(&weights, i8::to_le_bytes)),
     ];
     let wrong = |error: safetensors::SafeTensorError| ModelError::Tensors(error.to_string());
     let mut views = Vec::with_capacity(data.len());

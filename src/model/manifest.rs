@@ -1,4 +1,4 @@
-use crate::{region::RegionThresholds, topic::Thresholds};
+use crate::article::Thresholds;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -50,8 +50,10 @@ pub struct TopicManifest {
 pub struct RegionManifest {
     /// The names of the features, in the order of the weights.
     pub features: Vec<String>,
-    /// When to say what.
-    pub thresholds: RegionThresholds,
+    /// When to decide what; a country is ABOUT from `review` on.
+    pub thresholds: Thresholds,
+    /// The probability that an article that names no place is about its outlet's country.
+    pub home: f32,
     /// Metric by name, measured in cross-validation; from 0 to 1.
     pub measured: BTreeMap<String, f64>,
 }

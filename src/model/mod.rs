@@ -9,7 +9,9 @@ pub use bundle::{CARD, MANIFEST, ModelError, TENSORS, encode, write};
 pub use manifest::{LabelEntry, Manifest, RegionManifest, SCHEMA, Task, TopicManifest, TrainingFile};
 
 use crate::{
-    article::{Article, ArticleError, Classification, DEFAULT_MIN_CONFIDENCE, Decision, Label, Options, Region},
+    article::{
+        Article, ArticleError, Classification, DEFAULT_MIN_CONFIDENCE, Decision, Format, Label, Options, Region,
+    },
     clean::{self, Document, UNDETERMINED},
     region::{self, RegionRanker},
     text::{Word, words_into},
@@ -81,6 +83,14 @@ impl Model {
     /// The region ranker.
     pub fn regions(&self) -> &RegionRanker {
         &self.regions
+    }
+
+    /// Builds the tables that are built on first use, so that the first article is not slower than the others.
+    pub fn warm_up(&self) {
+        let html = "<p>NAIROBI (Reuters) - Rain fell.</p><p>Share this article</p>";
+        let article = Article { body: html.to_owned(), format: Format::Html, ..Article::default() };
+        // An article of our own is never at fault.
+        let _ = self.classify(&article, &Options::default());
     }
 
     /// Classifies an article.
@@ -202,5 +212,5 @@ impl Model {
 
 /// Cleans an article as training and serving do.
 pub(crate) fn clean_article(article: &Article) -> Document<'_> {
-    clean::clean(article, |name| region::gazetteer::gazetteer().knows(name))
+    clean::clean(article, region::known)
 }

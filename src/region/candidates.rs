@@ -10,9 +10,10 @@ use super::{
 };
 use crate::{article::Field, text::Word};
 use ndarray::Array2;
+use std::collections::BTreeSet;
 
 /// Names of the features, in order. A model is refused unless it was trained on just these.
-pub const FEATURES: [&str; 26] = [
+pub const FEATURES: [&str; 30] = [
     "dateline",
     "dateline_elsewhere",
     "dateline_unknown",
@@ -39,6 +40,10 @@ pub const FEATURES: [&str; 26] = [
     "dateline_and_share",
     "dateline_and_headline",
     "dateline_elsewhere_and_share",
+    "dateline_unknown_and_share",
+    "dateline_unknown_and_headline",
+    "dateline_unknown_and_lead",
+    "dateline_unknown_and_top",
 ];
 
 /// The words of the body that count as the lead.
@@ -61,7 +66,7 @@ pub struct Candidate {
     adjectives: f64,
     cities: f64,
     parts_and_seats: f64,
-    different_terms: f64,
+    terms: BTreeSet<u32>,
     certainty: f64,
 }
 
@@ -84,8 +89,7 @@ pub fn candidates(gazetteer: &Gazetteer, mentions: &[Mention], words: &[Word]) -
             });
             let candidate = &mut candidates[at];
             let share = f64::from(meaning.share);
-            let new_term = candidate.mentions.iter().all(|(other, _)| other.term != mention.term);
-            candidate.different_terms += f64::from(u8::from(new_term));
+            candidate.terms.insert(mention.term);
             candidate.certainty = candidate.certainty.max(share);
             candidate.mentions.push((*mention, meaning.share));
             match mention.role {
@@ -119,10 +123,11 @@ pub fn candidates(gazetteer: &Gazetteer, mentions: &[Mention], words: &[Word]) -
 /// The features of all candidates of one document: candidates × [`FEATURES`].
 pub fn features(candidates: &[Candidate]) -> Array2<f64> {
     let sum = |of: fn(&Candidate) -> f64| candidates.iter().map(of).sum::<f64>();
+    let yes = |is: bool| f64::from(u8::from(is));
     let (all, headline, lead) = (sum(Candidate::weight), sum(|c| c.headline), sum(|c| c.lead));
     let most_dateline = candidates.iter().map(|c| c.dateline).fold(0.0, f64::max);
+    let unknown = yes(most_dateline == 0.0);
     let first_of_all = candidates.iter().filter_map(|c| c.first).min();
-    let yes = |is: bool| f64::from(u8::from(is));
     let part = |of: f64, all: f64| if all > 0.0 { of / all } else { 0.0 };
 
     let mut rows = Array2::zeros((candidates.len(), FEATURES.len()));
@@ -131,10 +136,11 @@ pub fn features(candidates: &[Candidate]) -> Array2<f64> {
         let share = part(c.weight(), all);
         let rank = 1.0 + candidates.iter().filter(|other| other.weight() > c.weight()).count() as f64;
         let elsewhere = yes(most_dateline > 0.0 && c.dateline < 0.5 * most_dateline);
+        let top = yes(c.weight() > 0.0 && rank == 1.0);
         let values: [f64; FEATURES.len()] = [
             c.dateline,
             elsewhere,
-            yes(most_dateline == 0.0),
+            unknown,
             c.headline.ln_1p(),
             part(c.headline, headline),
             yes(headline > 0.0 && c.headline == 0.0),
@@ -144,20 +150,24 @@ pub fn features(candidates: &[Candidate]) -> Array2<f64> {
             share,
             share * share,
             1.0 / rank,
-            yes(c.weight() > 0.0 && rank == 1.0),
+            top,
             c.first.map_or(0.0, |first| 1.0 / (1.0 + (1.0 + f64::from(first) / 10.0).ln())),
             yes(c.first.is_some() && c.first == first_of_all),
             c.country_names.ln_1p(),
             c.adjectives.ln_1p(),
             c.cities.ln_1p(),
             c.parts_and_seats.ln_1p(),
-            c.different_terms.ln_1p(),
+            (c.terms.len() as f64).ln_1p(),
             c.certainty,
             yes(candidates.len() == 1),
             (candidates.len() as f64).ln(),
             c.dateline * share,
             c.dateline * part(c.headline, headline),
             elsewhere * share,
+            unknown * share,
+            unknown * part(c.headline, headline),
+            unknown * part(c.lead, lead),
+            unknown * top,
         ];
         row.iter_mut().zip(values).for_each(|(cell, value)| *cell = value);
     }

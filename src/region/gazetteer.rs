@@ -96,6 +96,9 @@ impl Hasher for Identity {
 #[derive(Debug)]
 pub struct Gazetteer {
     terms: Vec<Term>,
+    /// Whether any term begins with a word whose hash ends in these sixteen bits. Most words of a text begin none, and
+    /// this tells without leaving the nearest cache.
+    begins: Vec<u64>,
     /// From a node and a word to the next node; see [`key`].
     edges: HashMap<u64, u32, BuildHasherDefault<Identity>>,
     /// The terms that end at each node: spellings that differ in case alone share one.
@@ -134,12 +137,20 @@ impl Gazetteer {
                 None => terms.push(Term { surface, meanings: vec![meaning] }),
             }
         }
-        let mut gazetteer = Gazetteer { terms: Vec::new(), edges: HashMap::default(), ends: vec![Vec::new()] };
+        let mut gazetteer = Gazetteer {
+            terms: Vec::new(),
+            begins: vec![0; 1 << 10],
+            edges: HashMap::default(),
+            ends: vec![Vec::new()],
+        };
         let mut buffer = Vec::new();
         for (i, term) in terms.iter().enumerate() {
             let mut node = ROOT;
             for token in tokens(term.surface) {
                 let word = word_hash(token.of(term.surface), token.shape, &mut buffer);
+                if node == ROOT {
+                    gazetteer.begins[(word >> 6) as usize & 0x3FF] |= 1 << (word & 63);
+                }
                 let next = gazetteer.ends.len() as u32;
                 node = *gazetteer.edges.entry(key(node, word)).or_insert(next);
                 if node == next {
@@ -150,6 +161,12 @@ impl Gazetteer {
         }
         gazetteer.terms = terms;
         gazetteer
+    }
+
+    /// Whether a term may begin with a word; `false` is certain.
+    #[inline]
+    pub fn may_begin(&self, word: u64) -> bool {
+        self.begins[(word >> 6) as usize & 0x3FF] & (1 << (word & 63)) != 0
     }
 
     /// The node that a word leads to.
@@ -168,17 +185,12 @@ impl Gazetteer {
         &self.terms[term as usize]
     }
 
-    /// Whether `name` is a term as it stands, in any case.
-    pub fn knows(&self, name: &str) -> bool {
+    /// The terms that `name` is, in any case; none where it is no term.
+    pub fn lookup(&self, name: &str) -> impl Iterator<Item = &Term> + '_ {
         let mut buffer = Vec::new();
-        let mut node = ROOT;
-        for token in tokens(name) {
-            match self.step(node, word_hash(token.of(name), token.shape, &mut buffer)) {
-                Some(next) => node = next,
-                None => return false,
-            }
-        }
-        !self.ends[node as usize].is_empty()
+        let node = tokens(name)
+            .try_fold(ROOT, |node, token| self.step(node, word_hash(token.of(name), token.shape, &mut buffer)));
+        node.into_iter().flat_map(|node| self.ends_at(node)).map(|term| self.term(term))
     }
 }
 
@@ -192,7 +204,7 @@ mod tests {
         let gazetteer = gazetteer();
         assert!(gazetteer.terms.len() > 3_000);
         for term in &gazetteer.terms {
-            assert!(gazetteer.knows(term.surface), "{}", term.surface);
+            assert!(gazetteer.lookup(term.surface).any(|found| found == term), "{}", term.surface);
             let shares: f32 = term.meanings.iter().map(|meaning| meaning.share).sum();
             assert!(shares > 0.0 && shares < 1.02, "{}: {shares}", term.surface);
             for meaning in &term.meanings {
@@ -221,6 +233,6 @@ mod tests {
         ] {
             assert_eq!(first(name), code, "{name}");
         }
-        assert!(!gazetteer().knows("Reading"), "a word in most texts");
+        assert_eq!(gazetteer().lookup("Reading").count(), 0, "a word in most texts");
     }
 }

@@ -1,7 +1,8 @@
 //! Finds place names in a document: the longest term at each place, on word boundaries.
 //!
-//! Terms are written as in the gazetteer ("Turkey", not "turkey"), except where a section is all capitals (headlines and
-//! datelines of agencies). The words are the tokenizer's, so that a name is never found inside a word.
+//! Terms are written as in the gazetteer ("Turkey", not "turkey"), except in datelines and where a section is all capitals,
+//! as the headlines of agencies are. The abbreviation of a word needs its point and a comma before it: "Gary, Ind.", not
+//! "Ind" or "Miss Smith". The words are the tokenizer's, so that a name is never found inside a word.
 
 use super::gazetteer::{Gazetteer, ROOT};
 use crate::{
@@ -34,9 +35,13 @@ pub fn find(gazetteer: &Gazetteer, document: &Document<'_>, words: &[Word]) -> V
     for section in words.chunk_by(|a, b| a.section == b.section) {
         let text = document.sections[section[0].section as usize].text.as_str();
         let role = section[0].role;
-        let any_case = role == Field::Dateline || !section.iter().any(|word| word.token.shape == Shape::Lower);
+        let any_case = role == Field::Dateline || section.iter().all(|word| is_upper(word, text));
         let mut i = 0;
         while i < section.len() {
+            if !gazetteer.may_begin(section[i].hash) {
+                i += 1;
+                continue;
+            }
             match longest(gazetteer, text, &section[i..], any_case) {
                 Some((term, n_words)) => {
                     mentions.push(Mention {
@@ -72,13 +77,34 @@ fn longest(gazetteer: &Gazetteer, text: &str, words: &[Word], any_case: bool) ->
         let span = &text[words[0].token.start as usize..word.token.end as usize];
         let written = gazetteer.ends_at(node).find(|term| {
             let surface = gazetteer.term(*term).surface;
-            if any_case { is_name(span) } else { same_case(span, surface) }
+            let case = if any_case { is_name(span) } else { same_case(span, surface) };
+            case && (!is_short_for_a_word(surface) || stands_as_abbreviation(text, &words[0], word))
         });
         if let Some(term) = written {
             found = Some((term, i + 1));
         }
     }
     found
+}
+
+/// Whether a word is written without small letters.
+fn is_upper(word: &Word, text: &str) -> bool {
+    match word.token.shape {
+        Shape::Upper | Shape::Number => true,
+        Shape::Capital => word.token.of(text).chars().nth(1).is_none(),
+        Shape::Lower => false,
+    }
+}
+
+/// Whether a term is the abbreviation of a word ("Miss.", "Ind."), unlike "N.C.", which nothing else is written as.
+fn is_short_for_a_word(surface: &str) -> bool {
+    surface.strip_suffix('.').is_some_and(|word| !word.contains('.'))
+}
+
+/// Whether a comma stands before it and its point behind it; datelines often leave out the point.
+fn stands_as_abbreviation(text: &str, first: &Word, last: &Word) -> bool {
+    let point = last.role == Field::Dateline || text[last.token.end as usize..].starts_with('.');
+    point && text[..first.token.start as usize].trim_end().ends_with(',')
 }
 
 /// Whether two words stand side by side as the words of one name do.
@@ -110,7 +136,7 @@ mod tests {
     fn found(headline: &str, dateline: &str, body: &str) -> Vec<&'static str> {
         let article =
             Article { headline: headline.into(), dateline: dateline.into(), body: body.into(), ..Article::default() };
-        let document = clean::clean(&article, |name| gazetteer().knows(name));
+        let document = clean::clean(&article, crate::region::known);
         let mut words = Vec::new();
         words_into(&document, &mut words);
         find(gazetteer(), &document, &words)
@@ -134,6 +160,18 @@ mod tests {
     #[test]
     fn names_do_not_reach_over_sentences() {
         assert_eq!(in_body("they went to Guinea. Bissau is a port"), ["GN", "GW"]);
+    }
+
+    #[test]
+    fn abbreviations_of_words_need_their_point() {
+        assert_eq!(in_body("a plant in Gary, Ind., and one in Lima, Ohio"), ["US", "PE", "US"]);
+        assert_eq!(in_body("Miss Smith said Mass was held. Wash your hands in Ill health."), [""; 0]);
+    }
+
+    #[test]
+    fn title_case_is_not_all_capitals() {
+        assert_eq!(found("They Told Us Everything", "", ""), [""; 0]);
+        assert_eq!(found("A U.S. TEAM WINS 3-1", "", ""), ["US"]);
     }
 
     #[test]

@@ -11,4 +11,20 @@ mod ranker;
 pub mod tree;
 
 pub use candidates::FEATURES;
-pub use ranker::{Ranked, RegionRanker, RegionThresholds, candidates_of, evidence};
+pub use ranker::{Ranked, RegionRanker, candidates_of, candidates_without_dateline, evidence};
+
+use crate::clean::Known;
+use gazetteer::{Kind, gazetteer};
+
+/// What the gazetteer knows of a name, for telling datelines.
+pub fn known(name: &str) -> Known {
+    let mut known = Known::Nothing;
+    for meaning in gazetteer().lookup(name).flat_map(|term| &term.meanings) {
+        match meaning.kind {
+            Kind::Capital | Kind::City => return Known::City,
+            Kind::Country | Kind::Nation | Kind::Historic | Kind::State | Kind::Abbreviation => known = Known::Place,
+            Kind::Adjective | Kind::Seat | Kind::Region | Kind::Body => {}
+        }
+    }
+    known
+}

@@ -4,29 +4,18 @@ use super::{
     mentions, tree,
 };
 use crate::{
-    article::{Decision, Evidence, Label, Region, Role},
+    article::{Decision, Evidence, Field, Label, Region, Role, Thresholds},
     clean::Document,
     linear::LogisticLayer,
-    text::Word,
+    text::{Word, evidence_at},
 };
-
-/// From which probability on a country counts, and what an article without any place is worth.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RegionThresholds {
-    /// [`Role::About`] from here on: where micro-F1 is best on held-out articles.
-    pub about: f32,
-    /// [`Decision::Auto`] from here on.
-    pub auto: f32,
-    /// The probability that an article that names no place is about its outlet's country.
-    pub home: f32,
-}
 
 /// Mentions in, countries with calibrated probabilities out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegionRanker {
     layer: LogisticLayer,
-    thresholds: RegionThresholds,
+    thresholds: Thresholds,
+    home: f32,
 }
 
 /// A candidate with the probability that the article is about it.
@@ -44,11 +33,26 @@ pub fn candidates_of(document: &Document<'_>, words: &[Word]) -> Vec<Candidate> 
     candidates::candidates(gazetteer, &mentions::find(gazetteer, document, words), words)
 }
 
+/// The candidates that a document would have if it had come without a dateline.
+pub fn candidates_without_dateline(document: &Document<'_>, words: &[Word]) -> Vec<Candidate> {
+    let gazetteer = gazetteer();
+    let mut mentions = mentions::find(gazetteer, document, words);
+    mentions.retain(|mention| mention.role != Field::Dateline);
+    candidates::candidates(gazetteer, &mentions, words)
+}
+
 impl RegionRanker {
-    /// Puts a ranker together; `None` where the layer does not have one finite weight for each of [`FEATURES`].
-    pub fn new(layer: LogisticLayer, thresholds: RegionThresholds) -> Option<Self> {
+    /// Puts a ranker together; `None` where the layer does not have one finite weight for each of [`FEATURES`], or a
+    /// threshold or `home` (the probability that an article that names no place is about its outlet's country) is no
+    /// probability.
+    pub fn new(layer: LogisticLayer, thresholds: Thresholds, home: f32) -> Option<Self> {
         let finite = layer.weights.iter().chain([&layer.intercept]).all(|weight| weight.is_finite());
-        (layer.weights.len() == FEATURES.len() && finite).then_some(RegionRanker { layer, thresholds })
+        let probabilities = thresholds.make_sense() && (0.0..=1.0).contains(&home);
+        (layer.weights.len() == FEATURES.len() && finite && probabilities).then_some(RegionRanker {
+            layer,
+            thresholds,
+            home,
+        })
     }
 
     /// The weights.
@@ -56,9 +60,14 @@ impl RegionRanker {
         &self.layer
     }
 
-    /// When to say what.
-    pub fn thresholds(&self) -> RegionThresholds {
+    /// When to decide what; a country is [`Role::About`] from `review` on, where micro-F1 was best on held-out articles.
+    pub fn thresholds(&self) -> Thresholds {
         self.thresholds
+    }
+
+    /// The probability that an article that names no place is about its outlet's country.
+    pub fn home_probability(&self) -> f32 {
+        self.home
     }
 
     /// Candidates with their probabilities, most probable first.
@@ -77,30 +86,21 @@ impl RegionRanker {
     /// A ranked candidate as it is answered with.
     pub fn region(&self, ranked: &Ranked) -> Option<Region> {
         let confidence = ranked.probability as f32;
-        let role = if confidence >= self.thresholds.about {
+        let role = if confidence >= self.thresholds.review {
             Role::About
         } else if ranked.candidate.dateline >= 0.5 {
             Role::Dateline
         } else {
             Role::Mentioned
         };
-        region(ranked.candidate.code, confidence, self.decide(confidence), role)
+        region(ranked.candidate.code, confidence, self.thresholds.decide(confidence), role)
     }
 
-    fn decide(&self, confidence: f32) -> Decision {
-        if confidence >= self.thresholds.auto {
-            Decision::Auto
-        } else if confidence >= self.thresholds.about {
-            Decision::Review
-        } else {
-            Decision::Abstain
-        }
-    }
-
-    /// The outlet's country, for an article that names no place; `None` where the code is none.
+    /// The outlet's country, for an article that names no place; `None` where the code is none. Never AUTO: nothing in the
+    /// text speaks for it.
     pub fn home(&self, source_country: &str) -> Option<Region> {
         let code = &tree::country(source_country)?.code;
-        region(code, self.thresholds.home, self.decide(self.thresholds.home), Role::About)
+        region(code, self.home, Decision::Review, Role::About)
     }
 }
 
@@ -120,16 +120,8 @@ pub fn evidence(candidate: &Candidate, words: &[Word], document: &Document<'_>, 
             continue;
         }
         terms.push(mention.term);
-        let section = &document.sections[mention.section as usize];
-        let range = words[mention.first as usize].token.start as usize..words[mention.last as usize].token.end as usize;
-        let source = section.text.source(range.clone());
-        evidence.push(Evidence {
-            term: section.text.as_str()[range].to_owned(),
-            field: section.origin,
-            start: source.start as u32,
-            end: source.end as u32,
-            weight: *share,
-        });
+        let (first, last) = (&words[mention.first as usize], &words[mention.last as usize]);
+        evidence.push(evidence_at(document, first, last, *share));
     }
     evidence
 }

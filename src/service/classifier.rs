@@ -3,7 +3,11 @@ use super::{
     convert::{answer_to_proto, article_from_proto, error_to_proto, options_from_proto},
     proto::dateline::v1::{self as pb, classifier_server::Classifier, classify_response::Outcome},
 };
-use crate::{model::Model, region::tree};
+use crate::{
+    article::{Article, Options},
+    model::Model,
+    region::tree,
+};
 use futures_util::{StreamExt, stream::BoxStream};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -36,8 +40,17 @@ impl Service {
 
     /// Answers one request, whatever is wrong with it.
     async fn answer(&self, request: pb::ClassifyRequest) -> pb::ClassifyResponse {
-        let (reply, answer) = oneshot::channel();
         let id = request.article.as_ref().map(|article| article.id.clone()).unwrap_or_default();
+        let outcome = match checked(request) {
+            Ok((article, options)) => self.classify_on_a_thread(article, options).await,
+            // Told at once: an article over the limit does not wait for its turn with all its text.
+            Err(message) => Outcome::Error(error_to_proto(Code::InvalidArgument, &message)),
+        };
+        pb::ClassifyResponse { id, outcome: Some(outcome) }
+    }
+
+    async fn classify_on_a_thread(&self, article: Article, options: Options) -> Outcome {
+        let (reply, answer) = oneshot::channel();
         let model = self.model.clone();
         self.threads.spawn(move || {
             // A client that is gone needs no answer.
@@ -45,26 +58,23 @@ impl Service {
                 return;
             }
             // Dropping the reply makes a panic an INTERNAL error of this one article.
-            if let Ok(outcome) = catch_unwind(AssertUnwindSafe(|| outcome(&model, request))) {
-                let _ = reply.send(outcome);
+            if let Ok(answer) = catch_unwind(AssertUnwindSafe(|| model.classify(&article, &options))) {
+                let _ = reply.send(answer);
             }
         });
-        let outcome = answer.await.unwrap_or_else(|_| {
-            tracing::error!("an article could not be classified: a fault of the program");
-            Outcome::Error(error_to_proto(Code::Internal, "a fault of the server's; it is in its log"))
-        });
-        pb::ClassifyResponse { id, outcome: Some(outcome) }
+        match answer.await {
+            Ok(Ok(classification)) => Outcome::Classification(answer_to_proto(classification)),
+            Ok(Err(error)) => Outcome::Error(error_to_proto(Code::InvalidArgument, &error.to_string())),
+            Err(_) => Outcome::Error(error_to_proto(Code::Internal, "a fault of the server's; it is in its log")),
+        }
     }
 }
 
-fn outcome(model: &Model, request: pb::ClassifyRequest) -> Outcome {
-    let answer = article_from_proto(request.article)
-        .and_then(|article| Ok((article, options_from_proto(request.options)?)))
-        .and_then(|(article, options)| model.classify(&article, &options).map_err(|error| error.to_string()));
-    match answer {
-        Ok(classification) => Outcome::Classification(answer_to_proto(classification)),
-        Err(message) => Outcome::Error(error_to_proto(Code::InvalidArgument, &message)),
-    }
+/// What a request asks, or what is wrong with it.
+fn checked(request: pb::ClassifyRequest) -> Result<(Article, Options), String> {
+    let article = article_from_proto(request.article)?;
+    article.check().map_err(|error| error.to_string())?;
+    Ok((article, options_from_proto(request.options)?))
 }
 
 #[tonic::async_trait]

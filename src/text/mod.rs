@@ -7,4 +7,4 @@ mod tokenizer;
 mod words;
 
 pub use tokenizer::{Shape, Token, Tokens, tokens};
-pub use words::{Word, pair_hash, word_hash, words_into};
+pub use words::{Word, evidence_at, pair_hash, word_hash, words_into};

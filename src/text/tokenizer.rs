@@ -69,6 +69,9 @@ enum Kind {
     Other,
 }
 
+/// A dotted run with more letters is no abbreviation; looking further would cost a walk from each of its letters.
+const LONGEST_ABBREVIATION: usize = 10;
+
 const ASCII_KINDS: [Kind; 128] = {
     let mut kinds = [Kind::Other; 128];
     let mut i = 0;
@@ -163,6 +166,9 @@ impl<'t> Tokens<'t> {
         let mut letters = 0;
         while self.byte(end).is_ascii_alphabetic() {
             letters += 1;
+            if letters > LONGEST_ABBREVIATION {
+                return None;
+            }
             end += 1;
             if self.byte(end) == b'.' && !self.text.as_bytes()[end..].starts_with(b"..") {
                 end += 1;

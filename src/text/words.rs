@@ -1,7 +1,10 @@
 //! Words and word pairs as hashes: what the models know a text by.
 
 use super::tokenizer::{Shape, Token, tokens};
-use crate::{article::Field, clean::Document};
+use crate::{
+    article::{Evidence, Field},
+    clean::Document,
+};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// A word of a document.
@@ -29,6 +32,21 @@ pub fn words_into(document: &Document<'_>, words: &mut Vec<Word>) {
             role: part.role,
             hash: word_hash(token.of(text), token.shape, &mut buffer),
         }));
+    }
+}
+
+/// The place of some words that follow each other, in the text as the client sent it.
+pub fn evidence_at(document: &Document<'_>, first: &Word, last: &Word, weight: f32) -> Evidence {
+    let section = &document.sections[first.section as usize];
+    let range = first.token.start as usize..last.token.end as usize;
+    let source = section.text.source(range.clone());
+    Evidence {
+        term: section.text.as_str()[range].to_owned(),
+        field: section.origin,
+        // Articles have at most 2 MiB, so offsets fit.
+        start: source.start as u32,
+        end: source.end as u32,
+        weight,
     }
 }
 

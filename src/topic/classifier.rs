@@ -1,11 +1,11 @@
 use super::{TopicError, Vocabulary, features};
 use crate::{
-    article::{Decision, Evidence, Label},
+    article::{Evidence, Label, Thresholds},
     clean::Document,
     linear::{LinearSvm, SoftmaxLayer},
-    text::Word,
+    text::{Word, evidence_at},
 };
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, Axis};
 use std::{collections::HashMap, sync::Arc};
 
 /// Evidence is a hint to a person, not a dump.
@@ -20,44 +20,24 @@ pub struct Topic {
     pub name: Arc<str>,
 }
 
-/// From which confidence on a decision holds; both from 0 to 1.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Thresholds {
-    /// [`Decision::Auto`] from here on.
-    pub auto: f32,
-    /// [`Decision::Review`] from here on.
-    pub review: f32,
-}
+/// Weights of a term are padded to a multiple of this, so that the inner loop runs over whole vectors.
+const LANES: usize = 16;
 
-impl Thresholds {
-    /// What may be done with a label of this confidence.
-    pub fn decide(&self, confidence: f32) -> Decision {
-        if confidence >= self.auto {
-            Decision::Auto
-        } else if confidence >= self.review {
-            Decision::Review
-        } else {
-            Decision::Abstain
-        }
-    }
-}
-
-/// The sparse layer as it is stored: one byte a weight, one scale a term.
+/// The sparse layer: one byte a weight, one scale a term.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SparseLayer {
-    /// Terms × labels, in units of the term's scale.
-    pub weights: Array2<i8>,
+    /// Terms × labels, each row padded with zeros to a multiple of [`LANES`], in units of the term's scale.
+    weights: Vec<i8>,
     /// The largest weight of each term, divided by 127.
-    pub scales: Array1<f32>,
+    scales: Vec<f32>,
     /// One a label.
-    pub bias: Array1<f32>,
+    bias: Vec<f32>,
 }
 
 impl SparseLayer {
     /// Rounds a fitted model's weights to a byte each.
     pub fn quantise(fitted: &LinearSvm) -> Self {
-        let scales: Array1<f32> = fitted
+        let scales: Vec<f32> = fitted
             .weights
             .rows()
             .into_iter()
@@ -69,20 +49,43 @@ impl SparseLayer {
                 stored.assign(&row.mapv(|weight| (weight / scale).round() as i8));
             }
         }
-        SparseLayer { weights, scales, bias: fitted.bias.clone() }
+        SparseLayer::new(&weights, scales, fitted.bias.to_vec())
+    }
+
+    /// From weights (terms × labels, in units of each term's scale), scales (one a term) and bias (one a label).
+    pub fn new(weights: &Array2<i8>, scales: Vec<f32>, bias: Vec<f32>) -> Self {
+        let padding = vec![0; weights.ncols().next_multiple_of(LANES) - weights.ncols()];
+        let padded = weights.rows().into_iter().flat_map(|row| row.into_iter().chain(&padding)).copied().collect();
+        SparseLayer { weights: padded, scales, bias }
+    }
+
+    /// The weights, terms × labels; the scales; the bias.
+    pub fn parts(&self) -> (Array2<i8>, &[f32], &[f32]) {
+        let weights =
+            Array2::from_shape_fn((self.scales.len(), self.bias.len()), |(term, label)| self.row(term)[label]);
+        (weights, &self.scales, &self.bias)
+    }
+
+    /// The weights of a term, padded.
+    fn row(&self, term: usize) -> &[i8] {
+        let width = self.bias.len().next_multiple_of(LANES);
+        &self.weights[term * width..][..width]
     }
 
     /// The score of each label for an article's features.
     pub fn scores(&self, features: &[(u32, f32)]) -> Array1<f64> {
-        let mut scores = self.bias.clone();
+        let mut sums = self.bias.clone();
+        sums.resize(self.bias.len().next_multiple_of(LANES), 0.0);
         for (term, value) in features {
-            let term = *term as usize;
-            let value = value * self.scales[term];
-            for (score, weight) in scores.iter_mut().zip(self.weights.row(term)) {
-                *score += value * f32::from(*weight);
+            let value = value * self.scales[*term as usize];
+            let row = self.row(*term as usize);
+            for (sums, weights) in sums.as_chunks_mut::<LANES>().0.iter_mut().zip(row.as_chunks::<LANES>().0) {
+                for (sum, weight) in sums.iter_mut().zip(weights) {
+                    *sum += value * f32::from(*weight);
+                }
             }
         }
-        scores.mapv(f64::from)
+        sums.iter().take(self.bias.len()).map(|sum| f64::from(*sum)).collect()
     }
 }
 
@@ -121,9 +124,9 @@ impl TopicClassifier {
     ) -> Result<Self, TopicError> {
         let n = topics.len();
         let fits = n >= 2
-            && sparse.weights.dim() == (vocabulary.len(), n)
             && sparse.scales.len() == vocabulary.len()
             && sparse.bias.len() == n
+            && sparse.weights.len() == vocabulary.len() * n.next_multiple_of(LANES)
             && decision.weights.dim() == (n, n)
             && decision.intercept.len() == n;
         if !fits {
@@ -133,6 +136,9 @@ impl TopicClassifier {
             && decision.weights.iter().chain(&decision.intercept).all(|value| value.is_finite());
         if !finite {
             return Err(TopicError::Tensor("the topic model has a weight that is not a finite number"));
+        }
+        if !thresholds.make_sense() {
+            return Err(TopicError::Tensor("the thresholds of the topic model are not probabilities in order"));
         }
         Ok(TopicClassifier { topics, vocabulary, sparse, decision, thresholds })
     }
@@ -183,27 +189,10 @@ impl TopicClassifier {
         TopicAnswer { labels, known_terms: features.len(), features }
     }
 
-    /// What a label of an answer rests on: the terms that contribute most to its logit, each at its first place.
-    ///
-    /// The logit is the decision layer's, less the mean over all labels (which changes no probability). It is linear in
-    /// the features, so contributions add up to it, with the intercept.
+    /// What a label of an answer rests on: the terms that contribute most to its log-odds, each at its first place.
     pub fn evidence(&self, answer: &TopicAnswer, code: &str, words: &[Word], document: &Document<'_>) -> Vec<Evidence> {
         let Some(label) = self.topics.iter().position(|topic| &*topic.code == code) else { return Vec::new() };
-        let mean =
-            self.decision.weights.mean_axis(ndarray::Axis(1)).unwrap_or_else(|| Array1::zeros(self.topics.len()));
-        let towards = &self.decision.weights.column(label) - &mean;
-        let mut contributions: Vec<(u32, f64)> = answer
-            .features
-            .iter()
-            .map(|(term, value)| {
-                let row = self.sparse.weights.row(*term as usize);
-                let scale = f64::from(value * self.sparse.scales[*term as usize]);
-                (
-                    *term,
-                    row.iter().zip(&towards).map(|(weight, towards)| f64::from(*weight) * towards).sum::<f64>() * scale,
-                )
-            })
-            .collect();
+        let (_, mut contributions) = self.contributions(&answer.features, label);
         contributions.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
         contributions.truncate(MOST_EVIDENCE);
 
@@ -218,17 +207,91 @@ impl TopicClassifier {
             .filter_map(|(term, weight)| {
                 let place = first_places.get(&term)?;
                 let (first, last) = (&words[place.first as usize], &words[place.last as usize]);
-                let section = &document.sections[first.section as usize];
-                let range = first.token.start as usize..last.token.end as usize;
-                let source = section.text.source(range.clone());
-                Some(Evidence {
-                    term: section.text.as_str()[range].to_owned(),
-                    field: section.origin,
-                    start: source.start as u32,
-                    end: source.end as u32,
-                    weight: weight as f32,
-                })
+                Some(evidence_at(document, first, last, weight as f32))
             })
             .collect()
+    }
+
+    /// What each feature contributes to a label's log-odds against the mean of all labels, and what is there without any.
+    /// Everything up to the decision layer's logits is linear, so that all of it adds up to them exactly.
+    fn contributions(&self, features: &[(u32, f32)], label: usize) -> (f64, Vec<(u32, f64)>) {
+        let n = self.topics.len() as f64;
+        let towards = &self.decision.weights.column(label) - &(self.decision.weights.sum_axis(Axis(1)) / n);
+        let without = self.decision.intercept[label] - self.decision.intercept.sum() / n
+            + self.sparse.bias.iter().zip(&towards).map(|(bias, towards)| f64::from(*bias) * towards).sum::<f64>();
+        let of_feature = |(term, value): &(u32, f32)| {
+            let row = self.sparse.row(*term as usize).iter();
+            let direction: f64 = row.zip(&towards).map(|(weight, towards)| f64::from(*weight) * towards).sum();
+            (*term, direction * f64::from(value * self.sparse.scales[*term as usize]))
+        };
+        (without, features.iter().map(of_feature).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linear::SplitMix;
+
+    fn small_classifier() -> TopicClassifier {
+        let mut random = SplitMix(11);
+        let mut number = || (random.next_u64() >> 40) as f32 / (1 << 24) as f32 - 0.5;
+        let hashes: Vec<(u64, u32)> =
+            (1..40_u64).map(|i| (i.wrapping_mul(0x9E37_79B9_7F4A_7C15), 1 + i as u32)).collect();
+        let vocabulary = Vocabulary::build(hashes, 100);
+        let fitted = LinearSvm {
+            weights: Array2::from_shape_simple_fn((vocabulary.len(), 3), &mut number),
+            bias: Array1::from_shape_simple_fn(3, &mut number),
+        };
+        let decision = SoftmaxLayer {
+            weights: Array2::from_shape_simple_fn((3, 3), || f64::from(number())),
+            intercept: ndarray::array![0.3, -0.2, 0.1],
+        };
+        let topics = ["a", "b", "c"].map(|code| Topic { code: code.into(), name: code.into() });
+        let thresholds = Thresholds { auto: 0.9, review: 0.4 };
+        TopicClassifier::new(topics.to_vec(), vocabulary, SparseLayer::quantise(&fitted), decision, thresholds)
+            .expect("the parts fit")
+    }
+
+    #[test]
+    fn contributions_add_up_to_the_log_odds() {
+        let classifier = small_classifier();
+        let hashes = [3_u64, 7, 7, 21, 39].map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let features = features::tf_idf(&classifier.vocabulary, hashes.into_iter());
+        assert_eq!(features.len(), 4);
+        let p = classifier.decision.probabilities(classifier.sparse.scores(&features).view());
+        let mean = p.iter().map(|p| p.ln()).sum::<f64>() / 3.0;
+        for label in 0..3 {
+            let (without, contributions) = classifier.contributions(&features, label);
+            let sum = without + contributions.iter().map(|(_, weight)| weight).sum::<f64>();
+            assert!((sum - (p[label].ln() - mean)).abs() < 1e-6, "{sum} {}", p[label].ln() - mean);
+        }
+    }
+
+    #[test]
+    fn rounding_weights_to_a_byte_changes_scores_little() {
+        let weights = ndarray::array![[0.5_f32, -0.25, 0.1], [0.0, 0.0, 0.0], [-2.0, 1.0, 0.013]];
+        let fitted = LinearSvm { weights: weights.clone(), bias: ndarray::array![0.1, 0.2, 0.3] };
+        let scores = SparseLayer::quantise(&fitted).scores(&[(0, 0.6), (1, 0.5), (2, 0.4)]);
+        for (label, score) in scores.iter().enumerate() {
+            let exact = f64::from(fitted.bias[label] + 0.6 * weights[[0, label]] + 0.4 * weights[[2, label]]);
+            assert!((score - exact).abs() < 0.6 * 0.5 / 254.0 + 0.4 * 2.0 / 254.0 + 1e-6, "{score} {exact}");
+        }
+    }
+
+    #[test]
+    fn parts_that_do_not_fit_are_refused() {
+        let good = small_classifier();
+        let with = |topics: Vec<Topic>, decision: SoftmaxLayer, thresholds: Thresholds| {
+            TopicClassifier::new(topics, good.vocabulary.clone(), good.sparse.clone(), decision, thresholds)
+        };
+        assert!(with(good.topics.clone(), good.decision.clone(), good.thresholds).is_ok());
+        assert!(with(good.topics[..2].to_vec(), good.decision.clone(), good.thresholds).is_err());
+        let mut infinite = good.decision.clone();
+        infinite.weights[[0, 0]] = f64::INFINITY;
+        assert!(with(good.topics.clone(), infinite, good.thresholds).is_err());
+        for thresholds in [Thresholds { auto: 7.0, review: 0.4 }, Thresholds { auto: 0.3, review: 0.4 }] {
+            assert!(with(good.topics.clone(), good.decision.clone(), thresholds).is_err());
+        }
     }
 }

@@ -9,7 +9,7 @@ mod features;
 pub mod taxonomy;
 mod vocabulary;
 
-pub use classifier::{SparseLayer, Thresholds, Topic, TopicAnswer, TopicClassifier};
+pub use classifier::{SparseLayer, Topic, TopicAnswer, TopicClassifier};
 pub use features::{Term, terms, tf_idf};
 pub use vocabulary::Vocabulary;
 

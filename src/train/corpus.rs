@@ -2,9 +2,11 @@ use super::TrainError;
 use crate::{
     formats::{self, Record, Source},
     model::{Task, TrainingFile},
+    text::pair_hash,
 };
 use sha2::{Digest, Sha256};
 use std::{
+    collections::HashMap,
     fs::File,
     io::Read,
     path::{Path, PathBuf},
@@ -62,6 +64,11 @@ fn sha256_of(path: &Path) -> Result<String, TrainError> {
     }
 }
 
+/// What tells copies of a text: a hash of its words in order.
+pub fn content_hash(words: impl Iterator<Item = u64>) -> u64 {
+    words.fold(0, pair_hash)
+}
+
 /// The fold of each row, `0..folds`: rows with the same content share a fold, and each label is spread evenly. `rows`
 /// gives each row's label and a hash of its content.
 pub fn folds(rows: &[(usize, u64)], folds: usize, seed: u64) -> Vec<usize> {
@@ -69,10 +76,12 @@ pub fn folds(rows: &[(usize, u64)], folds: usize, seed: u64) -> Vec<usize> {
     let mixed = |content: u64| (content ^ seed).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|i| (rows[*i].0, mixed(rows[*i].1), *i));
-    let mut fold_of_content = std::collections::HashMap::new();
+    let mut fold_of_content = HashMap::new();
     let mut fold = vec![0; rows.len()];
-    for (position, i) in order.into_iter().enumerate() {
-        fold[i] = *fold_of_content.entry(rows[i].1).or_insert(position % folds);
+    for i in order {
+        // Contents take turns, not rows, so that many copies of a few texts still fill every fold.
+        let next = fold_of_content.len() % folds;
+        fold[i] = *fold_of_content.entry(rows[i].1).or_insert(next);
     }
     fold
 }

@@ -133,6 +133,9 @@ pub struct RegionScores {
     pub top1: f64,
     /// By code: the countries that occur in the file.
     pub labels: BTreeMap<String, LabelScore>,
+    /// Answers with countries that do not occur in the file: all of them wrong.
+    #[serde(skip)]
+    pub elsewhere: usize,
 }
 
 impl RegionScores {
@@ -159,6 +162,7 @@ impl RegionScores {
             });
         }
         let all = counts.values().fold([0; 3], |sum, one| [sum[0] + one[0], sum[1] + one[1], sum[2] + one[2]]);
+        let elsewhere = counts.values().filter(|[_, _, support]| *support == 0).map(|[_, given, _]| given).sum();
         let labels: BTreeMap<String, LabelScore> = counts
             .into_iter()
             .filter(|(_, [_, _, support])| *support > 0)
@@ -172,6 +176,7 @@ impl RegionScores {
             exact: exact as f64 / rows.max(1) as f64,
             top1: top1 as f64 / rows.max(1) as f64,
             labels,
+            elsewhere,
         }
     }
 }
@@ -192,19 +197,37 @@ pub fn expected_calibration_error(outcomes: &[Outcome]) -> f64 {
     bins.iter().map(|(confidence, right)| f64::abs(confidence - right)).sum::<f64>() / outcomes.len().max(1) as f64
 }
 
-/// The least confidence from which on predictions are right with at least `precision`; 1 where there is none.
-pub fn threshold_for(precision: f64, outcomes: &[Outcome]) -> f64 {
+/// From the AUTO threshold on, labels were right at least this often ...
+pub const AUTO_PRECISION: f64 = 0.95;
+/// ... and those at the threshold itself at least this often, so that many sure labels cannot carry doubtful ones.
+pub const AUTO_PRECISION_AT_THRESHOLD: f64 = 0.8;
+
+/// Where AUTO begins: the least confidence that has both precisions; 1 where there is none. The precision at a confidence is
+/// that of an isotonic fit.
+pub fn auto_threshold(outcomes: &[Outcome]) -> f64 {
     let mut sorted = outcomes.to_vec();
     sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let (mut right, mut threshold) = (0, 1.0);
+    let (mut right, mut above) = (0, 1.0);
     for (i, (confidence, is_right)) in sorted.iter().enumerate() {
         right += usize::from(*is_right);
         let last_of_equals = sorted.get(i + 1).is_none_or(|next| next.0 < *confidence);
-        if last_of_equals && right as f64 >= precision * (i + 1) as f64 {
-            threshold = *confidence;
+        if last_of_equals && right as f64 >= AUTO_PRECISION * (i + 1) as f64 {
+            above = *confidence;
         }
     }
-    threshold
+    // Pool adjacent violators, from the least confident up: (least confidence, right, all) of each pool.
+    sorted.reverse();
+    let mut pools: Vec<(f64, f64, f64)> = Vec::new();
+    for equals in sorted.chunk_by(|a, b| a.0 == b.0) {
+        let right = equals.iter().filter(|(_, right)| *right).count();
+        let mut pool = (equals[0].0, right as f64, equals.len() as f64);
+        while let Some(below) = pools.pop_if(|below| below.1 * pool.2 >= pool.1 * below.2) {
+            pool = (below.0, below.1 + pool.1, below.2 + pool.2);
+        }
+        pools.push(pool);
+    }
+    let at = pools.iter().find(|(_, right, all)| right / all >= AUTO_PRECISION_AT_THRESHOLD).map_or(1.0, |pool| pool.0);
+    above.max(at)
 }
 
 /// The share of predictions at or above a threshold, and the share of those that are right.
@@ -270,7 +293,7 @@ mod tests {
         assert!((scores.micro_f1 - 2.0 * 3.0 / (4.0 + 4.0)).abs() < 1e-9);
         assert!((scores.exact - 0.5).abs() < 1e-9);
         assert!((scores.top1 - 0.5).abs() < 1e-9);
-        assert_eq!(scores.labels.len(), 4, "DE does not occur");
+        assert_eq!((scores.labels.len(), scores.elsewhere), (4, 1), "DE does not occur");
         assert!((scores.macro_f1 - 3.0 / 4.0).abs() < 1e-9);
     }
 
@@ -281,9 +304,12 @@ mod tests {
         let boastful: Vec<Outcome> = (0..100).map(|i| (0.8, i < 50)).collect();
         assert!((expected_calibration_error(&boastful) - 0.3).abs() < 1e-9);
         let outcomes = [(0.9, true), (0.8, true), (0.7, false), (0.6, true)];
-        assert_eq!(threshold_for(0.95, &outcomes), 0.8);
-        assert_eq!(threshold_for(0.75, &outcomes), 0.6);
-        assert_eq!(threshold_for(0.95, &[(0.9, false)]), 1.0);
+        assert_eq!(auto_threshold(&outcomes), 0.8);
+        assert_eq!(auto_threshold(&[(0.9, false)]), 1.0);
+        // A hundred sure ones cannot carry ten that are right half the time.
+        let doubtful = (0..10).map(|i| (0.5, i % 2 == 0));
+        let carried: Vec<Outcome> = (0..100).map(|_| (0.99, true)).chain(doubtful).collect();
+        assert_eq!(auto_threshold(&carried), 0.99);
         let (coverage, precision) = coverage_and_precision(0.7, &outcomes);
         assert!((coverage - 0.75).abs() < 1e-9 && (precision - 2.0 / 3.0).abs() < 1e-9);
     }

@@ -15,8 +15,7 @@ pub use topics::TopicParams;
 use crate::{
     formats::InputError,
     linear::LinearError,
-    model::{self, LabelEntry, Manifest, Model, ModelError, RegionManifest, SCHEMA, Task, TopicManifest, TrainingFile},
-    region::FEATURES,
+    model::{self, Manifest, Model, ModelError, SCHEMA, Task},
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
@@ -53,12 +52,14 @@ pub enum TrainError {
         labels: Vec<String>,
     },
     /// A label with too few rows.
-    #[error("the topic {label} has {rows} rows, cross-validation needs at least {least}: add rows or remove the label")]
+    #[error(
+        "the topic {label} has {rows} different rows, cross-validation needs at least {least}: add rows or remove the label"
+    )]
     RareLabel {
         /// The label.
         label: String,
-        /// Its rows.
-        rows: u64,
+        /// Its rows, copies counted once.
+        rows: usize,
         /// How many it needs.
         least: usize,
     },
@@ -153,8 +154,8 @@ impl Trained {
 /// # Errors
 /// [`TrainError`]; nothing is written.
 pub fn train(request: &TrainRequest, base: Option<&Model>, progress: &Progress) -> Result<Trained, TrainError> {
-    let read = |files: &[PathBuf], task| -> Result<_, TrainError> {
-        let bar = progress.steps(if task == Task::Topics { "topics: opening" } else { "regions: opening" }, 0);
+    let read = |files: &[PathBuf], task, what| {
+        let bar = progress.steps(what, 0);
         let rows = corpus::read(files, task, |rows| {
             bar.inc_length(rows);
             bar.inc(rows);
@@ -162,66 +163,50 @@ pub fn train(request: &TrainRequest, base: Option<&Model>, progress: &Progress) 
         bar.finish();
         rows
     };
+    // All files are read before anything is trained, so that a bad row is told at once.
+    let (topic_rows, topic_files) = read(&request.topics, Task::Topics, "topics: opening")?;
+    let (region_rows, region_files) = read(&request.regions, Task::Regions, "regions: opening")?;
+    regions::check(&region_rows)?;
     let seed = request.params.seed;
-    let taken_over = |task: Task| {
-        base.into_iter()
-            .flat_map(move |base| base.manifest().trained_on.iter().filter(move |file| file.task == task).cloned())
+    let topics = match topic_rows[..] {
+        [] => None,
+        _ => Some(topics::train(&topic_rows, &request.params, progress)?),
     };
-    let mut trained_on: Vec<TrainingFile> = Vec::new();
+    let regions = match region_rows[..] {
+        [] => None,
+        _ => Some(regions::train(&region_rows, seed, progress)?),
+    };
 
-    let (topics, classifier, topic_manifest) =
-        match (request.topics.is_empty(), base) {
-            (false, _) => {
-                let (records, files) = read(&request.topics, Task::Topics)?;
-                trained_on.extend(files);
-                let trained = topics::train(&records, &request.params, progress)?;
-                let labels = trained.classifier.topics().iter().zip(&trained.support).map(|(topic, support)| {
-                    LabelEntry { code: topic.code.to_string(), name: topic.name.to_string(), support: *support }
-                });
-                let manifest = TopicManifest {
-                    labels: labels.collect(),
-                    thresholds: trained.classifier.thresholds(),
-                    measured: trained.measured.clone(),
-                };
-                (Some(trained), None, manifest)
-            }
-            (true, Some(base)) => {
-                trained_on.extend(taken_over(Task::Topics));
-                (None, Some(base.topics().clone()), base.manifest().topics.clone())
-            }
-            (true, None) => return Err(TrainError::NoFiles),
-        };
-    let (regions, ranker, region_manifest) = match (request.regions.is_empty(), base) {
-        (false, _) => {
-            let (records, files) = read(&request.regions, Task::Regions)?;
-            trained_on.extend(files);
-            let trained = regions::train(&records, seed, progress)?;
-            let manifest = RegionManifest {
-                features: FEATURES.map(str::to_owned).to_vec(),
-                thresholds: trained.ranker.thresholds(),
-                measured: trained.measured.clone(),
-            };
-            (Some(trained), None, manifest)
+    // The half that was not trained is the base's.
+    let base_or_none = || base.ok_or(TrainError::NoFiles);
+    let (classifier, topic_manifest, languages) = match &topics {
+        Some(trained) => (&trained.classifier, trained.manifest(), trained.languages.clone()),
+        None => {
+            let base = base_or_none()?;
+            (base.topics(), base.manifest().topics.clone(), base.manifest().languages.clone())
         }
-        (true, Some(base)) => {
-            trained_on.extend(taken_over(Task::Regions));
-            (None, Some(base.regions().clone()), base.manifest().regions.clone())
-        }
-        (true, None) => return Err(TrainError::NoFiles),
     };
-    let classifier =
-        topics.as_ref().map(|trained| &trained.classifier).or(classifier.as_ref()).ok_or(TrainError::NoFiles)?;
-    let ranker = regions.as_ref().map(|trained| &trained.ranker).or(ranker.as_ref()).ok_or(TrainError::NoFiles)?;
+    let (ranker, region_manifest) = match &regions {
+        Some(trained) => (&trained.ranker, trained.manifest()),
+        None => (base_or_none()?.regions(), base_or_none()?.manifest().regions.clone()),
+    };
+    let of_base =
+        |task| base.into_iter().flat_map(|base| &base.manifest().trained_on).filter(move |file| file.task == task);
+    let mut trained_on = topic_files;
+    if topics.is_none() {
+        trained_on.extend(of_base(Task::Topics).cloned());
+    }
+    trained_on.extend(region_files);
+    if regions.is_none() {
+        trained_on.extend(of_base(Task::Regions).cloned());
+    }
+
     let manifest = Manifest {
         schema: SCHEMA,
         version: String::new(),
         trained_by: format!("dateline {}", env!("CARGO_PKG_VERSION")),
         seed,
-        languages: match (&topics, base) {
-            (Some(trained), _) => trained.languages.clone(),
-            (None, Some(base)) => base.manifest().languages.clone(),
-            (None, None) => Vec::new(),
-        },
+        languages,
         tensors_sha256: String::new(),
         topics: topic_manifest,
         regions: region_manifest,

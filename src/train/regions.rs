@@ -3,16 +3,17 @@
 use super::{
     Progress, TrainError, corpus,
     metrics::{self, Outcome, RegionAnswer, RegionScores},
-    topics::{AUTO_PRECISION, FOLDS},
+    topics::FOLDS,
 };
 use crate::{
+    article::Thresholds,
     formats::Record,
     linear::LogisticLayer,
-    model::clean_article,
+    model::{RegionManifest, clean_article},
     region::{
-        FEATURES, RegionRanker, RegionThresholds,
+        FEATURES, RegionRanker,
         candidates::{Candidate, features},
-        candidates_of, tree,
+        candidates_of, candidates_without_dateline, tree,
     },
     text::words_into,
 };
@@ -35,35 +36,62 @@ pub struct TrainedRegions {
     pub measured: BTreeMap<String, f64>,
 }
 
-/// An article: the codes and features of its candidates, and the countries that it is about.
-struct Row {
+impl TrainedRegions {
+    /// What the manifest says of it.
+    pub fn manifest(&self) -> RegionManifest {
+        RegionManifest {
+            features: FEATURES.map(str::to_owned).to_vec(),
+            thresholds: self.ranker.thresholds(),
+            home: self.ranker.home_probability(),
+            measured: self.measured.clone(),
+        }
+    }
+}
+
+/// The candidates of an article: their codes and features.
+struct Candidates {
     codes: Vec<&'static str>,
     features: Array2<f64>,
+}
+
+/// An article: its candidates, and the countries that it is about. Wire copy nearly always has a dateline and articles on
+/// the web seldom do, so that each article teaches both ways: as it came, and as if it had come without.
+struct Row {
+    as_is: Candidates,
+    without_dateline: Candidates,
     truth: Vec<String>,
     most_mentioned: Option<&'static str>,
     content: u64,
 }
 
-/// Trains on labelled rows.
+/// Whether all region codes of the rows are countries.
 ///
 /// # Errors
-/// [`TrainError`], where a country code is unknown, or no candidate, or every candidate, is what an article is about.
-pub fn train(records: &[Record], seed: u64, progress: &Progress) -> Result<TrainedRegions, TrainError> {
+/// [`TrainError::UnknownCountry`] at the first that is none.
+pub fn check(records: &[Record]) -> Result<(), TrainError> {
     for record in records {
         if let Some(code) = record.regions.iter().flatten().find(|code| tree::country(code).is_none()) {
             return Err(TrainError::UnknownCountry { place: record.place.clone(), code: code.clone() });
         }
     }
+    Ok(())
+}
+
+/// Trains on labelled rows, whose codes are [`check`]ed.
+///
+/// # Errors
+/// [`TrainError`], where no candidate, or every candidate, is what an article is about.
+pub fn train(records: &[Record], seed: u64, progress: &Progress) -> Result<TrainedRegions, TrainError> {
     let rows = rows(records, progress);
     let keys: Vec<(usize, u64)> = rows.iter().map(|row| (usize::from(row.truth.len() > 1), row.content)).collect();
     let fold = corpus::folds(&keys, FOLDS, seed);
 
     let bar = progress.steps("regions: cross-validation", FOLDS as u64 + 1);
-    let mut probabilities: Vec<Vec<f64>> = vec![Vec::new(); rows.len()];
+    let mut probabilities: Vec<[Vec<f64>; 2]> = vec![Default::default(); rows.len()];
     for held_out in 0..FOLDS {
         let layer = fit(rows.iter().zip(&fold).filter(|(_, fold)| **fold != held_out).map(|(row, _)| row))?;
         for (i, row) in rows.iter().enumerate().filter(|(i, _)| fold[*i] == held_out) {
-            probabilities[i] = row.features.rows().into_iter().map(|features| layer.probability(features)).collect();
+            probabilities[i] = [row.as_is.probabilities(&layer), row.without_dateline.probabilities(&layer)];
         }
         bar.inc(1);
     }
@@ -74,24 +102,28 @@ pub fn train(records: &[Record], seed: u64, progress: &Progress) -> Result<Train
     let outcomes: Vec<Outcome> = rows
         .iter()
         .zip(&probabilities)
-        .flat_map(|(row, p)| row.codes.iter().zip(p).map(|(code, p)| (*p, row.truth.iter().any(|truth| truth == code))))
+        .flat_map(|(row, [p, _])| p.iter().copied().zip(row.as_is.answers(&row.truth)))
         .collect();
     let gold: usize = rows.iter().map(|row| row.truth.len()).sum();
     let about = best_threshold(&outcomes, gold);
-    let answers: Vec<RegionAnswer> = rows
-        .iter()
-        .zip(&probabilities)
-        .map(|(row, p)| answer(row, row.codes.iter().copied().zip(p.iter().copied()), about))
-        .collect();
-    let scores = RegionScores::of(&answers);
+    let scores_of = |candidates: fn(&Row) -> &Candidates, way: usize| {
+        let answers: Vec<RegionAnswer> = rows
+            .iter()
+            .zip(&probabilities)
+            .map(|(row, p)| answer(row, candidates(row).codes.iter().copied().zip(p[way].iter().copied()), about))
+            .collect();
+        RegionScores::of(&answers)
+    };
+    let scores = scores_of(|row| &row.as_is, 0);
+    let without_dateline = scores_of(|row| &row.without_dateline, 1);
     let baseline: Vec<RegionAnswer> =
         rows.iter().map(|row| answer(row, row.most_mentioned.map(|code| (code, 1.0)), 0.5)).collect();
     let most_mentioned = RegionScores::of(&baseline);
 
     let listed: Vec<Outcome> = outcomes.iter().copied().filter(|(p, _)| *p >= about).collect();
-    let auto = metrics::threshold_for(AUTO_PRECISION, &listed);
+    let auto = metrics::auto_threshold(&listed).max(about);
     let (coverage, precision) = metrics::coverage_and_precision(auto, &listed);
-    let thresholds = RegionThresholds { about: about as f32, auto: auto as f32, home: home_share(&rows) as f32 };
+    let thresholds = Thresholds { auto: auto as f32, review: about as f32 };
     let measured = BTreeMap::from([
         ("micro_f1".to_owned(), scores.micro_f1),
         ("macro_f1".to_owned(), scores.macro_f1),
@@ -100,10 +132,12 @@ pub fn train(records: &[Record], seed: u64, progress: &Progress) -> Result<Train
         ("calibration_error".to_owned(), metrics::expected_calibration_error(&outcomes)),
         ("auto_coverage".to_owned(), coverage),
         ("auto_precision".to_owned(), precision),
+        ("without_dateline_micro_f1".to_owned(), without_dateline.micro_f1),
+        ("without_dateline_macro_f1".to_owned(), without_dateline.macro_f1),
         ("most_mentioned_micro_f1".to_owned(), most_mentioned.micro_f1),
         ("most_mentioned_macro_f1".to_owned(), most_mentioned.macro_f1),
     ]);
-    let ranker = RegionRanker::new(layer, thresholds).ok_or(TrainError::NotFinite)?;
+    let ranker = RegionRanker::new(layer, thresholds, home_share(&rows) as f32).ok_or(TrainError::NotFinite)?;
     Ok(TrainedRegions { ranker, scores, most_mentioned, outcomes, measured })
 }
 
@@ -127,16 +161,35 @@ fn rows(records: &[Record], progress: &Progress) -> Vec<Row> {
             truth.dedup();
             bar.inc(1);
             Row {
-                codes: candidates.iter().map(|candidate| candidate.code).collect(),
-                features: features(&candidates),
+                as_is: Candidates::of(&candidates),
+                without_dateline: Candidates::of(&candidates_without_dateline(&document, &words)),
                 truth,
                 most_mentioned: most_mentioned(&candidates),
-                content: words.iter().fold(0, |hash, word| crate::text::pair_hash(hash, word.hash)),
+                content: corpus::content_hash(words.iter().map(|word| word.hash)),
             }
         })
         .collect();
     bar.finish();
     rows
+}
+
+impl Candidates {
+    fn of(candidates: &[Candidate]) -> Self {
+        Candidates {
+            codes: candidates.iter().map(|candidate| candidate.code).collect(),
+            features: features(candidates),
+        }
+    }
+
+    /// The probability of each.
+    fn probabilities(&self, layer: &LogisticLayer) -> Vec<f64> {
+        self.features.rows().into_iter().map(|features| layer.probability(features)).collect()
+    }
+
+    /// Whether the article is about each.
+    fn answers<'c>(&'c self, truth: &'c [String]) -> impl Iterator<Item = bool> + 'c {
+        self.codes.iter().map(|code| truth.iter().any(|truth| truth == code))
+    }
 }
 
 fn most_mentioned(candidates: &[Candidate]) -> Option<&'static str> {
@@ -153,11 +206,15 @@ fn most_mentioned(candidates: &[Candidate]) -> Option<&'static str> {
         .map(|best| best.0)
 }
 
-fn fit<'r>(rows: impl Iterator<Item = &'r Row> + Clone) -> Result<LogisticLayer, TrainError> {
-    let blocks: Vec<_> = rows.clone().map(|row| row.features.view()).collect();
+fn fit<'r>(rows: impl Iterator<Item = &'r Row>) -> Result<LogisticLayer, TrainError> {
+    let (mut blocks, mut answers) = (Vec::new(), Vec::new());
+    for row in rows {
+        for candidates in [&row.as_is, &row.without_dateline] {
+            blocks.push(candidates.features.view());
+            answers.extend(candidates.answers(&row.truth));
+        }
+    }
     let features = concatenate(Axis(0), &blocks).unwrap_or_else(|_| Array2::zeros((0, FEATURES.len())));
-    let answers: Vec<bool> =
-        rows.flat_map(|row| row.codes.iter().map(|code| row.truth.iter().any(|truth| truth == code))).collect();
     Ok(LogisticLayer::fit(features.view(), &answers)?)
 }
 
@@ -169,7 +226,8 @@ fn best_threshold(outcomes: &[Outcome], gold: usize) -> f64 {
     for (i, (p, is)) in sorted.iter().enumerate() {
         right += usize::from(*is);
         let f1 = 2.0 * right as f64 / (i + 1 + gold) as f64;
-        if f1 > best.0 {
+        let last_of_equals = sorted.get(i + 1).is_none_or(|next| next.0 < *p);
+        if last_of_equals && f1 > best.0 {
             best = (f1, *p);
         }
     }
@@ -192,7 +250,7 @@ fn home_share(rows: &[Row]) -> f64 {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     rows.iter().flat_map(|row| &row.truth).for_each(|code| *counts.entry(code).or_default() += 1);
     let Some((home, _)) = counts.iter().max_by_key(|(_, count)| **count) else { return 0.5 };
-    let silent: Vec<&Row> = rows.iter().filter(|row| row.codes.is_empty()).collect();
+    let silent: Vec<&Row> = rows.iter().filter(|row| row.as_is.codes.is_empty()).collect();
     if silent.len() < 20 {
         return 0.5;
     }

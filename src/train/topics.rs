@@ -5,20 +5,19 @@ use super::{
     metrics::{self, Outcome, TopicScores},
 };
 use crate::{
+    article::Thresholds,
     clean::UNDETERMINED,
     formats::Record,
     linear::{LinearSvmParams, SoftmaxLayer, SparseRecords},
-    model::clean_article,
+    model::{LabelEntry, TopicManifest, clean_article},
     text::words_into,
-    topic::{self, SparseLayer, Thresholds, Topic, TopicClassifier, Vocabulary, taxonomy},
+    topic::{self, SparseLayer, Topic, TopicClassifier, Vocabulary, taxonomy},
 };
 use linfa::{DatasetBase, traits::Fit};
 use ndarray::{Array1, Array2, Axis};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
-/// Right at least this often, from the AUTO threshold on.
-pub const AUTO_PRECISION: f64 = 0.95;
 /// REVIEW begins here: about two in five of such labels are right, which is worth an editor's look.
 const REVIEW_FROM: f32 = 0.4;
 /// Folds of the cross-validation.
@@ -33,7 +32,7 @@ pub struct TopicParams {
     pub min_articles_pair: u32,
     /// What an error costs the sparse layer; see [`LinearSvmParams::cost`].
     pub cost: f32,
-    /// How much more a long article counts than a short one: rows weigh `(terms / median terms)^this`, from 0.5 to 8.
+    /// How much more a long article counts than a short one: rows weigh `(words / median words)^this`, from 0.5 to 8.
     pub length_weight: f32,
     /// The seed of folds and solver.
     pub seed: u64,
@@ -70,8 +69,24 @@ pub struct TrainedTopics {
     pub languages: Vec<String>,
 }
 
+impl TrainedTopics {
+    /// What the manifest says of it.
+    pub fn manifest(&self) -> TopicManifest {
+        let labels = self.classifier.topics().iter().zip(&self.support).map(|(topic, support)| LabelEntry {
+            code: topic.code.to_string(),
+            name: topic.name.to_string(),
+            support: *support,
+        });
+        TopicManifest {
+            labels: labels.collect(),
+            thresholds: self.classifier.thresholds(),
+            measured: self.measured.clone(),
+        }
+    }
+}
+
 /// A language that fewer rows are guessed to be in has not been learned: guesses on short rows go wrong.
-const LEAST_LANGUAGE_SHARE: f64 = 0.05;
+const LEAST_LANGUAGE_SHARE: f64 = 0.1;
 
 /// Trains on labelled rows.
 ///
@@ -90,12 +105,23 @@ pub fn train(records: &[Record], params: &TopicParams, progress: &Progress) -> R
     let rows = rows(records, &codes, params, progress);
     let mut support = vec![0_u64; codes.len()];
     rows.iter().flat_map(|row| &row.labels).for_each(|label| support[*label] += 1);
-    if let Some(rare) = support.iter().position(|count| *count < FOLDS as u64) {
-        return Err(TrainError::RareLabel { label: codes[rare].clone(), rows: support[rare], least: FOLDS });
+    let contents: Vec<u64> = rows.iter().map(content_hash).collect();
+    for (label, code) in codes.iter().enumerate() {
+        let mut different: Vec<u64> = rows
+            .iter()
+            .zip(&contents)
+            .filter(|(row, _)| row.labels.contains(&label))
+            .map(|(_, content)| *content)
+            .collect();
+        different.sort_unstable();
+        different.dedup();
+        if different.len() < FOLDS {
+            return Err(TrainError::RareLabel { label: code.clone(), rows: different.len(), least: FOLDS });
+        }
     }
 
     // Each fold is scored by a model that has not seen it, quantised as the served model is.
-    let keys: Vec<(usize, u64)> = rows.iter().map(|row| (row.labels[0], content_hash(row))).collect();
+    let keys: Vec<(usize, u64)> = rows.iter().zip(&contents).map(|(row, content)| (row.labels[0], *content)).collect();
     let fold = corpus::folds(&keys, FOLDS, params.seed);
     let mut scores = Array2::<f64>::zeros((rows.len(), codes.len()));
     let bar = progress.steps("topics: cross-fitting", FOLDS as u64 + 1);
@@ -144,7 +170,7 @@ pub fn train(records: &[Record], params: &TopicParams, progress: &Progress) -> R
     let answers: Vec<_> =
         best.iter().zip(records).map(|(best, record)| (record.topics.clone(), Some(codes[*best].clone()))).collect();
     let scores = TopicScores::of(&answers);
-    let auto = metrics::threshold_for(AUTO_PRECISION, &outcomes);
+    let auto = metrics::auto_threshold(&outcomes);
     let (coverage, precision) = metrics::coverage_and_precision(auto, &outcomes);
     let measured = BTreeMap::from([
         ("accuracy".to_owned(), scores.accuracy),
@@ -214,7 +240,7 @@ fn languages(rows: &[Row]) -> Vec<String> {
 }
 
 fn content_hash(row: &Row) -> u64 {
-    row.words.iter().fold(0, |hash, word| crate::text::pair_hash(hash, *word))
+    corpus::content_hash(row.words.iter().copied())
 }
 
 fn features(vocabulary: &Vocabulary, row: &Row) -> Vec<(u32, f32)> {
