@@ -24,6 +24,9 @@ pub struct Args {
     /// Files whose rows have "regions"
     #[arg(long, num_args = 1.., value_name = "FILE")]
     regions: Vec<PathBuf>,
+    /// A file of word vectors, instead of those of the bundled model
+    #[arg(long, value_name = "FILE")]
+    vectors: Option<PathBuf>,
     /// The folder to write the model into; made where it is missing
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -33,12 +36,14 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
-    let complete = !args.topics.is_empty() && !args.regions.is_empty();
+    // With all it takes, a model can be made from nothing: the bundled one is made so.
+    let complete = !args.topics.is_empty() && !args.regions.is_empty() && args.vectors.is_some();
     let base = if complete { None } else { Some(Model::bundled().map_err(Failure::failed)?) };
     let begun = Instant::now();
     let request = TrainRequest {
         topics: args.topics,
         regions: args.regions,
+        vectors: args.vectors,
         params: TopicParams { seed: args.seed, ..TopicParams::default() },
     };
     let trained = train::train(&request, base.as_ref(), &Progress::default()).map_err(|error| match error {

@@ -7,7 +7,7 @@ use super::{Manifest, Model, SCHEMA};
 use crate::{
     linear::{LogisticLayer, SoftmaxLayer},
     region::{FEATURES, RegionRanker},
-    topic::{SparseLayer, Topic, TopicClassifier, TopicError, Vocabulary},
+    topic::{HashIndex, LinearLayer, Topic, TopicClassifier, TopicError, Vocabulary, WordVectors},
 };
 use ndarray::{Array1, Array2};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -62,6 +62,14 @@ pub enum ModelError {
     Checksum {
         /// The file.
         file: &'static str,
+    },
+    /// A file of word vectors cannot be used.
+    #[error("{} is no file of word vectors: {reason}; src/topic/data/distil.py writes one", path.display())]
+    Vectors {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
     },
     /// The tensors are not those of a model.
     #[error("{TENSORS} does not hold a model of this program: {0}")]
@@ -130,21 +138,26 @@ pub fn open(manifest: &[u8], tensors: &[u8]) -> Result<Model, ModelError> {
         .labels
         .iter()
         .map(|label| Topic { code: label.code.as_str().into(), name: label.name.as_str().into() });
-    let vocabulary = Vocabulary::from_parts(
-        tensors.numbers("topic.buckets", Dtype::U32, u32::from_le_bytes)?,
-        tensors.numbers("topic.fingerprints", Dtype::U32, u32::from_le_bytes)?,
-        tensors.numbers("topic.idf", Dtype::U8, u8::from_le_bytes)?,
-    )?;
-    let sparse = SparseLayer::new(
-        &tensors.matrix("topic.weights", Dtype::I8, i8::from_le_bytes)?,
-        tensors.numbers("topic.scales", Dtype::F32, f32::from_le_bytes)?,
-        tensors.numbers("topic.bias", Dtype::F32, f32::from_le_bytes)?,
+    let index = |name: &str| -> Result<HashIndex, ModelError> {
+        let part = |part: &str| tensors.numbers(&format!("{name}.{part}"), Dtype::U32, u32::from_le_bytes);
+        Ok(HashIndex::from_parts(part("buckets")?, part("fingerprints")?)?)
+    };
+    let idf = tensors.numbers("topic.vocabulary.idf", Dtype::U8, u8::from_le_bytes)?;
+    let vocabulary = Vocabulary::from_parts(index("topic.vocabulary")?, idf)?;
+    let values = tensors.matrix("topic.vectors.values", Dtype::I8, i8::from_le_bytes)?;
+    let vectors = WordVectors::from_parts(index("topic.vectors")?, values)?;
+    let linear = LinearLayer::new(
+        &tensors.matrix("topic.linear.weights", Dtype::I8, i8::from_le_bytes)?,
+        tensors.numbers("topic.linear.scales", Dtype::F32, f32::from_le_bytes)?,
+        tensors.matrix("topic.linear.dense", Dtype::F32, f32::from_le_bytes)?,
+        tensors.numbers("topic.linear.bias", Dtype::F32, f32::from_le_bytes)?,
     );
     let decision = SoftmaxLayer {
         weights: tensors.matrix("topic.decision.weights", Dtype::F64, f64::from_le_bytes)?,
         intercept: tensors.numbers("topic.decision.intercept", Dtype::F64, f64::from_le_bytes)?.into(),
     };
-    let topics = TopicClassifier::new(topics.collect(), vocabulary, sparse, decision, manifest.topics.thresholds)?;
+    let topics =
+        TopicClassifier::new(topics.collect(), vocabulary, vectors, linear, decision, manifest.topics.thresholds)?;
 
     if manifest.regions.features != FEATURES {
         return Err(ModelError::Tensors("its region features are not those of this program".into()));
@@ -162,6 +175,22 @@ pub fn open(manifest: &[u8], tensors: &[u8]) -> Result<Model, ModelError> {
                 )
             })?;
     Ok(Model::new(topics, regions, manifest))
+}
+
+/// Reads a file of word vectors: `hashes` (U64, one a word) and `values` (I8, words × dimensions), as
+/// `src/topic/data/distil.py` writes it.
+///
+/// # Errors
+/// [`ModelError::Vectors`].
+pub fn read_vectors(path: &Path) -> Result<WordVectors, ModelError> {
+    let wrong =
+        |reason: &dyn std::fmt::Display| ModelError::Vectors { path: path.to_owned(), reason: reason.to_string() };
+    let bytes = fs::read(path).map_err(|error| wrong(&error))?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| wrong(&error))?;
+    let tensors = Tensors(&tensors);
+    let hashes = tensors.numbers("hashes", Dtype::U64, u64::from_le_bytes).map_err(|error| wrong(&error))?;
+    let values = tensors.matrix("values", Dtype::I8, i8::from_le_bytes).map_err(|error| wrong(&error))?;
+    WordVectors::build(&hashes, &values).map_err(|error| wrong(&error))
 }
 
 /// Typed access to the tensors of a file.
@@ -217,25 +246,32 @@ pub fn encode(
     ) -> Vec<u8> {
         values.into_iter().flat_map(|value| write(*value)).collect()
     }
-    let (buckets, fingerprints, idf) = topics.vocabulary().parts();
     let (decision, layer) = (topics.decision(), regions.layer());
-    let (weights, scales, bias) = topics.sparse().parts();
+    let (vocabulary, idf) = topics.vocabulary().parts();
+    let (vectors, values) = topics.vectors().parts();
+    let (weights, scales) = topics.linear().term_weights();
+    let (dense, bias) = topics.linear().dense_weights();
     let (terms, labels) = weights.dim();
+    let u32s = |values: &[u32]| (Dtype::U32, vec![values.len()], bytes(values, u32::to_le_bytes));
     let data = [
-        ("region.intercept", Dtype::F64, vec![1], bytes([&layer.intercept], f64::to_le_bytes)),
-        ("region.weights", Dtype::F64, vec![layer.weights.len()], bytes(&layer.weights, f64::to_le_bytes)),
-        ("topic.bias", Dtype::F32, vec![labels], bytes(bias, f32::to_le_bytes)),
-        ("topic.buckets", Dtype::U32, vec![buckets.len()], bytes(buckets, u32::to_le_bytes)),
-        ("topic.decision.intercept", Dtype::F64, vec![labels], bytes(&decision.intercept, f64::to_le_bytes)),
-        ("topic.decision.weights", Dtype::F64, vec![labels, labels], bytes(&decision.weights, f64::to_le_bytes)),
-        ("topic.fingerprints", Dtype::U32, vec![terms], bytes(fingerprints, u32::to_le_bytes)),
-        ("topic.idf", Dtype::U8, vec![terms], idf.to_vec()),
-        ("topic.scales", Dtype::F32, vec![terms], bytes(scales, f32::to_le_bytes)),
-        ("topic.weights", Dtype::I8, vec![terms, labels], bytes(&weights, i8::to_le_bytes)),
+        ("region.intercept", (Dtype::F64, vec![1], bytes([&layer.intercept], f64::to_le_bytes))),
+        ("region.weights", (Dtype::F64, vec![layer.weights.len()], bytes(&layer.weights, f64::to_le_bytes))),
+        ("topic.decision.intercept", (Dtype::F64, vec![labels], bytes(&decision.intercept, f64::to_le_bytes))),
+        ("topic.decision.weights", (Dtype::F64, vec![labels, labels], bytes(&decision.weights, f64::to_le_bytes))),
+        ("topic.linear.bias", (Dtype::F32, vec![labels], bytes(bias, f32::to_le_bytes))),
+        ("topic.linear.dense", (Dtype::F32, vec![dense.nrows(), labels], bytes(dense, f32::to_le_bytes))),
+        ("topic.linear.scales", (Dtype::F32, vec![terms], bytes(scales, f32::to_le_bytes))),
+        ("topic.linear.weights", (Dtype::I8, vec![terms, labels], bytes(&weights, i8::to_le_bytes))),
+        ("topic.vectors.buckets", u32s(vectors.parts().0)),
+        ("topic.vectors.fingerprints", u32s(vectors.parts().1)),
+        ("topic.vectors.values", (Dtype::I8, vec![values.nrows(), values.ncols()], bytes(values, i8::to_le_bytes))),
+        ("topic.vocabulary.buckets", u32s(vocabulary.parts().0)),
+        ("topic.vocabulary.fingerprints", u32s(vocabulary.parts().1)),
+        ("topic.vocabulary.idf", (Dtype::U8, vec![terms], idf.to_vec())),
     ];
     let wrong = |error: safetensors::SafeTensorError| ModelError::Tensors(error.to_string());
     let mut views = Vec::with_capacity(data.len());
-    for (name, dtype, shape, bytes) in &data {
+    for (name, (dtype, shape, bytes)) in &data {
         views.push((*name, TensorView::new(*dtype, shape.clone(), bytes).map_err(wrong)?));
     }
     let tensors = safetensors::serialize(views, None).map_err(wrong)?;

@@ -5,7 +5,7 @@
 mod bundle;
 mod manifest;
 
-pub use bundle::{CARD, MANIFEST, ModelError, TENSORS, encode, write};
+pub use bundle::{CARD, MANIFEST, ModelError, TENSORS, encode, read_vectors, write};
 pub use manifest::{LabelEntry, Manifest, RegionManifest, SCHEMA, Task, TopicManifest, TrainingFile};
 
 use crate::{
@@ -142,7 +142,7 @@ impl Model {
         notes: &mut Vec<String>,
     ) -> Vec<Label> {
         let answer = self.topics.classify(words);
-        if answer.known_terms == 0 {
+        if !answer.knows_a_word {
             notes.push(match words {
                 [] => "topics: ABSTAIN: no word is left of the text without markup and boilerplate".to_owned(),
                 _ => "topics: ABSTAIN: the model knows no word of the text".to_owned(),

@@ -1,4 +1,4 @@
-use super::{TopicError, Vocabulary, features};
+use super::{Features, Term, TopicError, Vocabulary, WordVectors, features};
 use crate::{
     article::{Evidence, Label, Thresholds},
     clean::Document,
@@ -23,47 +23,59 @@ pub struct Topic {
 /// Weights of a term are padded to a multiple of this, so that the inner loop runs over whole vectors.
 const LANES: usize = 16;
 
-/// The sparse layer: one byte a weight, one scale a term.
+/// The linear layer: for terms one byte a weight and one scale a term, for the dimensions of the word vectors plain weights.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SparseLayer {
+pub struct LinearLayer {
     /// Terms × labels, each row padded with zeros to a multiple of [`LANES`], in units of the term's scale.
     weights: Vec<i8>,
     /// The largest weight of each term, divided by 127.
     scales: Vec<f32>,
+    /// Dimensions of the word vectors × labels.
+    dense: Array2<f32>,
     /// One a label.
     bias: Vec<f32>,
 }
 
-impl SparseLayer {
-    /// Rounds a fitted model's weights to a byte each.
-    pub fn quantise(fitted: &LinearSvm) -> Self {
-        let scales: Vec<f32> = fitted
-            .weights
+impl LinearLayer {
+    /// From a model fitted on [`Features`]: the first `n_terms` rows of its weights are those of terms and are rounded to a
+    /// byte each, the others those of the vector's dimensions.
+    pub fn quantise(fitted: &LinearSvm, n_terms: usize) -> Self {
+        let (of_terms, dense) = fitted.weights.view().split_at(Axis(0), n_terms);
+        let scales: Vec<f32> = of_terms
             .rows()
             .into_iter()
             .map(|row| row.iter().fold(0.0_f32, |most, weight| most.max(weight.abs())) / 127.0)
             .collect();
-        let mut weights = Array2::zeros(fitted.weights.dim());
-        for ((row, scale), mut stored) in fitted.weights.rows().into_iter().zip(&scales).zip(weights.rows_mut()) {
+        let mut weights = Array2::zeros(of_terms.dim());
+        for ((row, scale), mut stored) in of_terms.rows().into_iter().zip(&scales).zip(weights.rows_mut()) {
             if *scale > 0.0 {
                 stored.assign(&row.mapv(|weight| (weight / scale).round() as i8));
             }
         }
-        SparseLayer::new(&weights, scales, fitted.bias.to_vec())
+        // Not `to_owned`: ndarray 0.16 trips over views without rows.
+        let dense = Array2::from_shape_fn(dense.dim(), |at| dense[at]);
+        LinearLayer::new(&weights, scales, dense, fitted.bias.to_vec())
     }
 
-    /// From weights (terms × labels, in units of each term's scale), scales (one a term) and bias (one a label).
-    pub fn new(weights: &Array2<i8>, scales: Vec<f32>, bias: Vec<f32>) -> Self {
+    /// From weights (terms × labels, in units of each term's scale), scales (one a term), weights of the vector's dimensions
+    /// (dimensions × labels) and bias (one a label).
+    pub fn new(weights: &Array2<i8>, scales: Vec<f32>, dense: Array2<f32>, bias: Vec<f32>) -> Self {
         let padding = vec![0; weights.ncols().next_multiple_of(LANES) - weights.ncols()];
         let padded = weights.rows().into_iter().flat_map(|row| row.into_iter().chain(&padding)).copied().collect();
-        SparseLayer { weights: padded, scales, bias }
+        LinearLayer { weights: padded, scales, dense, bias }
     }
 
-    /// The weights, terms × labels; the scales; the bias.
-    pub fn parts(&self) -> (Array2<i8>, &[f32], &[f32]) {
-        let weights =
-            Array2::from_shape_fn((self.scales.len(), self.bias.len()), |(term, label)| self.row(term)[label]);
-        (weights, &self.scales, &self.bias)
+    /// The weights, terms × labels, and their scales.
+    pub fn term_weights(&self) -> (Array2<i8>, &[f32]) {
+        (
+            Array2::from_shape_fn((self.scales.len(), self.bias.len()), |(term, label)| self.row(term)[label]),
+            &self.scales,
+        )
+    }
+
+    /// The weights of the vector's dimensions, dimensions × labels, and the bias.
+    pub fn dense_weights(&self) -> (&Array2<f32>, &[f32]) {
+        (&self.dense, &self.bias)
     }
 
     /// The weights of a term, padded.
@@ -73,10 +85,10 @@ impl SparseLayer {
     }
 
     /// The score of each label for an article's features.
-    pub fn scores(&self, features: &[(u32, f32)]) -> Array1<f64> {
+    pub fn scores(&self, features: &Features) -> Array1<f64> {
         let mut sums = self.bias.clone();
         sums.resize(self.bias.len().next_multiple_of(LANES), 0.0);
-        for (term, value) in features {
+        for (term, value) in &features.terms {
             let value = value * self.scales[*term as usize];
             let row = self.row(*term as usize);
             for (sums, weights) in sums.as_chunks_mut::<LANES>().0.iter_mut().zip(row.as_chunks::<LANES>().0) {
@@ -84,6 +96,9 @@ impl SparseLayer {
                     *sum += value * f32::from(*weight);
                 }
             }
+        }
+        for (value, weights) in features.vector.iter().zip(self.dense.rows()) {
+            sums.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += value * weight);
         }
         sums.iter().take(self.bias.len()).map(|sum| f64::from(*sum)).collect()
     }
@@ -94,7 +109,8 @@ impl SparseLayer {
 pub struct TopicClassifier {
     topics: Vec<Topic>,
     vocabulary: Vocabulary,
-    sparse: SparseLayer,
+    vectors: WordVectors,
+    linear: LinearLayer,
     decision: SoftmaxLayer,
     thresholds: Thresholds,
 }
@@ -104,10 +120,9 @@ pub struct TopicClassifier {
 pub struct TopicAnswer {
     /// Every topic with its probability, most probable first; without evidence.
     pub labels: Vec<Label>,
-    /// The number of different terms that the model knew. 0: it knows nothing about the article, and the probabilities
-    /// are those of the training data.
-    pub known_terms: usize,
-    features: Vec<(u32, f32)>,
+    /// Whether the model knew any word of the article. If not, the probabilities are those of the training data.
+    pub knows_a_word: bool,
+    features: Features,
 }
 
 impl TopicClassifier {
@@ -118,21 +133,23 @@ impl TopicClassifier {
     pub fn new(
         topics: Vec<Topic>,
         vocabulary: Vocabulary,
-        sparse: SparseLayer,
+        vectors: WordVectors,
+        linear: LinearLayer,
         decision: SoftmaxLayer,
         thresholds: Thresholds,
     ) -> Result<Self, TopicError> {
         let n = topics.len();
         let fits = n >= 2
-            && sparse.scales.len() == vocabulary.len()
-            && sparse.bias.len() == n
-            && sparse.weights.len() == vocabulary.len() * n.next_multiple_of(LANES)
+            && linear.scales.len() == vocabulary.len()
+            && linear.bias.len() == n
+            && linear.dense.dim() == (vectors.dimensions(), n)
+            && linear.weights.len() == vocabulary.len() * n.next_multiple_of(LANES)
             && decision.weights.dim() == (n, n)
             && decision.intercept.len() == n;
         if !fits {
             return Err(TopicError::Tensor("the layers of the topic model have different sizes"));
         }
-        let finite = sparse.scales.iter().chain(&sparse.bias).all(|value| value.is_finite())
+        let finite = linear.scales.iter().chain(&linear.dense).chain(&linear.bias).all(|value| value.is_finite())
             && decision.weights.iter().chain(&decision.intercept).all(|value| value.is_finite());
         if !finite {
             return Err(TopicError::Tensor("the topic model has a weight that is not a finite number"));
@@ -140,7 +157,7 @@ impl TopicClassifier {
         if !thresholds.make_sense() {
             return Err(TopicError::Tensor("the thresholds of the topic model are not probabilities in order"));
         }
-        Ok(TopicClassifier { topics, vocabulary, sparse, decision, thresholds })
+        Ok(TopicClassifier { topics, vocabulary, vectors, linear, decision, thresholds })
     }
 
     /// The topics, in the order of the layers.
@@ -153,9 +170,14 @@ impl TopicClassifier {
         &self.vocabulary
     }
 
-    /// The sparse layer.
-    pub fn sparse(&self) -> &SparseLayer {
-        &self.sparse
+    /// The word vectors.
+    pub fn vectors(&self) -> &WordVectors {
+        &self.vectors
+    }
+
+    /// The linear layer.
+    pub fn linear(&self) -> &LinearLayer {
+        &self.linear
     }
 
     /// The decision layer.
@@ -170,8 +192,10 @@ impl TopicClassifier {
 
     /// Classifies the words of an article.
     pub fn classify(&self, words: &[Word]) -> TopicAnswer {
-        let features = features::tf_idf(&self.vocabulary, features::terms(words).map(|term| term.hash));
-        let probabilities = self.decision.probabilities(self.sparse.scores(&features).view());
+        let (singles, pairs) = (features::words(words), features::pairs(words));
+        let features =
+            Features::new(&self.vocabulary, &self.vectors, singles.map(|term| term.hash), pairs.map(|term| term.hash));
+        let probabilities = self.decision.probabilities(self.linear.scores(&features).view());
         let mut labels: Vec<Label> = self
             .topics
             .iter()
@@ -186,45 +210,59 @@ impl TopicClassifier {
             .collect();
         // Stable: equal probabilities stay in the order of the codes.
         labels.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
-        TopicAnswer { labels, known_terms: features.len(), features }
+        let knows_a_word = !features.terms.is_empty() || features.vector_scale > 0.0;
+        TopicAnswer { labels, knows_a_word, features }
     }
 
     /// What a label of an answer rests on: the terms that contribute most to its log-odds, each at its first place.
     pub fn evidence(&self, answer: &TopicAnswer, code: &str, words: &[Word], document: &Document<'_>) -> Vec<Evidence> {
         let Some(label) = self.topics.iter().position(|topic| &*topic.code == code) else { return Vec::new() };
-        let (_, mut contributions) = self.contributions(&answer.features, label);
+        let (_, mut contributions) = self.contributions(&answer.features, words, label);
+        contributions.retain(|(_, weight)| *weight != 0.0);
         contributions.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
         contributions.truncate(MOST_EVIDENCE);
-
-        let mut first_places: HashMap<u32, features::Term> = HashMap::new();
-        for term in features::terms(words) {
-            if let Some(known) = self.vocabulary.find(term.hash) {
-                first_places.entry(known).or_insert(term);
-            }
-        }
         contributions
             .into_iter()
-            .filter_map(|(term, weight)| {
-                let place = first_places.get(&term)?;
+            .map(|(place, weight)| {
                 let (first, last) = (&words[place.first as usize], &words[place.last as usize]);
-                Some(evidence_at(document, first, last, weight as f32))
+                evidence_at(document, first, last, weight as f32)
             })
             .collect()
     }
 
-    /// What each feature contributes to a label's log-odds against the mean of all labels, and what is there without any.
-    /// Everything up to the decision layer's logits is linear, so that all of it adds up to them exactly.
-    fn contributions(&self, features: &[(u32, f32)], label: usize) -> (f64, Vec<(u32, f64)>) {
+    /// What each term contributes to a label's log-odds against the mean of all labels, at its first place, and what is
+    /// there without any. Everything up to the decision layer's logits is linear, so that all of it adds up to them exactly.
+    fn contributions(&self, features: &Features, words: &[Word], label: usize) -> (f64, Vec<(Term, f64)>) {
         let n = self.topics.len() as f64;
         let towards = &self.decision.weights.column(label) - &(self.decision.weights.sum_axis(Axis(1)) / n);
         let without = self.decision.intercept[label] - self.decision.intercept.sum() / n
-            + self.sparse.bias.iter().zip(&towards).map(|(bias, towards)| f64::from(*bias) * towards).sum::<f64>();
-        let of_feature = |(term, value): &(u32, f32)| {
-            let row = self.sparse.row(*term as usize).iter();
-            let direction: f64 = row.zip(&towards).map(|(weight, towards)| f64::from(*weight) * towards).sum();
-            (*term, direction * f64::from(value * self.sparse.scales[*term as usize]))
-        };
-        (without, features.iter().map(of_feature).collect())
+            + self.linear.bias.iter().zip(&towards).map(|(bias, towards)| f64::from(*bias) * towards).sum::<f64>();
+        let vector_towards: Array1<f64> =
+            self.linear.dense.mapv(f64::from).dot(&towards) * f64::from(features.vector_scale);
+
+        let mut places: HashMap<u64, usize> = HashMap::new();
+        let mut contributions: Vec<(Term, f64)> = Vec::new();
+        for term in features::words(words).chain(features::pairs(words)) {
+            let place = *places.entry(term.hash).or_insert_with(|| {
+                contributions.push((term, self.term_contribution(features, term.hash, &towards)));
+                contributions.len() - 1
+            });
+            // A word's vector counts as often as the word comes.
+            if let Some(vector) = self.vectors.of(term.hash).filter(|_| term.first == term.last) {
+                contributions[place].1 +=
+                    vector.iter().zip(&vector_towards).map(|(v, t)| f64::from(*v) * t).sum::<f64>();
+            }
+        }
+        (without, contributions)
+    }
+
+    /// What a term contributes by its tf-idf.
+    fn term_contribution(&self, features: &Features, hash: u64, towards: &Array1<f64>) -> f64 {
+        let Some(term) = self.vocabulary.find(hash) else { return 0.0 };
+        let Ok(at) = features.terms.binary_search_by_key(&term, |feature| feature.0) else { return 0.0 };
+        let row = self.linear.row(term as usize).iter();
+        let direction: f64 = row.zip(towards).map(|(weight, towards)| f64::from(*weight) * towards).sum();
+        direction * f64::from(features.terms[at].1 * self.linear.scales[term as usize])
     }
 }
 
@@ -233,14 +271,18 @@ mod tests {
     use super::*;
     use crate::linear::SplitMix;
 
+    fn hash(i: u64) -> u64 {
+        i.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
+
     fn small_classifier() -> TopicClassifier {
         let mut random = SplitMix(11);
         let mut number = || (random.next_u64() >> 40) as f32 / (1 << 24) as f32 - 0.5;
-        let hashes: Vec<(u64, u32)> =
-            (1..40_u64).map(|i| (i.wrapping_mul(0x9E37_79B9_7F4A_7C15), 1 + i as u32)).collect();
-        let vocabulary = Vocabulary::build(hashes, 100);
+        let vocabulary = Vocabulary::build((1..40).map(|i| (hash(i), 1 + i as u32)), 100);
+        let values = Array2::from_shape_simple_fn((20, 4), || (number() * 200.0) as i8);
+        let vectors = WordVectors::build(&(1..21).map(hash).collect::<Vec<_>>(), &values).expect("one each");
         let fitted = LinearSvm {
-            weights: Array2::from_shape_simple_fn((vocabulary.len(), 3), &mut number),
+            weights: Array2::from_shape_simple_fn((vocabulary.len() + 4, 3), &mut number),
             bias: Array1::from_shape_simple_fn(3, &mut number),
         };
         let decision = SoftmaxLayer {
@@ -249,22 +291,29 @@ mod tests {
         };
         let topics = ["a", "b", "c"].map(|code| Topic { code: code.into(), name: code.into() });
         let thresholds = Thresholds { auto: 0.9, review: 0.4 };
-        TopicClassifier::new(topics.to_vec(), vocabulary, SparseLayer::quantise(&fitted), decision, thresholds)
-            .expect("the parts fit")
+        let linear = LinearLayer::quantise(&fitted, vocabulary.len());
+        TopicClassifier::new(topics.to_vec(), vocabulary, vectors, linear, decision, thresholds).expect("the parts fit")
     }
 
     #[test]
     fn contributions_add_up_to_the_log_odds() {
         let classifier = small_classifier();
-        let hashes = [3_u64, 7, 7, 21, 39].map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let features = features::tf_idf(&classifier.vocabulary, hashes.into_iter());
-        assert_eq!(features.len(), 4);
-        let p = classifier.decision.probabilities(classifier.sparse.scores(&features).view());
-        let mean = p.iter().map(|p| p.ln()).sum::<f64>() / 3.0;
-        for label in 0..3 {
-            let (without, contributions) = classifier.contributions(&features, label);
+        // Words that have a vector and a weight, one of them alone, or neither; one comes twice.
+        let token = crate::text::tokens("x").next().expect("a word");
+        let words: Vec<Word> = [3, 7, 7, 21, 39, 70]
+            .map(|i| Word { token, section: 0, role: crate::article::Field::Body, hash: hash(i) })
+            .to_vec();
+        let answer = classifier.classify(&words);
+        assert_eq!(answer.features.terms.len(), 4);
+        let p = |code: &str| {
+            let label = answer.labels.iter().find(|label| &*label.code == code).expect("each topic has a label");
+            f64::from(label.confidence).ln()
+        };
+        let mean = ["a", "b", "c"].map(p).iter().sum::<f64>() / 3.0;
+        for (label, code) in ["a", "b", "c"].into_iter().enumerate() {
+            let (without, contributions) = classifier.contributions(&answer.features, &words, label);
             let sum = without + contributions.iter().map(|(_, weight)| weight).sum::<f64>();
-            assert!((sum - (p[label].ln() - mean)).abs() < 1e-6, "{sum} {}", p[label].ln() - mean);
+            assert!((sum - (p(code) - mean)).abs() < 1e-5, "{sum} {}", p(code) - mean);
         }
     }
 
@@ -272,7 +321,8 @@ mod tests {
     fn rounding_weights_to_a_byte_changes_scores_little() {
         let weights = ndarray::array![[0.5_f32, -0.25, 0.1], [0.0, 0.0, 0.0], [-2.0, 1.0, 0.013]];
         let fitted = LinearSvm { weights: weights.clone(), bias: ndarray::array![0.1, 0.2, 0.3] };
-        let scores = SparseLayer::quantise(&fitted).scores(&[(0, 0.6), (1, 0.5), (2, 0.4)]);
+        let features = Features { terms: vec![(0, 0.6), (1, 0.5), (2, 0.4)], ..Features::default() };
+        let scores = LinearLayer::quantise(&fitted, 3).scores(&features);
         for (label, score) in scores.iter().enumerate() {
             let exact = f64::from(fitted.bias[label] + 0.6 * weights[[0, label]] + 0.4 * weights[[2, label]]);
             assert!((score - exact).abs() < 0.6 * 0.5 / 254.0 + 0.4 * 2.0 / 254.0 + 1e-6, "{score} {exact}");
@@ -283,7 +333,14 @@ mod tests {
     fn parts_that_do_not_fit_are_refused() {
         let good = small_classifier();
         let with = |topics: Vec<Topic>, decision: SoftmaxLayer, thresholds: Thresholds| {
-            TopicClassifier::new(topics, good.vocabulary.clone(), good.sparse.clone(), decision, thresholds)
+            TopicClassifier::new(
+                topics,
+                good.vocabulary.clone(),
+                good.vectors.clone(),
+                good.linear.clone(),
+                decision,
+                thresholds,
+            )
         };
         assert!(with(good.topics.clone(), good.decision.clone(), good.thresholds).is_ok());
         assert!(with(good.topics[..2].to_vec(), good.decision.clone(), good.thresholds).is_err());

@@ -1,16 +1,20 @@
 //! What an article is about: words in, topics with calibrated probabilities out.
 //!
-//! tf-idf of words and word pairs, a sparse one-vs-rest linear layer, and on its scores the decision layer that turns them
+//! tf-idf of words and word pairs beside the sum of word vectors, a one-vs-rest linear layer over both, and on its scores the decision layer that turns them
 //! into probabilities. The labels are those of the training data: nothing here knows a taxonomy by heart. Training lives
 //! in `train`; this room holds what training and serving share.
 
 mod classifier;
 mod features;
+mod index;
 pub mod taxonomy;
+mod vectors;
 mod vocabulary;
 
-pub use classifier::{SparseLayer, Topic, TopicAnswer, TopicClassifier};
-pub use features::{Term, terms, tf_idf};
+pub use classifier::{LinearLayer, Topic, TopicAnswer, TopicClassifier};
+pub use features::{Features, Term, pairs, words};
+pub use index::HashIndex;
+pub use vectors::WordVectors;
 pub use vocabulary::Vocabulary;
 
 /// Why a topic model cannot be put together.

@@ -45,6 +45,14 @@ fn write_card(
          countries for regions. linfa has no estimator for sparse input (rust-ml/linfa#192), so the sparse linear solver is\n\
          this project's, implementing linfa's `Fit` and `PredictInplace`.\n"
     )?;
+    let (terms, vectors) = (model.topics().vocabulary().len(), model.topics().vectors());
+    writeln!(
+        card,
+        "The linear layer of the topics reads {terms} words and word pairs, and the sum of word vectors ({} words, {} dimensions;\n\
+         distilled from a sentence encoder, see NOTICE).\n",
+        vectors.len(),
+        vectors.dimensions(),
+    )?;
     writeln!(card, "Trained by {} with seed {} on:\n", manifest.trained_by, manifest.seed)?;
     let mut table = Table::new(&["file", "task", "rows", "sha256"], "llrl");
     for file in &manifest.trained_on {

@@ -16,6 +16,7 @@ use crate::{
     formats::InputError,
     linear::LinearError,
     model::{self, Manifest, Model, ModelError, SCHEMA, Task},
+    topic::WordVectors,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
@@ -117,6 +118,8 @@ pub struct TrainRequest {
     pub topics: Vec<PathBuf>,
     /// Files whose rows have `regions`.
     pub regions: Vec<PathBuf>,
+    /// A file of word vectors; `None` takes those of the base, where there is one.
+    pub vectors: Option<PathBuf>,
     /// How to train the topics; its seed is the seed of all.
     pub params: TopicParams,
 }
@@ -168,9 +171,14 @@ pub fn train(request: &TrainRequest, base: Option<&Model>, progress: &Progress) 
     let (region_rows, region_files) = read(&request.regions, Task::Regions, "regions: opening")?;
     regions::check(&region_rows)?;
     let seed = request.params.seed;
+    let vectors = match (&request.vectors, base) {
+        (Some(path), _) => model::read_vectors(path)?,
+        (None, Some(base)) => base.topics().vectors().clone(),
+        (None, None) => WordVectors::none(),
+    };
     let topics = match topic_rows[..] {
         [] => None,
-        _ => Some(topics::train(&topic_rows, &request.params, progress)?),
+        _ => Some(topics::train(&topic_rows, &vectors, &request.params, progress)?),
     };
     let regions = match region_rows[..] {
         [] => None,

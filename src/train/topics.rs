@@ -1,4 +1,4 @@
-//! Trains the topic model: vocabulary, sparse layer, decision layer on cross-fitted scores, thresholds.
+//! Trains the topic model: vocabulary, linear layer, decision layer on cross-fitted scores, thresholds.
 
 use super::{
     Progress, TrainError, corpus,
@@ -11,7 +11,7 @@ use crate::{
     linear::{LinearSvmParams, SoftmaxLayer, SparseRecords},
     model::{LabelEntry, TopicManifest, clean_article},
     text::words_into,
-    topic::{self, SparseLayer, Topic, TopicClassifier, Vocabulary, taxonomy},
+    topic::{self, Features, LinearLayer, Topic, TopicClassifier, Vocabulary, WordVectors, taxonomy},
 };
 use linfa::{DatasetBase, traits::Fit};
 use ndarray::{Array1, Array2, Axis};
@@ -30,7 +30,7 @@ pub struct TopicParams {
     pub min_articles_word: u32,
     /// Word pairs that fewer articles have are not learned.
     pub min_articles_pair: u32,
-    /// What an error costs the sparse layer; see [`LinearSvmParams::cost`].
+    /// What an error costs the linear layer; see [`LinearSvmParams::cost`].
     pub cost: f32,
     /// How much more a long article counts than a short one: rows weigh `(words / median words)^this`, from 0.5 to 8.
     pub length_weight: f32,
@@ -88,11 +88,16 @@ impl TrainedTopics {
 /// A language that fewer rows are guessed to be in has not been learned: guesses on short rows go wrong.
 const LEAST_LANGUAGE_SHARE: f64 = 0.1;
 
-/// Trains on labelled rows.
+/// Trains on labelled rows, with word vectors (which may be none).
 ///
 /// # Errors
 /// [`TrainError`], where there are fewer than two labels, or a label has fewer rows than there are folds.
-pub fn train(records: &[Record], params: &TopicParams, progress: &Progress) -> Result<TrainedTopics, TrainError> {
+pub fn train(
+    records: &[Record],
+    vectors: &WordVectors,
+    params: &TopicParams,
+    progress: &Progress,
+) -> Result<TrainedTopics, TrainError> {
     let codes: Vec<String> = {
         let mut codes: Vec<&String> = records.iter().flat_map(|record| &record.topics).collect();
         codes.sort();
@@ -128,16 +133,16 @@ pub fn train(records: &[Record], params: &TopicParams, progress: &Progress) -> R
     for held_out in 0..FOLDS {
         let learned: Vec<&Row> =
             rows.iter().zip(&fold).filter(|(_, fold)| **fold != held_out).map(|(row, _)| row).collect();
-        let (vocabulary, sparse) = fit(&learned, codes.len(), params)?;
+        let (vocabulary, linear) = fit(&learned, vectors, codes.len(), params)?;
         let held: Vec<usize> = (0..rows.len()).filter(|i| fold[*i] == held_out).collect();
         let held_scores: Vec<Array1<f64>> =
-            held.par_iter().map(|i| sparse.scores(&features(&vocabulary, &rows[*i]))).collect();
+            held.par_iter().map(|i| linear.scores(&features(&vocabulary, vectors, &rows[*i]))).collect();
         for (i, row) in held.into_iter().zip(held_scores) {
             scores.row_mut(i).assign(&row);
         }
         bar.inc(1);
     }
-    let (vocabulary, sparse) = fit(&rows.iter().collect::<Vec<_>>(), codes.len(), params)?;
+    let (vocabulary, linear) = fit(&rows.iter().collect::<Vec<_>>(), vectors, codes.len(), params)?;
     bar.inc(1);
     bar.finish();
 
@@ -183,8 +188,9 @@ pub fn train(records: &[Record], params: &TopicParams, progress: &Progress) -> R
     let topics = codes
         .iter()
         .map(|code| Topic { code: code.as_str().into(), name: taxonomy::name(code).unwrap_or(code).into() });
-    let classifier = TopicClassifier::new(topics.collect(), vocabulary, sparse, decision.clone(), thresholds)
-        .map_err(|error| TrainError::Model(error.into()))?;
+    let classifier =
+        TopicClassifier::new(topics.collect(), vocabulary, vectors.clone(), linear, decision.clone(), thresholds)
+            .map_err(|error| TrainError::Model(error.into()))?;
     Ok(TrainedTopics { classifier, support, scores, outcomes, measured, languages: languages(&rows) })
 }
 
@@ -197,10 +203,8 @@ fn rows(records: &[Record], codes: &[String], params: &TopicParams, progress: &P
             let document = clean_article(&record.article);
             let mut found = Vec::new();
             words_into(&document, &mut found);
-            let (mut words, mut pairs) = (Vec::new(), Vec::new());
-            for term in topic::terms(&found) {
-                if term.first == term.last { &mut words } else { &mut pairs }.push(term.hash);
-            }
+            let words = topic::words(&found).map(|term| term.hash).collect();
+            let pairs = topic::pairs(&found).map(|term| term.hash).collect();
             let mut labels: Vec<usize> =
                 record.topics.iter().filter_map(|topic| codes.binary_search(topic).ok()).collect();
             let mut seen = Vec::new();
@@ -243,12 +247,17 @@ fn content_hash(row: &Row) -> u64 {
     corpus::content_hash(row.words.iter().copied())
 }
 
-fn features(vocabulary: &Vocabulary, row: &Row) -> Vec<(u32, f32)> {
-    topic::tf_idf(vocabulary, row.words.iter().chain(&row.pairs).copied())
+fn features(vocabulary: &Vocabulary, vectors: &WordVectors, row: &Row) -> Features {
+    Features::new(vocabulary, vectors, row.words.iter().copied(), row.pairs.iter().copied())
 }
 
-/// Vocabulary and sparse layer from some rows.
-fn fit(rows: &[&Row], n_labels: usize, params: &TopicParams) -> Result<(Vocabulary, SparseLayer), TrainError> {
+/// Vocabulary and linear layer from some rows.
+fn fit(
+    rows: &[&Row],
+    vectors: &WordVectors,
+    n_labels: usize,
+    params: &TopicParams,
+) -> Result<(Vocabulary, LinearLayer), TrainError> {
     let common = |of: fn(&Row) -> &Vec<u64>, least: u32| {
         let mut hashes: Vec<u64> = rows
             .par_iter()
@@ -268,17 +277,21 @@ fn fit(rows: &[&Row], n_labels: usize, params: &TopicParams) -> Result<(Vocabula
     let pairs = common(|row| &row.pairs, params.min_articles_pair);
     let vocabulary = Vocabulary::build(words.chain(pairs), rows.len());
 
-    let mut records = SparseRecords::new(vocabulary.len());
+    // The dimensions of the vector are columns behind those of the terms.
+    let mut records = SparseRecords::new(vocabulary.len() + vectors.dimensions());
     let mut targets = Array2::from_elem((rows.len(), n_labels), false);
-    let features: Vec<_> = rows.par_iter().map(|row| features(&vocabulary, row)).collect();
-    for (i, (row, features)) in rows.iter().zip(&features).enumerate() {
-        records.push(features);
+    let features: Vec<_> = rows.par_iter().map(|row| features(&vocabulary, vectors, row)).collect();
+    for (i, (row, mut features)) in rows.iter().zip(features).enumerate() {
+        let dimensions = features.vector.iter().enumerate().filter(|(_, value)| **value != 0.0);
+        features.terms.extend(dimensions.map(|(d, value)| ((vocabulary.len() + d) as u32, *value)));
+        records.push(&features.terms);
         row.labels.iter().for_each(|label| targets[[i, *label]] = true);
     }
     let weights: Array1<f32> = rows.iter().map(|row| row.weight).collect();
     let dataset = DatasetBase::new(records, targets).with_weights(weights);
     let fitted = LinearSvmParams::default().cost(params.cost).seed(params.seed).fit(&dataset)?;
-    Ok((vocabulary, SparseLayer::quantise(&fitted)))
+    let linear = LinearLayer::quantise(&fitted, vocabulary.len());
+    Ok((vocabulary, linear))
 }
 
 /// The decision layer from the cross-fitted scores of some rows. A row with several labels counts once for each.
