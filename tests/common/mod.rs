@@ -1,0 +1,156 @@
+//! What the end-to-end tests share: the real binary, a real server on a free port, samples.
+#![allow(dead_code)] // each test file uses its part
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+/// A file of the project.
+pub fn file(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The `dateline` command.
+pub fn dateline() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dateline"));
+    command.env_remove("RUST_LOG");
+    command
+}
+
+/// Runs `dateline` with arguments and standard input.
+pub fn run(args: &[&str], input: &[u8]) -> Output {
+    let mut child = dateline()
+        .args(args)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("dateline starts");
+    let mut stdin = child.stdin.take().expect("standard input is piped");
+    let input = input.to_vec();
+    // A command that does not read its input closes it: that is its right.
+    let writer = thread::spawn(move || stdin.write_all(&input).ok());
+    let output = child.wait_with_output().expect("dateline ends");
+    writer.join().expect("the input is written");
+    output
+}
+
+/// Standard output as text.
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("the output is UTF-8")
+}
+
+/// Standard error as text.
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("the errors are UTF-8")
+}
+
+/// Standard output as JSON, a value a line.
+pub fn json_lines(output: &Output) -> Vec<serde_json::Value> {
+    stdout(output).lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
+}
+
+/// A running `dateline serve`, killed when dropped.
+pub struct Server {
+    child: Child,
+    pub address: String,
+    log: Arc<Mutex<String>>,
+}
+
+impl Server {
+    /// Starts a server on a free port and waits until it listens.
+    pub fn start(args: &[&str]) -> Server {
+        let mut child = dateline()
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(args)
+            .env("RUST_LOG", "debug")
+            .env("NO_COLOR", "1")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
+        let mut lines = BufReader::new(child.stderr.take().expect("standard error is piped")).lines();
+        let log = Arc::new(Mutex::new(String::new()));
+        let mut address = None;
+        while address.is_none() {
+            let line = lines.next().expect("the server says where it listens").expect("the log is UTF-8");
+            address = line
+                .split_once("listening address=")
+                .map(|(_, rest)| rest.split_whitespace().next().expect("an address").to_owned());
+            log.lock().expect("the log").push_str(&(line + "\n"));
+        }
+        let kept = log.clone();
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                kept.lock().expect("the log").push_str(&(line + "\n"));
+            }
+        });
+        Server { child, address: address.expect("found above"), log }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What the server has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().expect("the log").clone()
+    }
+
+    /// Asks the server to stop, as an orchestrator does.
+    #[cfg(unix)]
+    pub fn terminate(&self) {
+        let done = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill runs");
+        assert!(done.success());
+    }
+
+    /// Waits until the server has ended by itself.
+    pub fn wait(&mut self) -> std::process::ExitStatus {
+        self.child.wait().expect("the server ends")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `count` different short articles as JSON Lines, some of them HTML, with datelines, or without a body.
+pub fn articles(count: usize) -> String {
+    let places = ["Nairobi", "Lima", "Oslo", "Hanoi", "Warsaw", "Dakar", "Quito", "Manila"];
+    let events = [
+        "parliament passed the budget by two votes after a long debate",
+        "the home side won the cup final on penalties before a full stadium",
+        "an earthquake damaged houses and cut the road to the coast",
+        "the central bank raised interest rates as inflation climbed",
+        "a new vaccine halved infections in a trial, doctors said",
+        "police arrested four men over a bank robbery",
+    ];
+    let mut lines = String::new();
+    for i in 0..count {
+        let (place, event) = (places[i % places.len()], events[i % events.len()]);
+        let row = match i % 4 {
+            0 => {
+                serde_json::json!({"id": format!("a{i}"), "headline": format!("Report {i} from {place}"), "body": format!("In {place} {event}.")})
+            }
+            1 => {
+                serde_json::json!({"id": format!("a{i}"), "body": format!("{} (Reuters) - On day {i} {event}.", place.to_uppercase())})
+            }
+            2 => {
+                serde_json::json!({"id": format!("a{i}"), "format": "html", "body": format!("<h1>News {i} &amp; more</h1><p>{place}: {event}.</p><p>Share this article</p>")})
+            }
+            _ => {
+                serde_json::json!({"id": format!("a{i}"), "headline": format!("{place}: {event}"), "dateline": place, "source_country": "KE"})
+            }
+        };
+        lines.push_str(&(row.to_string() + "\n"));
+    }
+    lines
+}

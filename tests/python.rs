@@ -1,0 +1,90 @@
+//! A client in another language, over the network: Python's grpcio with stubs made from the proto files.
+//!
+//! The test makes its own virtual environment and installs what it needs there; where there is no Python 3, it says so and
+//! is skipped.
+
+mod common;
+
+use common::{Server, file};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::LazyLock,
+};
+
+const PACKAGES: [&str; 5] =
+    ["grpcio", "grpcio-tools", "grpcio-health-checking", "grpcio-reflection", "googleapis-common-protos"];
+
+/// The Python of an environment with [`PACKAGES`]; made once, and kept beside the build.
+fn python() -> Option<PathBuf> {
+    static PYTHON: LazyLock<Option<PathBuf>> = LazyLock::new(make_environment);
+    PYTHON.clone()
+}
+
+fn make_environment() -> Option<PathBuf> {
+    let found = Command::new("python3").args(["-c", "import sys, venv; assert sys.version_info >= (3, 9)"]).status();
+    if !found.is_ok_and(|status| status.success()) {
+        println!("skipped: python3 (3.9 or later, with venv) is not installed");
+        return None;
+    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");
+    let python = folder.join("bin/python");
+    let complete = folder.join("complete");
+    if !complete.exists() {
+        let run = |command: &mut Command| assert!(command.status().expect("it runs").success(), "{command:?}");
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
+        run(Command::new(&python)
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args(PACKAGES));
+        std::fs::write(&complete, "").expect("the folder can be written");
+    }
+    Some(python)
+}
+
+fn succeeds(command: &mut Command) -> String {
+    let output = command.output().expect("it runs");
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{text}");
+    text
+}
+
+#[test]
+fn a_python_client_streams_a_thousand_articles() {
+    let Some(python) = python() else { return };
+    let server = Server::start(&[]);
+    let stubs = tempfile::tempdir().expect("a folder");
+    succeeds(
+        Command::new(python)
+            .arg(file("tests/python/client.py"))
+            .arg(&server.address)
+            .arg(file("proto"))
+            .arg(stubs.path()),
+    );
+}
+
+#[test]
+fn the_example_of_the_readme_runs_as_it_stands() {
+    let Some(python) = python() else { return };
+    let readme = std::fs::read_to_string(file("README.md")).expect("the README is there");
+    let block = readme.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a Python example");
+    let command = readme
+        .lines()
+        .find_map(|line| line.strip_prefix("python -m grpc_tools.protoc "))
+        .expect("how to make the stubs");
+
+    let server = Server::start(&[]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let proto = file("proto");
+    let words =
+        command.split_whitespace().map(|word| if word == "proto" { proto.to_str().expect("UTF-8") } else { word });
+    std::fs::create_dir(folder.path().join("stubs")).expect("a folder");
+    succeeds(Command::new(&python).args(["-m", "grpc_tools.protoc"]).args(words).current_dir(&folder));
+    std::fs::write(folder.path().join("example.py"), block.replace("127.0.0.1:50051", &server.address))
+        .expect("it is written");
+    let said = succeeds(Command::new(&python).arg("example.py").env("PYTHONPATH", "stubs").current_dir(&folder));
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), 3, "{said}");
+    assert!(lines[0].starts_with("1 ['disaster") && lines[0].ends_with("['IT']"), "{said}");
+    assert!(lines[1].starts_with("2 error: the article has no text"), "{said}");
+    assert!(lines[2].starts_with("3 ['sport") && lines[2].ends_with("['NG']"), "{said}");
+}

@@ -1,0 +1,255 @@
+//! The server on a real port, asked by tonic and by the project's own command.
+
+mod common;
+
+use common::{Server, articles, json_lines, run, stderr, stdout};
+use dateline::service::proto::dateline::v1::{
+    Article, ClassifyRequest, ClassifyResponse, Decision, GetModelRequest, Options, Role,
+    classifier_client::ClassifierClient, classify_response::Outcome,
+};
+use std::time::Duration;
+use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+use tonic::transport::Channel;
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+
+async fn client(server: &Server) -> ClassifierClient<Channel> {
+    ClassifierClient::connect(server.url()).await.expect("the server takes connections")
+}
+
+fn request(id: &str, body: &str) -> ClassifyRequest {
+    let article = Article { id: id.into(), body: body.into(), ..Article::default() };
+    ClassifyRequest { article: Some(article), options: None }
+}
+
+fn error_code(response: &ClassifyResponse) -> Option<i32> {
+    match response.outcome.as_ref().expect("an outcome") {
+        Outcome::Error(error) => Some(error.code),
+        Outcome::Classification(_) => None,
+    }
+}
+
+#[tokio::test]
+async fn one_answer_each_in_order() {
+    let server = Server::start(&[]);
+    let requests = (0..1_000).map(|i| {
+        let body = if i % 10 == 9 {
+            "  ".to_owned()
+        } else {
+            format!("Match {i}: the home side won the cup final in Lagos. {}", "The crowd cheered. ".repeat(i % 50))
+        };
+        request(&format!("id-{i}"), &body)
+    });
+    let mut answers =
+        client(&server).await.classify_stream(tokio_stream::iter(requests)).await.expect("a stream").into_inner();
+    let (mut classified, mut errors) = (0, 0);
+    for i in 0..1_000 {
+        let answer = answers.next().await.expect("an answer").expect("no status");
+        assert_eq!(answer.id, format!("id-{i}"));
+        match error_code(&answer) {
+            Some(code) => {
+                assert_eq!((code, i % 10), (3, 9));
+                errors += 1;
+            }
+            None => classified += 1,
+        }
+    }
+    assert_eq!((classified, errors), (900, 100));
+    assert!(answers.next().await.is_none(), "then the stream ends well");
+}
+
+#[tokio::test]
+async fn a_single_call_answers_as_the_stream_does() {
+    let server = Server::start(&[]);
+    let mut client = client(&server).await;
+    let one = request("x", "NAIROBI (Reuters) - Kenya's parliament passed the budget on Tuesday.");
+    let alone = client.classify(one.clone()).await.expect("an answer").into_inner();
+    let streamed = client
+        .classify_stream(tokio_stream::iter([one]))
+        .await
+        .expect("a stream")
+        .into_inner()
+        .next()
+        .await
+        .expect("an answer");
+    assert_eq!(alone, streamed.expect("no status"));
+    let Some(Outcome::Classification(answer)) = alone.outcome else { panic!("a classification") };
+    assert_eq!(answer.topics[0].code, "medtop:11000000");
+    let region = &answer.regions[0];
+    assert_eq!((region.label.as_ref().expect("a label").code.as_str(), region.role()), ("KE", Role::About));
+    assert_eq!(region.path, ["KE", "014", "002", "001"]);
+    assert!(answer.removed.is_empty() && answer.topics[0].evidence.is_empty(), "only with explain");
+}
+
+#[tokio::test]
+async fn an_outlets_country_answers_for_an_article_without_places() {
+    let server = Server::start(&[]);
+    let mut client = client(&server).await;
+    let mut ask = async |source_country: &str| {
+        let mut request = request("x", "The council voted to repair the old bridge next year.");
+        request.article.as_mut().expect("an article").source_country = source_country.into();
+        match client.classify(request).await.expect("an answer").into_inner().outcome {
+            Some(Outcome::Classification(answer)) => answer,
+            other => panic!("a classification, not {other:?}"),
+        }
+    };
+    let known = ask("ke").await;
+    assert_eq!(known.regions[0].label.as_ref().expect("a label").code, "KE");
+    assert!(known.notes.iter().any(|note| note.contains("source_country KE answers for it")), "{:?}", known.notes);
+    for (country, note) in [("", "no country is named"), ("ZZ", "is no ISO 3166-1 alpha-2 code")] {
+        let answer = ask(country).await;
+        assert!(answer.regions.is_empty());
+        assert!(answer.notes.iter().any(|said| said.contains(note)), "{:?}", answer.notes);
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_gets_wrong_is_told_in_band() {
+    let server = Server::start(&[]);
+    let mut client = client(&server).await;
+    let with_options =
+        |options: Options| ClassifyRequest { options: Some(options), ..request("o", "Rain fell in Kenya.") };
+    let mut odd_format = request("f", "Rain fell in Kenya.");
+    odd_format.article.as_mut().expect("an article").format = 9;
+    let cases = [
+        (ClassifyRequest::default(), "the request has no article"),
+        (request("e", ""), "the article has no text"),
+        (odd_format, "9 is no format"),
+        (with_options(Options { min_confidence: Some(f32::NAN), ..Options::default() }), "from 0 to 1"),
+        (with_options(Options { min_confidence: Some(-0.5), ..Options::default() }), "from 0 to 1"),
+        (request("l", &"long ".repeat(500_000)), "the limit is 2097152"),
+    ];
+    let requests: Vec<ClassifyRequest> =
+        cases.iter().map(|case| case.0.clone()).chain([request("good", "Rain fell in Kenya.")]).collect();
+    let mut answers = client.classify_stream(tokio_stream::iter(requests)).await.expect("a stream").into_inner();
+    for (_, message) in &cases {
+        match answers.next().await.expect("an answer").expect("no status").outcome {
+            Some(Outcome::Error(error)) => {
+                assert_eq!(error.code, 3);
+                assert!(error.message.contains(message), "{}", error.message);
+            }
+            other => panic!("{message}: an error, not {other:?}"),
+        }
+    }
+    let last = answers.next().await.expect("an answer").expect("no status");
+    assert_eq!((last.id.as_str(), error_code(&last)), ("good", None));
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_stops_the_reading_of_its_requests() {
+    let server = Server::start(&[]);
+    let (send, requests) = tokio::sync::mpsc::channel(1);
+    let mut answers =
+        client(&server).await.classify_stream(ReceiverStream::new(requests)).await.expect("a stream").into_inner();
+    let body = "The home side won the cup final in Lagos. ".repeat(200);
+    let mut sent = 0;
+    // 8 KB each: without flow control all of them would go through.
+    while sent < 20_000 {
+        match tokio::time::timeout(Duration::from_secs(2), send.send(request(&sent.to_string(), &body))).await {
+            Ok(done) => done.expect("the stream is open"),
+            Err(_) => break,
+        }
+        sent += 1;
+    }
+    assert!(sent < 20_000, "the server read on and on");
+    let other =
+        client(&server).await.classify(request("other", "Rain fell in Kenya.")).await.expect("others are answered");
+    assert_eq!(other.into_inner().id, "other");
+    drop(send);
+    for i in 0..sent {
+        assert_eq!(answers.next().await.expect("an answer").expect("no status").id, i.to_string());
+    }
+    assert!(answers.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_client_that_breaks_off_leaves_the_server_well() {
+    let server = Server::start(&[]);
+    for _ in 0..20 {
+        let requests = (0..200).map(|i| request(&i.to_string(), "The home side won the cup final in Lagos."));
+        let mut answers =
+            client(&server).await.classify_stream(tokio_stream::iter(requests)).await.expect("a stream").into_inner();
+        answers.next().await.expect("an answer").expect("no status");
+    }
+    let answer =
+        client(&server).await.classify(request("x", "Rain fell in Kenya.")).await.expect("an answer").into_inner();
+    assert_eq!(error_code(&answer), None);
+}
+
+#[tokio::test]
+async fn health_model_and_log() {
+    let server = Server::start(&[]);
+    let channel = Channel::from_shared(server.url()).expect("an address").connect().await.expect("a connection");
+    for service in ["", "dateline.v1.Classifier"] {
+        let health = HealthClient::new(channel.clone()).check(HealthCheckRequest { service: service.into() }).await;
+        assert_eq!(health.expect("a status").into_inner().status(), ServingStatus::Serving, "{service:?}");
+    }
+    let mut client = ClassifierClient::new(channel);
+    let model = client.get_model(GetModelRequest {}).await.expect("a model").into_inner();
+    assert!(
+        model
+            .topics
+            .iter()
+            .any(|topic| topic.code == "medtop:11000000" && topic.name == "politics" && topic.support > 0)
+    );
+    assert_eq!(model.region_count, 250);
+    assert_eq!(model.languages, ["en"]);
+    assert!(model.trained_on.iter().all(|file| file.rows > 0 && file.sha256.len() == 64));
+    assert!(
+        model.measured["topics.accuracy"] > 0.7 && model.measured["regions.micro_f1"] > 0.85,
+        "{:?}",
+        model.measured
+    );
+
+    let secret = "The unannounced merger of Quennell and Brodrick in Kenya is under embargo.";
+    let answer = client.classify(request("s", secret)).await.expect("an answer").into_inner();
+    let Some(Outcome::Classification(answer)) = answer.outcome else { panic!("a classification") };
+    assert_eq!(answer.model_version, model.version);
+    assert!(answer.topics.iter().all(|topic| topic.decision() != Decision::Unspecified));
+    let log = server.log();
+    assert!(log.contains(&format!("model={}", model.version)), "{log}");
+    assert!(!log.contains("Quennell"), "article text is never logged, at debug neither");
+}
+
+#[test]
+fn asking_a_server_and_asking_the_command_give_the_same_answers() {
+    let server = Server::start(&[]);
+    let mut input = articles(200);
+    // What cannot be read, and what cannot be classified, stand in their places too.
+    input.insert_str(0, "{\"id\": \"cut\n{\"id\": \"blank\", \"body\": \" \"}\n");
+    for explain in [&[][..], &["--explain"]] {
+        let here = run(&[&["classify", "--json"], explain].concat(), input.as_bytes());
+        let there = run(&[&["classify", "--json", "--server", &server.url()], explain].concat(), input.as_bytes());
+        assert_eq!(json_lines(&here).len(), 202);
+        assert_eq!(stdout(&here), stdout(&there));
+        assert_eq!((here.status.code(), there.status.code()), (Some(3), Some(3)));
+    }
+}
+
+#[test]
+fn a_port_in_use_is_told() {
+    let server = Server::start(&[]);
+    let output = run(&["serve", "--listen", &server.address], b"");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("choose another address with --listen"), "{}", stderr(&output));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_server_that_is_asked_to_stop_ends_open_streams_well() {
+    let mut server = Server::start(&[]);
+    let (send, requests) = tokio::sync::mpsc::channel(8);
+    let mut answers =
+        client(&server).await.classify_stream(ReceiverStream::new(requests)).await.expect("a stream").into_inner();
+    send.send(request("before", "Rain fell in Kenya.")).await.expect("it is sent");
+    assert_eq!(answers.next().await.expect("an answer").expect("no status").id, "before");
+    server.terminate();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    send.send(request("after", "Rain fell in Kenya.")).await.expect("an open stream goes on");
+    assert_eq!(answers.next().await.expect("an answer").expect("no status").id, "after");
+    drop(send);
+    assert!(answers.next().await.is_none());
+    drop(answers);
+    let ended = tokio::task::spawn_blocking(move || server.wait());
+    let status = tokio::time::timeout(Duration::from_secs(20), ended).await.expect("it ends in time").expect("it ends");
+    assert!(status.success());
+}
