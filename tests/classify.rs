@@ -205,14 +205,15 @@ fn hostile_files_are_named_and_the_rest_goes_on() {
 
 #[test]
 fn exit_status_tells_failures_apart() {
-    let cases: [(&[&str], i32, &str); 7] = [
-        (&["classify", "--model", "tests/data", "-"], 1, "is not a model folder"),
+    let cases: [(&[&str], i32, &str); 8] = [
+        (&["classify", "--model", "tests/data", "-"], 1, "tests/data: not a model folder"),
         (&["classify", "--server", "http://127.0.0.1:9", "-"], 1, "is `dateline serve` running there?"),
-        (&["classify", "--server", "not a url", "-"], 2, "is no server address"),
+        (&["classify", "--server", "not a url", "-"], 2, "is no address this command can ask"),
+        (&["classify", "--server", "https://127.0.0.1:9", "-"], 2, "https://127.0.0.1:9 is no address"),
         (&["classify", "--min-confidence", "7", "-"], 2, "from 0 to 1"),
         (&["serve", "--listen", "8080"], 2, "write ADDRESS:PORT"),
         (&["classify", "--no-such-flag"], 2, "unexpected argument"),
-        (&["classify", "no-such-file.txt"], 3, "1 of 1 articles could not be classified"),
+        (&["classify", "no-such-file.txt"], 3, "1 of 1 inputs could not be classified"),
     ];
     for (args, status, message) in cases {
         let output = run(args, b"{\"body\": \"Rain.\"}");

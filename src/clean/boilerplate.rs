@@ -98,7 +98,8 @@ static LABEL: LazyLock<Regex> = LazyLock::new(|| {
           | newsletters? | follow\sus | contact\sus | about\sus | privacy(?:\spolicy)? | terms(?:\s(?:of\s(?:use|service)|(?:and|&)\sconditions))?
           | cookies?\s(?:policy|settings|preferences|consent|notice) | accept(?:\sall)?(?:\scookies)? | reject(?:\sall)?(?:\scookies)? | manage\s(?:cookies|preferences|settings|choices) | got\sit | i\sagree
           | (?:image|photo|picture|video)\s(?:source|caption|credit|copyright)s?(?:\W.{0,60})? | getty\simages | file\s(?:photo|picture)
-          | \d+\s(?:min(?:ute)?s?\sread|(?:minutes?|hours?|days?)\sago) | (?:last\s)?updated\s.{0,50}\bago
+          | (?:image|photo|picture|video)s?\s?(?:by|:)\s.{2,60}
+          | (?:\w{3,9}\s\d{1,2},?\s\d{4}\W+)?\d+\s(?:min(?:ute)?s?\sread|(?:minutes?|hours?|days?)\sago) | (?:last\s)?updated\s.{0,50}\bago
         )[\W_]*$",
     )
 });
@@ -146,6 +147,7 @@ static PROMPT: LazyLock<Regex> = LazyLock::new(|| {
         r"copyright\s\d{4}\b",
         r"this\s(?:article|story)\s(?:was\s)?(?:originally|first)\s(?:published|appeared)\b",
         r"originally\spublished\s(?:by|in|on|at|under)\b",
+        r"(?:please\s)?(?:take|complete|fill\s(?:in|out)|answer)\s(?:our|this)\s.{0,40}\bsurvey\b",
         r"you\shave\s(?:reached|read|\d+)\s.{0,40}\b(?:limit|free\sarticles?)\b",
         r"support\s(?:our|independent|quality)\sjournalism\b",
     ];
@@ -212,6 +214,9 @@ mod tests {
             "READ ALSO: Minister opens bridge",
             "Please enable JavaScript to view the comments",
             "3 min read",
+            "October 24, 2018 · 4 min read",
+            "Photo: Example Pictures",
+            "Take our two-minute reader survey and help us improve the site.",
             "By Jane Q. Example, Health Correspondent",
             "By Jane Example and John Sample in Brussels",
             "BUSINESS",
@@ -239,6 +244,8 @@ mod tests {
             "Subscribers to the newspaper rose by a tenth.",
             "The court said cookies could be stored without consent.",
             "Live rounds were fired.",
+            "Take a survey of voters: most will tell you that prices matter.",
+            "Photos of the flood were shared widely.",
             "Related parties held 12 per cent of the shares.",
             "More on the island have lost their homes, the mayor said.",
             "Search teams found two survivors.",

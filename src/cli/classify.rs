@@ -38,7 +38,7 @@ pub struct Args {
     #[arg(long)]
     explain: bool,
     /// Leave out labels with less confidence, from 0 to 1 [default: 0.1 for topics, 0 for regions]
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", value_parser = probability)]
     min_confidence: Option<f32>,
     /// At most so many topics and so many regions; 0 is no limit
     #[arg(long, value_name = "N")]
@@ -60,7 +60,6 @@ pub fn run(args: Args) -> Result<(), Failure> {
         min_confidence: args.min_confidence,
         explain: args.explain,
     };
-    options.check().map_err(|error| Failure::Usage(error.to_string()))?;
     let mut printer = Printer { out: anstream::stdout(), json: args.json, articles: 0, faults: 0 };
     let inputs = read(&args.files);
     match &args.server {
@@ -74,8 +73,12 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
     match printer.faults {
         0 => Ok(()),
-        faults => Err(Failure::BadInput(format!("{faults} of {} articles could not be classified", printer.articles))),
+        faults => Err(Failure::BadInput(format!("{faults} of {} inputs could not be classified", printer.articles))),
     }
+}
+
+fn probability(given: &str) -> Result<f32, String> {
+    given.parse().ok().filter(|p| (0.0..=1.0).contains(p)).ok_or_else(|| "it must be a number from 0 to 1".to_owned())
 }
 
 /// Reads on a thread of its own, a little ahead of what is classified.
@@ -129,10 +132,11 @@ fn ask_server(
         let away = |error: &dyn std::fmt::Display| {
             Failure::Failed(format!("cannot reach {url}: {error}; is `dateline serve` running there?"))
         };
-        // An address alone is meant as an address.
+        // An address alone is meant as an address. Another scheme, above all https, must not be sent in plain text.
         let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-        let endpoint = Endpoint::from_shared(full).map_err(|_| {
-            Failure::Usage(format!("{url} is no server address: use one such as http://127.0.0.1:50051"))
+        let plain = Some(full).filter(|full| full.starts_with("http://"));
+        let endpoint = plain.and_then(|full| Endpoint::from_shared(full).ok()).ok_or_else(|| {
+            Failure::Usage(format!("{url} is no address this command can ask: use one such as http://127.0.0.1:50051"))
         })?;
         let channel = endpoint.connect().await.map_err(|error| away(&root_cause(&error)))?;
         let mut client = ClassifierClient::new(channel)

@@ -1,7 +1,10 @@
 use super::{Failure, model, output};
 use crate::{
     formats::{self, Record, Source},
-    train::evaluate::{self, Report},
+    train::{
+        self,
+        evaluate::{self, Report},
+    },
 };
 use anstream::{eprintln, print, println};
 use std::path::PathBuf;
@@ -52,6 +55,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     };
     let topics = read(&args.topics, |record| !record.topics.is_empty(), "topics")?;
     let regions = read(&args.regions, |record| record.regions.is_some(), "regions")?;
+    train::check_regions(&regions).map_err(|error| Failure::BadInput(error.to_string()))?;
     let report = Report {
         topics: (!topics.is_empty()).then(|| evaluate::topics(&model, &topics)),
         regions: (!regions.is_empty()).then(|| evaluate::regions(&model, &regions)),

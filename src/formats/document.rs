@@ -16,6 +16,12 @@ pub fn read(reader: Box<dyn BufRead>, name: &str, html: bool) -> Result<Record, 
             format!("the file is larger than {} MiB: one article a file is expected", most >> 20),
         ));
     }
+    if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") {
+        return Err(InputError::new(
+            name,
+            "this is UTF-16: convert it first, for example with `iconv -f UTF-16 -t UTF-8`",
+        ));
+    }
     if bytes.contains(&0) {
         return Err(InputError::new(name, "this is a binary file, not text"));
     }
@@ -42,6 +48,7 @@ mod tests {
     #[test]
     fn what_is_no_text_is_told() {
         assert!(text(b"\x00\x01").expect_err("binary").message.contains("binary"));
+        assert!(text(b"\xFF\xFEa\0").expect_err("UTF-16").message.contains("UTF-16"));
         assert!(text(b"Caf\xE9").expect_err("latin").message.contains("not UTF-8 at byte 3"));
     }
 }

@@ -12,12 +12,14 @@ pub struct Lines {
     name: String,
     line: usize,
     buffer: Vec<u8>,
+    /// Whether no row has been found yet.
+    empty: bool,
     ended: bool,
 }
 
 impl Lines {
     pub fn new(reader: Box<dyn BufRead>, name: String) -> Self {
-        Lines { reader, name, line: 0, buffer: Vec::new(), ended: false }
+        Lines { reader, name, line: 0, buffer: Vec::new(), empty: true, ended: false }
     }
 
     /// Reads the next line into the buffer; `false` at the end.
@@ -55,9 +57,13 @@ impl Iterator for Lines {
             let read = self.read_line();
             let place = format!("{}:{}", self.name, self.line);
             match read {
-                Ok(false) => return None,
+                Ok(false) => {
+                    self.ended = true;
+                    return self.empty.then(|| Err(InputError::new(&self.name, "there is no article in it")));
+                }
                 Ok(true) => {}
                 Err(message) => {
+                    self.empty = false;
                     self.ended = message.starts_with("cannot read on");
                     return Some(Err(InputError { place, message }));
                 }
@@ -67,6 +73,7 @@ impl Iterator for Lines {
             if line.is_empty() {
                 continue;
             }
+            self.empty = false;
             // A list would be taken for a row without names.
             if line[0] != b'{' {
                 return Some(Err(InputError {
@@ -74,22 +81,26 @@ impl Iterator for Lines {
                     message: "the line is not a JSON object: it must begin with {".into(),
                 }));
             }
-            return Some(match serde_json::from_slice::<Row>(line) {
+            return Some(match read_row(line) {
                 Ok(row) => Ok(row.record(place)),
-                Err(error) => Err(InputError { place, message: explain(&error) }),
+                Err(error) => Err(InputError { place, message: explain(error.path(), error.inner()) }),
             });
         }
         None
     }
 }
 
-/// serde_json's words, with the column and without its line, which is always 1, and without the text itself.
-fn explain(error: &serde_json::Error) -> String {
+fn read_row(line: &[u8]) -> Result<Row, serde_path_to_error::Error<serde_json::Error>> {
+    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(line))
+}
+
+/// Which field is wrong and at which column; serde_json's own words would give the text away.
+fn explain(field: &serde_path_to_error::Path, error: &serde_json::Error) -> String {
     let what = match error.classify() {
         serde_json::error::Category::Eof => "the JSON object is cut off",
         serde_json::error::Category::Data => {
             return format!(
-                "a field has the wrong type or value at column {}: id is a string or a number, format is text or html, topics and regions are lists of strings, and all others strings",
+                "{field} has the wrong type or value at column {}: id is a string or a number, format is text or html, topics and regions are lists of strings, and all others strings",
                 error.column()
             );
         }
@@ -186,6 +197,21 @@ mod tests {
         );
         assert!(errors.iter().all(|error| !error.message.contains("secret")), "text may be under embargo");
         assert_eq!(rows.iter().filter(|row| row.is_ok()).count(), 2);
+        assert!(errors[2].message.starts_with("body has the wrong type"), "{}", errors[2].message);
+        assert!(
+            read(b"{\"topics\": [\"a\", 1]}")[0]
+                .as_ref()
+                .is_err_and(|error| error.message.starts_with("topics[1] has"))
+        );
+    }
+
+    #[test]
+    fn a_file_without_rows_is_told() {
+        for text in [&b""[..], b"\n \n"] {
+            let rows = read(text);
+            assert_eq!(rows.len(), 1);
+            assert_eq!(rows[0].as_ref().expect_err("no rows").to_string(), "a.jsonl: there is no article in it");
+        }
     }
 
     #[test]

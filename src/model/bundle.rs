@@ -31,12 +31,15 @@ const LARGEST_FILE: u64 = 1 << 30;
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// The folder is missing, or holds no model.
-    #[error("{} is not a model folder: {MANIFEST} and {TENSORS} are needed ({source}); `dateline train --out DIR` writes one", path.display())]
-    NotAModel {
+    #[error("not a model folder: {MANIFEST} and {TENSORS} are needed ({0}); `dateline train --out DIR` writes one")]
+    NotAModel(io::Error),
+    /// What is wrong with the model in a folder.
+    #[error("{}: {source}", folder.display())]
+    In {
         /// The folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
+        folder: PathBuf,
+        /// What is wrong.
+        source: Box<ModelError>,
     },
     /// A file is too large to be a part of a model.
     #[error("{} has {bytes} bytes: too large for a model", path.display())]
@@ -105,12 +108,11 @@ fn version(manifest: &Manifest) -> String {
 pub fn read(folder: &Path) -> Result<(Vec<u8>, Vec<u8>), ModelError> {
     let read = |name: &str| {
         let path = folder.join(name);
-        let not_a_model = |source| ModelError::NotAModel { path: folder.to_owned(), source };
-        let bytes = fs::metadata(&path).map_err(not_a_model)?.len();
+        let bytes = fs::metadata(&path).map_err(ModelError::NotAModel)?.len();
         if bytes > LARGEST_FILE {
             return Err(ModelError::TooLarge { path, bytes });
         }
-        fs::read(&path).map_err(not_a_model)
+        fs::read(&path).map_err(ModelError::NotAModel)
     };
     Ok((read(MANIFEST)?, read(TENSORS)?))
 }

@@ -48,8 +48,9 @@ impl Model {
     /// # Errors
     /// [`ModelError`]: no model there, of another schema, damaged, or not of this program.
     pub fn load(folder: &Path) -> Result<Model, ModelError> {
-        let (manifest, tensors) = bundle::read(folder)?;
-        Model::open(&manifest, &tensors)
+        bundle::read(folder)
+            .and_then(|(manifest, tensors)| Model::open(&manifest, &tensors))
+            .map_err(|source| ModelError::In { folder: folder.to_owned(), source: Box::new(source) })
     }
 
     /// Checks and opens the bytes of a bundle's two files, as [`encode`] gave them.

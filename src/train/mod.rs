@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod regions;
 pub mod topics;
 
+pub use regions::check as check_regions;
 pub use topics::TopicParams;
 
 use crate::{
@@ -28,7 +29,7 @@ use std::{
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
     /// A row cannot be read.
-    #[error("{0}; mend or remove it")]
+    #[error("{0}; nothing was trained")]
     Input(#[from] InputError),
     /// A file cannot be read.
     #[error("{}: {source}", path.display())]
@@ -54,7 +55,7 @@ pub enum TrainError {
     },
     /// A label with too few rows.
     #[error(
-        "the topic {label} has {rows} different rows, cross-validation needs at least {least}: add rows or remove the label"
+        "the topic {label} has {rows} different rows (rows with the same words count once, whatever their numbers), cross-validation needs at least {least}: add rows or remove the label"
     )]
     RareLabel {
         /// The label.
