@@ -72,9 +72,14 @@ pub enum ArticleError {
     /// No field has text.
     #[error("the article has no text: give it a headline or a body")]
     Empty,
-    /// `min_confidence` is out of its range.
-    #[error("min_confidence is {0}: it must be a number from 0 to 1")]
-    MinConfidence(f32),
+    /// An option that is a probability is none.
+    #[error("{option} is {value}: it must be a number from 0 to 1")]
+    NoProbability {
+        /// Its name in the contract.
+        option: &'static str,
+        /// What it was set to.
+        value: f32,
+    },
     /// More text than [`MAX_ARTICLE_BYTES`].
     #[error(
         "the article has {bytes} bytes of text, the limit is {MAX_ARTICLE_BYTES}: send the article alone, or a part of it"
@@ -94,18 +99,29 @@ pub struct Options {
     pub min_confidence: Option<f32>,
     /// Whether to give evidence and removed parts.
     pub explain: bool,
+    /// From which confidence on a label is [`Decision::Auto`], from 0 to 1; `None` is the model's threshold.
+    pub auto_from: Option<f32>,
+    /// From which confidence on a label is [`Decision::Review`], from 0 to 1; `None` is the model's threshold.
+    pub review_from: Option<f32>,
 }
 
 impl Options {
     /// Whether the options are within their ranges.
     ///
     /// # Errors
-    /// [`ArticleError::MinConfidence`].
+    /// [`ArticleError::NoProbability`].
     pub fn check(&self) -> Result<(), ArticleError> {
-        match self.min_confidence {
-            Some(least) if !(0.0..=1.0).contains(&least) => Err(ArticleError::MinConfidence(least)),
-            _ => Ok(()),
-        }
+        let given =
+            [("min_confidence", self.min_confidence), ("auto_from", self.auto_from), ("review_from", self.review_from)];
+        let wrong =
+            given.into_iter().find_map(|(option, value)| Some((option, value.filter(|p| !(0.0..=1.0).contains(p))?)));
+        wrong.map_or(Ok(()), |(option, value)| Err(ArticleError::NoProbability { option, value }))
+    }
+
+    /// The model's thresholds, or what is asked for instead. AUTO wins where both hold.
+    pub(crate) fn thresholds(&self, of_model: Thresholds) -> Thresholds {
+        let auto = self.auto_from.unwrap_or(of_model.auto);
+        Thresholds { auto, review: self.review_from.unwrap_or(of_model.review) }
     }
 
     /// The most labels, as a number.

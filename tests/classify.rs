@@ -109,8 +109,52 @@ fn options_choose_the_labels() {
     };
     assert_eq!(count(&["--max-labels", "1"], "topics"), 1);
     assert_eq!(count(&["--max-labels", "1"], "regions"), 1);
-    assert_eq!(count(&["--min-confidence", "0"], "topics"), 15, "every topic of the model");
+    assert_eq!(count(&["--min-confidence", "0"], "topics"), 17, "every topic of the model");
     assert_eq!(count(&["--min-confidence", "1"], "regions"), 0);
+}
+
+#[test]
+fn thresholds_can_be_asked_for() {
+    let article = b"{\"headline\": \"Kenya and Uganda sign trade deal, ministers say after talks on hospitals\"}";
+    let decisions = |args: &[&str]| {
+        let answer = &json_lines(&run(&[&["classify", "--json"], args, &["-"]].concat(), article))[0];
+        ["topics", "regions"].map(|key| answer[key][0]["decision"].as_str().expect("a decision").to_owned())
+    };
+    assert_eq!(decisions(&["--auto", "0"]), ["AUTO", "AUTO"]);
+    assert_eq!(decisions(&["--auto", "1", "--review", "0"]), ["REVIEW", "REVIEW"]);
+    assert_eq!(decisions(&["--auto", "1", "--review", "1"]), ["ABSTAIN", "ABSTAIN"]);
+}
+
+#[test]
+fn an_abstention_has_its_reason() {
+    let reason = |text: &str, args: &[&str]| {
+        let row = serde_json::json!({"body": text, "language": "en"}).to_string();
+        let answer = &json_lines(&run(&[&["classify", "--json"], args, &["-"]].concat(), row.as_bytes()))[0];
+        let notes: Vec<&str> = answer["notes"].as_array().expect("notes").iter().filter_map(Value::as_str).collect();
+        notes.into_iter().find(|note| note.starts_with("topics: ABSTAIN")).unwrap_or("none").to_owned()
+    };
+    let sure = ["--auto", "1", "--review", "1"];
+    let sport = "The striker scored twice in the second half as the champions won the league match at home.";
+    assert_eq!(reason(sport, &[]), "none");
+    for (text, args, expected) in [
+        ("He said so.", &sure[..], "too short"),
+        (sport, &sure[..], "low confidence"),
+        ("Zxq vbnm qwrtz plkj hgfd sdfg mnbvc zxcvq wrtp lkjhg fdsz xcvbn", &[], "knows no word"),
+        ("Zxq vbnm qwrtz plkj hgfd sdfg league zxcvq wrtp lkjhg fdsz xcvbn", &[], "unlike anything seen"),
+    ] {
+        let said = reason(text, args);
+        assert!(said.contains(expected), "{text}: {said}");
+    }
+}
+
+#[test]
+fn the_bundled_model_tells_full_articles_on_all_seventeen_topics() {
+    // 119 articles written for this test, seven a topic; most topics have no full articles among the training rows.
+    let output = run(&["evaluate", "--json", "--topics", "tests/data/articles.jsonl"], b"");
+    let report: Value = serde_json::from_str(&stdout(&output)).expect("one JSON object");
+    assert_eq!(report["topics"]["rows"], 119);
+    let accuracy = report["topics"]["accuracy"].as_f64().expect("a number");
+    assert!(accuracy >= 0.6, "{accuracy}");
 }
 
 #[test]

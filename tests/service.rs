@@ -116,6 +116,7 @@ async fn what_a_client_gets_wrong_is_told_in_band() {
         (odd_format, "9 is no format"),
         (with_options(Options { min_confidence: Some(f32::NAN), ..Options::default() }), "from 0 to 1"),
         (with_options(Options { min_confidence: Some(-0.5), ..Options::default() }), "from 0 to 1"),
+        (with_options(Options { auto_from: Some(2.0), ..Options::default() }), "auto_from is 2"),
         (request("l", &"long ".repeat(500_000)), "the limit is 2097152"),
     ];
     let requests: Vec<ClassifyRequest> =

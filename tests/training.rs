@@ -165,6 +165,38 @@ fn word_vectors_tell_topics_by_words_that_no_row_has() {
 }
 
 #[test]
+fn rules_label_rows_without_topics_and_those_are_told_apart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("a path in UTF-8").to_owned();
+    let towns = ["Ulm", "Graz", "Brno", "Pecs", "Cluj", "Linz", "Bern", "Nice", "Faro", "Turku"];
+    let row = |i: usize| match i % 3 {
+        0 => format!("The rain fell on {} for all of the day and the river rose.", towns[i % 10]),
+        1 => format!("The sun shone and the rain stayed away from {} for the day.", towns[i % 10]),
+        _ => format!("The mayor of {} opened a bridge over the river today.", towns[i % 10]),
+    };
+    let lines: String = (0..60).map(|i| serde_json::json!({"body": row(i)}).to_string() + "\n").collect();
+    fs::write(path("unlabelled.jsonl"), lines).expect("it is written");
+    fs::write(path("rules.tsv"), "rain\t8\t1\t\\brain\\b\t\\bsun\\b\n").expect("it is written");
+    let args = ["--topics", TOPICS, "--unlabelled", &path("unlabelled.jsonl"), "--rules", &path("rules.tsv")];
+    let output = train(&folder.path().join("model"), &args);
+    assert!(output.status.success(), "{}", stderr(&output));
+
+    let model = Model::load(&folder.path().join("model")).expect("it loads");
+    let labels = &model.manifest().topics.labels;
+    let rain = labels.iter().find(|label| label.code == "rain").expect("a label");
+    assert_eq!((labels.len(), rain.support, rain.weak), (7, 0, 8));
+    for label in labels.iter().filter(|label| label.code != "rain") {
+        assert!(label.support >= 40 && label.weak == 0, "{label:?}");
+    }
+    let weak = model.manifest().trained_on.iter().find(|file| file.weak).expect("a file");
+    assert_eq!((weak.name.as_str(), weak.rows), ("unlabelled.jsonl", 8));
+    let article = Article { body: "Rain fell on Porto for all of the day.".into(), ..Article::default() };
+    assert_eq!(&*model.classify(&article, &Options::default()).expect("an answer").topics[0].code, "rain");
+    let card = fs::read_to_string(folder.path().join("model/MODEL_CARD.md")).expect("a card");
+    assert!(card.contains("| by rule |") && card.contains("| rain "), "{card}");
+}
+
+#[test]
 fn training_files_that_cannot_teach_are_told() {
     let folder = tempfile::tempdir().expect("a folder");
     let write = |name: &str, text: &str| {
@@ -179,7 +211,11 @@ fn training_files_that_cannot_teach_are_told() {
     let rare = write("rare.jsonl", &((1..9).map(different).collect::<String>() + &row("b")));
     let none = write("none.jsonl", "{\"body\": \"Rain fell.\"}\n");
     let country = write("country.jsonl", "{\"body\": \"Rain fell.\", \"regions\": [\"Kenya\"]}\n");
-    let cases: [(&[&str], i32, &str); 7] = [
+    let rules = write("rules.tsv", "a\tmany\t1\tb\tc\n");
+    let cases: [(&[&str], i32, &str); 10] = [
+        (&["--topics", TOPICS, "--unlabelled", &none, "--rules", &rules], 3, "rules.tsv:1: \"many\" is no number"),
+        (&["--topics", TOPICS, "--unlabelled", TOPICS], 3, "every row has topics; give it with --topics"),
+        (&["--unlabelled", &none, "--regions", REGIONS], 2, "--topics <FILE>"),
         (&[], 2, "--topics <FILE>"),
         (&["--topics", "missing.jsonl"], 3, "no such file"),
         (&["--topics", &cut], 3, "cut.jsonl:2"),
@@ -208,7 +244,7 @@ fn a_damaged_or_foreign_model_is_one_clear_error() {
     let middle = flipped.len() / 2;
     flipped[middle] ^= 1;
     let edited = text.replacen("\"review\": 0.", "\"review\": 0.0", 1);
-    let foreign = text.replacen("\"schema\": 1", "\"schema\": 99", 1);
+    let foreign = text.replacen("\"schema\": 2", "\"schema\": 99", 1);
     let cases: [(&str, &[u8], &[u8], &str); 7] = [
         ("a flipped bit", &flipped, &manifest, "model.safetensors is damaged"),
         ("half a file", &tensors[..middle], &manifest, "model.safetensors is damaged"),

@@ -40,6 +40,12 @@ pub struct Args {
     /// Leave out labels with less confidence, from 0 to 1 [default: 0.1 for topics, 0 for regions]
     #[arg(long, value_name = "P", value_parser = probability)]
     min_confidence: Option<f32>,
+    /// From which confidence on a label is AUTO, instead of the model's threshold
+    #[arg(long, value_name = "P", value_parser = probability)]
+    auto: Option<f32>,
+    /// From which confidence on a label is REVIEW, instead of the model's threshold
+    #[arg(long, value_name = "P", value_parser = probability)]
+    review: Option<f32>,
     /// At most so many topics and so many regions; 0 is no limit
     #[arg(long, value_name = "N")]
     max_labels: Option<usize>,
@@ -59,6 +65,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
         max_labels: args.max_labels.filter(|most| *most > 0),
         min_confidence: args.min_confidence,
         explain: args.explain,
+        auto_from: args.auto,
+        review_from: args.review,
     };
     let mut printer = Printer { out: anstream::stdout(), json: args.json, articles: 0, faults: 0 };
     let inputs = read(&args.files);

@@ -21,6 +21,12 @@ pub struct Args {
     /// Files whose rows have "topics"
     #[arg(long, num_args = 1.., value_name = "FILE")]
     topics: Vec<PathBuf>,
+    /// Files whose rows have no topics: rules label some of them, for topics that hardly any labelled row teaches
+    #[arg(long, num_args = 1.., value_name = "FILE", requires = "topics")]
+    unlabelled: Vec<PathBuf>,
+    /// A file of rules for --unlabelled, instead of those for IPTC Media Topics that come with the program
+    #[arg(long, value_name = "FILE", requires = "unlabelled")]
+    rules: Option<PathBuf>,
     /// Files whose rows have "regions"
     #[arg(long, num_args = 1.., value_name = "FILE")]
     regions: Vec<PathBuf>,
@@ -42,6 +48,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let begun = Instant::now();
     let request = TrainRequest {
         topics: args.topics,
+        unlabelled: args.unlabelled,
+        rules: args.rules,
         regions: args.regions,
         vectors: args.vectors,
         params: TopicParams { seed: args.seed, ..TopicParams::default() },
@@ -50,6 +58,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
         TrainError::Input(_)
         | TrainError::Read { .. }
         | TrainError::NoRows { .. }
+        | TrainError::NothingUnlabelled { .. }
+        | TrainError::Rule { .. }
         | TrainError::OneLabel { .. }
         | TrainError::RareLabel { .. }
         | TrainError::UnknownCountry { .. } => Failure::BadInput(error.to_string()),

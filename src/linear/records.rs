@@ -1,6 +1,7 @@
 use linfa::dataset::Records;
 
-/// Sparse records in compressed row form: for each row the columns that are not zero, in rising order, with their values.
+/// Records in compressed row form: for each row the columns that are not zero, in rising order, with their values, and behind
+/// the last of these columns, where asked for, a few columns that every row has.
 ///
 /// linfa has no estimator for sparse input, and its `Records` cannot be implemented for a foreign matrix; this type is what
 /// our solver's `Fit` takes.
@@ -10,36 +11,82 @@ pub struct SparseRecords {
     columns: Vec<u32>,
     values: Vec<f32>,
     n_columns: usize,
+    /// Rows × `n_dense`.
+    dense: Vec<f32>,
+    n_dense: usize,
 }
 
 impl SparseRecords {
     /// No rows yet, `n_columns` columns.
     pub fn new(n_columns: usize) -> Self {
-        SparseRecords { starts: vec![0], columns: Vec::new(), values: Vec::new(), n_columns }
+        SparseRecords::with_dense(n_columns, 0)
     }
 
-    /// Appends a row of (column, value) pairs.
+    /// No rows yet, `n_columns` sparse columns and behind them `n_dense` that every row has.
+    pub fn with_dense(n_columns: usize, n_dense: usize) -> Self {
+        SparseRecords { starts: vec![0], n_columns, n_dense, ..SparseRecords::default() }
+    }
+
+    /// Appends a row of (column, value) pairs and the values of its dense columns.
     ///
     /// # Panics
-    /// In debug builds, where columns do not rise or reach past the last column.
-    pub fn push(&mut self, row: &[(u32, f32)]) {
+    /// Where the number of dense values is another than the records have; in debug builds, where columns do not rise or
+    /// reach past the last sparse one.
+    pub fn push(&mut self, row: &[(u32, f32)], dense: &[f32]) {
         debug_assert!(row.windows(2).all(|pair| pair[0].0 < pair[1].0), "columns rise");
         debug_assert!(row.last().is_none_or(|last| (last.0 as usize) < self.n_columns), "columns exist");
+        assert_eq!(dense.len(), self.n_dense, "every row has every dense column");
         self.columns.extend(row.iter().map(|cell| cell.0));
         self.values.extend(row.iter().map(|cell| cell.1));
+        self.dense.extend(dense);
         self.starts.push(self.columns.len());
     }
 
-    /// Row `i` as (column, value) pairs.
-    pub fn row(&self, i: usize) -> impl Iterator<Item = (usize, f32)> + '_ {
+    fn sparse(&self, i: usize) -> impl Iterator<Item = (usize, f32)> + '_ {
         let range = self.starts[i]..self.starts[i + 1];
         self.columns[range.clone()].iter().zip(&self.values[range]).map(|(column, value)| (*column as usize, *value))
     }
 
+    fn dense(&self, i: usize) -> &[f32] {
+        &self.dense[i * self.n_dense..(i + 1) * self.n_dense]
+    }
+
+    /// Row `i` as (column, value) pairs.
+    pub fn row(&self, i: usize) -> impl Iterator<Item = (usize, f32)> + '_ {
+        let dense = self.dense(i).iter().enumerate();
+        self.sparse(i).chain(dense.map(|(column, value)| (self.n_columns + column, *value)))
+    }
+
     /// The sum of squares of row `i`.
     pub fn squared_norm(&self, i: usize) -> f32 {
-        self.values[self.starts[i]..self.starts[i + 1]].iter().map(|value| value * value).sum()
+        self.row(i).map(|(_, value)| value * value).sum()
     }
+
+    /// Row `i` times `weights`, one weight a column.
+    pub fn dot(&self, i: usize, weights: &[f32]) -> f32 {
+        let (of_sparse, of_dense) = weights.split_at(self.n_columns);
+        self.sparse(i).map(|(column, value)| of_sparse[column] * value).sum::<f32>()
+            + dense_dot(self.dense(i), of_dense)
+    }
+
+    /// Adds `step` times row `i` to `weights`.
+    pub fn add_scaled(&self, i: usize, step: f32, weights: &mut [f32]) {
+        let (of_sparse, of_dense) = weights.split_at_mut(self.n_columns);
+        self.sparse(i).for_each(|(column, value)| of_sparse[column] += step * value);
+        of_dense.iter_mut().zip(self.dense(i)).for_each(|(weight, value)| *weight += step * value);
+    }
+}
+
+/// In sixteen sums side by side, which processors add at once.
+fn dense_dot(a: &[f32], b: &[f32]) -> f32 {
+    const LANES: usize = 16;
+    let (a, rest_of_a) = a.as_chunks::<LANES>();
+    let (b, rest_of_b) = b.as_chunks::<LANES>();
+    let mut sums = [0.0_f32; LANES];
+    for (a, b) in a.iter().zip(b) {
+        sums.iter_mut().zip(a.iter().zip(b)).for_each(|(sum, (a, b))| *sum += a * b);
+    }
+    sums.iter().sum::<f32>() + rest_of_a.iter().zip(rest_of_b).map(|(a, b)| a * b).sum::<f32>()
 }
 
 impl Records for SparseRecords {
@@ -50,6 +97,27 @@ impl Records for SparseRecords {
     }
 
     fn nfeatures(&self) -> usize {
-        self.n_columns
+        self.n_columns + self.n_dense
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dense_columns_stand_behind_the_sparse_ones() {
+        let dense: Vec<f32> = (0..19).map(|i| i as f32).collect();
+        let mut records = SparseRecords::with_dense(4, dense.len());
+        records.push(&[], &[1.0; 19]);
+        records.push(&[(1, 0.5), (3, 2.0)], &dense);
+        assert_eq!((records.nsamples(), records.nfeatures()), (2, 23));
+        let weights: Vec<f32> = (0..23).map(|i| i as f32 * 0.5).collect();
+        let by_hand: f32 = records.row(1).map(|(column, value)| weights[column] * value).sum();
+        assert!((records.dot(1, &weights) - by_hand).abs() < 1e-3);
+        let mut sums = vec![0.0; 23];
+        records.add_scaled(1, 2.0, &mut sums);
+        assert_eq!((sums[1], sums[2], sums[3], sums[4], sums[22]), (1.0, 0.0, 4.0, 0.0, 36.0));
+        assert!((records.squared_norm(1) - (4.25 + dense.iter().map(|x| x * x).sum::<f32>())).abs() < 1e-3);
     }
 }

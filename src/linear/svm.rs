@@ -154,8 +154,7 @@ impl LinearSvmValidParams {
                 let i = order[k] as usize;
                 let y = if is[i] { 1.0 } else { -1.0 };
                 let diagonal = 0.5 / costs[i];
-                let dot: f32 = records.row(i).map(|(column, value)| w[column] * value).sum();
-                let gradient = y * (dot + bias) - 1.0 + alpha[i] * diagonal;
+                let gradient = y * (records.dot(i, &w) + bias) - 1.0 + alpha[i] * diagonal;
                 let projected = if alpha[i] > 0.0 {
                     gradient
                 } else if gradient > shrink_above {
@@ -171,9 +170,7 @@ impl LinearSvmValidParams {
                     let old = alpha[i];
                     alpha[i] = (old - gradient / (norms[i] + diagonal)).max(0.0);
                     let step = (alpha[i] - old) * y;
-                    for (column, value) in records.row(i) {
-                        w[column] += step * value;
-                    }
+                    records.add_scaled(i, step, &mut w);
                     bias += step;
                 }
                 k += 1;
@@ -240,7 +237,7 @@ mod tests {
         let mut targets = Array2::from_elem((60, 2), false);
         for i in 0..60_usize {
             let label = i % 2;
-            records.push(&[(label as u32, 0.9), (2, if i % 3 == 0 { 0.4 } else { 0.1 })]);
+            records.push(&[(label as u32, 0.9), (2, if i % 3 == 0 { 0.4 } else { 0.1 })], &[]);
             targets[[i, label]] = true;
         }
         DatasetBase::new(records, targets)
@@ -262,8 +259,8 @@ mod tests {
         // One feature of value 1 with its sign as label: by symmetry b = 0, and w minimises ½w² + 2 max(0, 1 - w)²,
         // so w = 4 (1 - w), w = 0.8.
         let mut records = SparseRecords::new(1);
-        records.push(&[(0, 1.0)]);
-        records.push(&[(0, -1.0)]);
+        records.push(&[(0, 1.0)], &[]);
+        records.push(&[(0, -1.0)], &[]);
         let dataset = DatasetBase::new(records, array![[true, false], [false, true]]);
         let svm = LinearSvmParams::default().tolerance(1e-5).max_passes(1000).fit(&dataset).expect("it fits");
         assert!((svm.weights[[0, 0]] - 0.8).abs() < 1e-3, "{}", svm.weights);
@@ -276,8 +273,8 @@ mod tests {
         let mut records = SparseRecords::new(1);
         let mut twice = SparseRecords::new(1);
         for (value, times) in [(1.0, 2), (0.5, 1), (-1.0, 1)] {
-            records.push(&[(0, value)]);
-            (0..times).for_each(|_| twice.push(&[(0, value)]));
+            records.push(&[(0, value)], &[]);
+            (0..times).for_each(|_| twice.push(&[(0, value)], &[]));
         }
         let fit = |dataset: &DatasetBase<_, _>| {
             LinearSvmParams::default().tolerance(1e-6).max_passes(5000).fit(dataset).expect("it fits").weights[[0, 0]]

@@ -259,7 +259,10 @@ pub fn encode(
         ("region.intercept", (Dtype::F64, vec![1], bytes([&layer.intercept], f64::to_le_bytes))),
         ("region.weights", (Dtype::F64, vec![layer.weights.len()], bytes(&layer.weights, f64::to_le_bytes))),
         ("topic.decision.intercept", (Dtype::F64, vec![labels], bytes(&decision.intercept, f64::to_le_bytes))),
-        ("topic.decision.weights", (Dtype::F64, vec![labels, labels], bytes(&decision.weights, f64::to_le_bytes))),
+        (
+            "topic.decision.weights",
+            (Dtype::F64, decision.weights.shape().to_vec(), bytes(&decision.weights, f64::to_le_bytes)),
+        ),
         ("topic.linear.bias", (Dtype::F32, vec![labels], bytes(bias, f32::to_le_bytes))),
         ("topic.linear.dense", (Dtype::F32, vec![dense.nrows(), labels], bytes(dense, f32::to_le_bytes))),
         ("topic.linear.scales", (Dtype::F32, vec![terms], bytes(scales, f32::to_le_bytes))),

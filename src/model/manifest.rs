@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// The layout of bundles that this program reads and writes. Rises with any change to tokenizer, features or tensors that
 /// would make an older model answer differently.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// `manifest.json`: what a model is, beside its weights.
 ///
@@ -40,6 +40,8 @@ pub struct TopicManifest {
     pub labels: Vec<LabelEntry>,
     /// When to decide what.
     pub thresholds: Thresholds,
+    /// Articles of whose words a lesser share is known are unlike anything seen: all their topics are ABSTAIN.
+    pub least_known: f64,
     /// Metric by name, measured in cross-validation; from 0 to 1.
     pub measured: BTreeMap<String, f64>,
 }
@@ -68,6 +70,8 @@ pub struct LabelEntry {
     pub name: String,
     /// How many training articles carried it.
     pub support: u64,
+    /// How many more were given it by rule.
+    pub weak: u64,
 }
 
 /// A file that the model was trained on.
@@ -82,6 +86,8 @@ pub struct TrainingFile {
     pub sha256: String,
     /// What it taught.
     pub task: Task,
+    /// Whether its rows had no labels and got them by rule.
+    pub weak: bool,
 }
 
 /// What a file teaches.

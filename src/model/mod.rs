@@ -19,6 +19,10 @@ use crate::{
 };
 use std::{path::Path, sync::Arc};
 
+/// Fewer words are given as the reason where topics are ABSTAIN: a line of a ticker has more.
+const TOO_SHORT: usize = 8;
+/// A lesser distance between the two best topics is given as the reason where topics are ABSTAIN.
+const LOW_MARGIN: f32 = 0.1;
 /// Evidence of one region, at most.
 const MOST_EVIDENCE: usize = 10;
 
@@ -150,12 +154,29 @@ impl Model {
             });
             return Vec::new();
         }
-        if let Some(best) = answer.labels.first().filter(|best| best.decision == Decision::Abstain) {
+        let thresholds = options.thresholds(self.topics.thresholds());
+        let known = answer.known_words as f64 / answer.words.max(1) as f64;
+        let unfamiliar = known < self.manifest.topics.least_known;
+        let decide = |label: &Label| if unfamiliar { Decision::Abstain } else { thresholds.decide(label.confidence) };
+        if unfamiliar {
             notes.push(format!(
-                "topics: ABSTAIN: low confidence, the best is {:.2} and REVIEW begins at {:.2}",
-                best.confidence,
-                self.topics.thresholds().review
+                "topics: ABSTAIN: unlike anything seen, the model knows {} of {} words",
+                answer.known_words, answer.words
             ));
+        } else if let [best, second, ..] = &answer.labels[..]
+            && decide(best) == Decision::Abstain
+        {
+            let reason = if answer.words < TOO_SHORT {
+                format!("too short, {} words", answer.words)
+            } else if best.confidence - second.confidence < LOW_MARGIN {
+                format!(
+                    "low margin, {} has {:.2} and {} {:.2}",
+                    best.name, best.confidence, second.name, second.confidence
+                )
+            } else {
+                format!("low confidence, the best is {:.2}", best.confidence)
+            };
+            notes.push(format!("topics: ABSTAIN: {reason}; REVIEW begins at {:.2}", thresholds.review));
         }
         let least = options.min_confidence.unwrap_or(DEFAULT_MIN_CONFIDENCE);
         let shown = answer.labels.iter().take_while(|label| label.confidence >= least).take(options.most());
@@ -166,7 +187,7 @@ impl Model {
                 } else {
                     Vec::new()
                 };
-                Label { evidence, ..label.clone() }
+                Label { evidence, decision: decide(label), ..label.clone() }
             })
             .collect()
     }
@@ -185,6 +206,7 @@ impl Model {
         if !source.is_empty() && home.is_none() {
             notes.push(format!("regions: source_country {source:?} is no ISO 3166-1 alpha-2 code and was left aside"));
         }
+        let regional = options.thresholds(self.regions.thresholds());
         let mut regions = Vec::new();
         if ranked.is_empty() {
             match &home {
@@ -198,6 +220,7 @@ impl Model {
         }
         for one in &ranked {
             if let Some(mut region) = self.regions.region(one) {
+                region.label.decision = regional.decide(region.label.confidence);
                 if options.explain {
                     region.label.evidence = region::evidence(&one.candidate, words, document, MOST_EVIDENCE);
                 }

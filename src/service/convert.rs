@@ -51,7 +51,8 @@ pub(crate) fn article_to_proto(article: Article) -> pb::Article {
 pub fn options_from_proto(options: Option<pb::Options>) -> Result<Options, String> {
     let options = options.unwrap_or_default();
     let max_labels = options.max_labels.filter(|most| *most > 0).map(|most| most as usize);
-    let options = Options { max_labels, min_confidence: options.min_confidence, explain: options.explain };
+    let pb::Options { min_confidence, explain, auto_from, review_from, .. } = options;
+    let options = Options { max_labels, min_confidence, explain, auto_from, review_from };
     options.check().map_err(|error| error.to_string())?;
     Ok(options)
 }
@@ -61,6 +62,8 @@ pub(crate) fn options_to_proto(options: Options) -> pb::Options {
         max_labels: options.max_labels.map(|most| u32::try_from(most).unwrap_or(u32::MAX)),
         min_confidence: options.min_confidence,
         explain: options.explain,
+        auto_from: options.auto_from,
+        review_from: options.review_from,
     }
 }
 

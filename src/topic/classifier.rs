@@ -1,4 +1,7 @@
-use super::{Features, Term, TopicError, Vocabulary, WordVectors, features};
+use super::{
+    ArticleTerms, Features, Form, TopicError, Vocabulary, WordVectors,
+    features::{self, Term, dampened, in_headline, in_lead},
+};
 use crate::{
     article::{Evidence, Label, Thresholds},
     clean::Document,
@@ -122,7 +125,13 @@ pub struct TopicAnswer {
     pub labels: Vec<Label>,
     /// Whether the model knew any word of the article. If not, the probabilities are those of the training data.
     pub knows_a_word: bool,
+    /// How many words the article has, and how many of them the vocabulary knows.
+    pub words: usize,
+    /// How many of the words the vocabulary knows.
+    pub known_words: usize,
     features: Features,
+    /// The decision layer for articles of this form.
+    decision: SoftmaxLayer,
 }
 
 impl TopicClassifier {
@@ -144,7 +153,7 @@ impl TopicClassifier {
             && linear.bias.len() == n
             && linear.dense.dim() == (vectors.dimensions(), n)
             && linear.weights.len() == vocabulary.len() * n.next_multiple_of(LANES)
-            && decision.weights.dim() == (n, n)
+            && [(n, n), (Form::inputs_for(n), n)].contains(&decision.weights.dim())
             && decision.intercept.len() == n;
         if !fits {
             return Err(TopicError::Tensor("the layers of the topic model have different sizes"));
@@ -192,10 +201,10 @@ impl TopicClassifier {
 
     /// Classifies the words of an article.
     pub fn classify(&self, words: &[Word]) -> TopicAnswer {
-        let (singles, pairs) = (features::words(words), features::pairs(words));
-        let features =
-            Features::new(&self.vocabulary, &self.vectors, singles.map(|term| term.hash), pairs.map(|term| term.hash));
-        let probabilities = self.decision.probabilities(self.linear.scores(&features).view());
+        let terms = ArticleTerms::of(words);
+        let features = Features::new(&self.vocabulary, &self.vectors, &terms);
+        let decision = Form::of(&terms).layer(&self.decision);
+        let probabilities = decision.probabilities(self.linear.scores(&features).view());
         let mut labels: Vec<Label> = self
             .topics
             .iter()
@@ -211,13 +220,20 @@ impl TopicClassifier {
         // Stable: equal probabilities stay in the order of the codes.
         labels.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
         let knows_a_word = !features.terms.is_empty() || features.vector_scale > 0.0;
-        TopicAnswer { labels, knows_a_word, features }
+        TopicAnswer {
+            labels,
+            knows_a_word,
+            words: terms.words.len(),
+            known_words: features.known_words,
+            features,
+            decision,
+        }
     }
 
     /// What a label of an answer rests on: the terms that contribute most to its log-odds, each at its first place.
     pub fn evidence(&self, answer: &TopicAnswer, code: &str, words: &[Word], document: &Document<'_>) -> Vec<Evidence> {
         let Some(label) = self.topics.iter().position(|topic| &*topic.code == code) else { return Vec::new() };
-        let (_, mut contributions) = self.contributions(&answer.features, words, label);
+        let (_, mut contributions) = self.contributions(answer, words, label);
         contributions.retain(|(_, weight)| *weight != 0.0);
         contributions.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
         contributions.truncate(MOST_EVIDENCE);
@@ -232,28 +248,39 @@ impl TopicClassifier {
 
     /// What each term contributes to a label's log-odds against the mean of all labels, at its first place, and what is
     /// there without any. Everything up to the decision layer's logits is linear, so that all of it adds up to them exactly.
-    fn contributions(&self, features: &Features, words: &[Word], label: usize) -> (f64, Vec<(Term, f64)>) {
+    fn contributions(&self, answer: &TopicAnswer, words: &[Word], label: usize) -> (f64, Vec<(Term, f64)>) {
         let n = self.topics.len() as f64;
-        let towards = &self.decision.weights.column(label) - &(self.decision.weights.sum_axis(Axis(1)) / n);
-        let without = self.decision.intercept[label] - self.decision.intercept.sum() / n
+        let TopicAnswer { features, decision, .. } = answer;
+        let towards = &decision.weights.column(label) - &(decision.weights.sum_axis(Axis(1)) / n);
+        let without = decision.intercept[label] - decision.intercept.sum() / n
             + self.linear.bias.iter().zip(&towards).map(|(bias, towards)| f64::from(*bias) * towards).sum::<f64>();
         let vector_towards: Array1<f64> =
             self.linear.dense.mapv(f64::from).dot(&towards) * f64::from(features.vector_scale);
 
+        // Each different term with its first place and how often it comes.
         let mut places: HashMap<u64, usize> = HashMap::new();
-        let mut contributions: Vec<(Term, f64)> = Vec::new();
+        let mut different: Vec<(Term, usize)> = Vec::new();
         for term in features::words(words).chain(features::pairs(words)) {
             let place = *places.entry(term.hash).or_insert_with(|| {
-                contributions.push((term, self.term_contribution(features, term.hash, &towards)));
-                contributions.len() - 1
+                different.push((term, 0));
+                different.len() - 1
             });
-            // A word's vector counts as often as the word comes.
-            if let Some(vector) = self.vectors.of(term.hash).filter(|_| term.first == term.last) {
-                contributions[place].1 +=
-                    vector.iter().zip(&vector_towards).map(|(v, t)| f64::from(*v) * t).sum::<f64>();
-            }
+            different[place].1 += 1;
         }
-        (without, contributions)
+        let contributions = different.into_iter().map(|(term, times)| {
+            let mut weight = self.term_contribution(features, term.hash, &towards);
+            if term.first == term.last {
+                // Absent where the word does not stand there: such a term is no feature.
+                weight += self.term_contribution(features, in_headline(term.hash), &towards);
+                weight += self.term_contribution(features, in_lead(term.hash), &towards);
+                if let Some(vector) = self.vectors.of(term.hash) {
+                    let direction: f64 = vector.iter().zip(&vector_towards).map(|(v, t)| f64::from(*v) * t).sum();
+                    weight += direction * f64::from(dampened(times));
+                }
+            }
+            (term, weight)
+        });
+        (without, contributions.collect())
     }
 
     /// What a term contributes by its tf-idf.
@@ -269,7 +296,7 @@ impl TopicClassifier {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::linear::SplitMix;
+    use crate::{article::Field, linear::SplitMix};
 
     fn hash(i: u64) -> u64 {
         i.wrapping_mul(0x9E37_79B9_7F4A_7C15)
@@ -278,7 +305,8 @@ mod tests {
     fn small_classifier() -> TopicClassifier {
         let mut random = SplitMix(11);
         let mut number = || (random.next_u64() >> 40) as f32 / (1 << 24) as f32 - 0.5;
-        let vocabulary = Vocabulary::build((1..40).map(|i| (hash(i), 1 + i as u32)), 100);
+        let terms = (1..40).map(|i| (hash(i), 1 + i as u32)).chain([(in_headline(hash(7)), 3)]);
+        let vocabulary = Vocabulary::build(terms, 100);
         let values = Array2::from_shape_simple_fn((20, 4), || (number() * 200.0) as i8);
         let vectors = WordVectors::build(&(1..21).map(hash).collect::<Vec<_>>(), &values).expect("one each");
         let fitted = LinearSvm {
@@ -286,7 +314,7 @@ mod tests {
             bias: Array1::from_shape_simple_fn(3, &mut number),
         };
         let decision = SoftmaxLayer {
-            weights: Array2::from_shape_simple_fn((3, 3), || f64::from(number())),
+            weights: Array2::from_shape_simple_fn((Form::inputs_for(3), 3), || f64::from(number())),
             intercept: ndarray::array![0.3, -0.2, 0.1],
         };
         let topics = ["a", "b", "c"].map(|code| Topic { code: code.into(), name: code.into() });
@@ -300,18 +328,20 @@ mod tests {
         let classifier = small_classifier();
         // Words that have a vector and a weight, one of them alone, or neither; one comes twice.
         let token = crate::text::tokens("x").next().expect("a word");
-        let words: Vec<Word> = [3, 7, 7, 21, 39, 70]
-            .map(|i| Word { token, section: 0, role: crate::article::Field::Body, hash: hash(i) })
-            .to_vec();
+        let word = |i, role| Word { token, section: u8::from(role == Field::Body), role, hash: hash(i) };
+        let headline = [7, 21].map(|i| word(i, Field::Headline));
+        let body = [3, 7, 7, 21, 39, 70].map(|i| word(i, Field::Body));
+        let words = [&headline[..], &body[..]].concat();
         let answer = classifier.classify(&words);
-        assert_eq!(answer.features.terms.len(), 4);
+        assert_eq!(answer.features.terms.len(), 4 + 1, "one of the headline's words is known as such");
+        assert_eq!((answer.words, answer.known_words), (8, 7));
         let p = |code: &str| {
             let label = answer.labels.iter().find(|label| &*label.code == code).expect("each topic has a label");
             f64::from(label.confidence).ln()
         };
         let mean = ["a", "b", "c"].map(p).iter().sum::<f64>() / 3.0;
         for (label, code) in ["a", "b", "c"].into_iter().enumerate() {
-            let (without, contributions) = classifier.contributions(&answer.features, &words, label);
+            let (without, contributions) = classifier.contributions(&answer, &words, label);
             let sum = without + contributions.iter().map(|(_, weight)| weight).sum::<f64>();
             assert!((sum - (p(code) - mean)).abs() < 1e-5, "{sum} {}", p(code) - mean);
         }

@@ -3,6 +3,7 @@ use crate::{
     article::Field,
     text::{Word, pair_hash},
 };
+use std::ops::Range;
 
 /// A word or word pair of a document: its hash, and the words that it spans (as indices).
 #[derive(Debug, Clone, Copy)]
@@ -15,8 +16,8 @@ pub struct Term {
     pub last: u32,
 }
 
-/// The words of a document that the topic model reads: those of headline and body. The dateline is not read: where a story
-/// was filed is not what it is about.
+/// The words of a document that the topic model reads: those of headline and body, the headline first. The dateline is not
+/// read: where a story was filed is not what it is about.
 pub fn words(words: &[Word]) -> impl Iterator<Item = Term> + Clone + '_ {
     let read = words.iter().enumerate().filter(|(_, word)| word.role != Field::Dateline);
     read.map(|(i, word)| Term { hash: word.hash, first: i as u32, last: i as u32 })
@@ -30,8 +31,63 @@ pub fn pairs(words: &[Word]) -> impl Iterator<Item = Term> + Clone + '_ {
     )
 }
 
-/// How much the word vectors count beside tf-idf, both being of length 1.
-const VECTOR_WEIGHT: f32 = 1.0;
+/// What the vocabulary knows a word by that stands in the headline, beside the word itself: headlines are written in words
+/// of their own ("slams", "eyes"), and say most of what an article is about.
+pub fn in_headline(word: u64) -> u64 {
+    const HEADLINE: u64 = 0x6865_6164_6C69_6E65;
+    pair_hash(HEADLINE, word)
+}
+
+/// What the vocabulary knows a word by that stands in the lead, beside the word itself: the first words of a long body sum
+/// the story up.
+pub fn in_lead(word: u64) -> u64 {
+    const LEAD: u64 = 0x6C65_6164_6C65_6164;
+    pair_hash(LEAD, word)
+}
+
+/// A shorter body, in words, has no lead: all of it is.
+const LEAST_BODY_WITH_LEAD: usize = 60;
+/// The words of a lead.
+const LEAD_WORDS: usize = 40;
+
+/// The terms of an article, as hashes: all that the topic model reads of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ArticleTerms {
+    /// Its words, those of the headline first.
+    pub words: Vec<u64>,
+    /// Its word pairs.
+    pub pairs: Vec<u64>,
+    /// How many of the words stand in the headline.
+    pub headline: usize,
+}
+
+impl ArticleTerms {
+    /// The terms among the words of a document.
+    pub fn of(found: &[Word]) -> Self {
+        ArticleTerms {
+            words: words(found).map(|term| term.hash).collect(),
+            pairs: pairs(found).map(|term| term.hash).collect(),
+            headline: found.iter().filter(|word| word.role == Field::Headline).count(),
+        }
+    }
+
+    /// The words of the lead, as a range of all words; empty where the body is short.
+    pub fn lead(&self) -> Range<usize> {
+        let body = self.words.len() - self.headline;
+        self.headline..self.headline + if body < LEAST_BODY_WITH_LEAD { 0 } else { LEAD_WORDS }
+    }
+
+    /// Once more the words of headline and lead, as such.
+    fn placed(&self) -> impl Iterator<Item = u64> + '_ {
+        let headline = self.words[..self.headline].iter().map(|word| in_headline(*word));
+        headline.chain(self.words[self.lead()].iter().map(|word| in_lead(*word)))
+    }
+
+    /// The words, and once more those of headline and lead, as such.
+    pub fn words_by_place(&self) -> Vec<u64> {
+        self.words.iter().copied().chain(self.placed()).collect()
+    }
+}
 
 /// What the linear layer reads of an article.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -39,34 +95,42 @@ pub struct Features {
     /// tf-idf of the terms that the vocabulary knows: `(1 + ln tf) · idf`, scaled to length 1. Rising by term; empty where
     /// no term is known.
     pub terms: Vec<(u32, f32)>,
-    /// The sum of the word vectors, scaled to a fixed length; zeros where no word has one.
+    /// The sum of the vectors of the article's different words, each times `1 + ln tf`, scaled to length 1; zeros where no
+    /// word has one.
     pub vector: Vec<f32>,
-    /// What the vector of each word was multiplied with.
+    /// What that sum was multiplied with.
     pub vector_scale: f32,
+    /// How many of the article's words the vocabulary knows.
+    pub known_words: usize,
 }
 
 impl Features {
-    /// From the hashes of an article's words and of its word pairs.
-    pub fn new(
-        vocabulary: &Vocabulary,
-        vectors: &WordVectors,
-        words: impl Iterator<Item = u64> + Clone,
-        pairs: impl Iterator<Item = u64>,
-    ) -> Self {
-        let (mut vector, length) = vectors.sum(words.clone());
-        let vector_scale = if length > 0.0 { VECTOR_WEIGHT / length } else { 0.0 };
+    /// The features of an article.
+    pub fn new(vocabulary: &Vocabulary, vectors: &WordVectors, article: &ArticleTerms) -> Self {
+        let mut words = article.words.clone();
+        words.sort_unstable();
+        let different = words.chunk_by(|a, b| a == b).map(|same| (same[0], dampened(same.len())));
+        let (mut vector, length) = vectors.sum(different);
+        let vector_scale = if length > 0.0 { 1.0 / length } else { 0.0 };
         vector.iter_mut().for_each(|value| *value *= vector_scale);
-        Features { terms: tf_idf(vocabulary, words.chain(pairs)), vector, vector_scale }
+
+        let mut known: Vec<u32> = words.iter().filter_map(|word| vocabulary.find(*word)).collect();
+        let known_words = known.len();
+        let others = article.pairs.iter().copied().chain(article.placed());
+        known.extend(others.filter_map(|hash| vocabulary.find(hash)));
+        Features { terms: tf_idf(vocabulary, known), vector, vector_scale, known_words }
     }
 }
 
-fn tf_idf(vocabulary: &Vocabulary, hashes: impl Iterator<Item = u64>) -> Vec<(u32, f32)> {
-    let mut known: Vec<u32> = hashes.filter_map(|hash| vocabulary.find(hash)).collect();
+/// What it counts for that a term comes so many times: each time less.
+pub fn dampened(times: usize) -> f32 {
+    1.0 + (times as f32).ln()
+}
+
+fn tf_idf(vocabulary: &Vocabulary, mut known: Vec<u32>) -> Vec<(u32, f32)> {
     known.sort_unstable();
-    let mut features: Vec<(u32, f32)> = known
-        .chunk_by(|a, b| a == b)
-        .map(|same| (same[0], (1.0 + (same.len() as f32).ln()) * vocabulary.idf(same[0])))
-        .collect();
+    let mut features: Vec<(u32, f32)> =
+        known.chunk_by(|a, b| a == b).map(|same| (same[0], dampened(same.len()) * vocabulary.idf(same[0]))).collect();
     let norm = features.iter().map(|(_, value)| value * value).sum::<f32>().sqrt();
     for (_, value) in &mut features {
         *value /= norm;
@@ -79,19 +143,38 @@ mod tests {
     use super::*;
 
     fn of(vocabulary: &Vocabulary, hashes: &[u64]) -> Features {
-        Features::new(vocabulary, &WordVectors::none(), hashes.iter().copied(), std::iter::empty())
+        let article = ArticleTerms { words: hashes.to_vec(), ..ArticleTerms::default() };
+        Features::new(vocabulary, &WordVectors::none(), &article)
     }
 
     #[test]
     fn one_document_alone_has_the_features_it_has_among_others() {
         // idf is the vocabulary's: nothing about other documents can reach the features of this one.
         let vocabulary = Vocabulary::build([(1 << 50, 1), (2 << 50, 9)], 10);
-        let features = of(&vocabulary, &[1 << 50, 2 << 50, 2 << 50, 3 << 50]).terms;
+        let features = of(&vocabulary, &[1 << 50, 2 << 50, 2 << 50, 3 << 50]);
+        assert_eq!(features.known_words, 3);
+        let features = features.terms;
         let raw = [vocabulary.idf(0), vocabulary.idf(1) * (1.0 + 2_f32.ln())];
         let norm = (raw[0] * raw[0] + raw[1] * raw[1]).sqrt();
         assert_eq!((features[0].0, features[1].0), (0, 1));
         assert!((features[0].1 - raw[0] / norm).abs() < 1e-6);
         assert!((features[1].1 - raw[1] / norm).abs() < 1e-6);
+    }
+
+    #[test]
+    fn words_of_the_headline_count_twice_over() {
+        let vocabulary = Vocabulary::build([(7 << 50, 1), (in_headline(7 << 50), 1)], 10);
+        let terms = |headline| {
+            let article = ArticleTerms { words: vec![7 << 50], pairs: Vec::new(), headline };
+            Features::new(&vocabulary, &WordVectors::none(), &article).terms.len()
+        };
+        assert_eq!((terms(0), terms(1)), (1, 2));
+    }
+
+    #[test]
+    fn long_bodies_have_a_lead() {
+        let lead = |headline, words| ArticleTerms { words: vec![1; words], pairs: Vec::new(), headline }.lead();
+        assert_eq!((lead(3, 62), lead(3, 63), lead(0, 900)), (3..3, 3..43, 0..40));
     }
 
     #[test]
@@ -102,12 +185,13 @@ mod tests {
     }
 
     #[test]
-    fn vectors_have_a_fixed_length() {
+    fn vectors_have_length_one() {
         let vectors = WordVectors::build(&[7, 8], &ndarray::array![[30, 0], [0, 40]]).expect("one each");
-        let vocabulary = Vocabulary::build([], 0);
-        let features = Features::new(&vocabulary, &vectors, [7, 7, 7, 8, 8, 9].into_iter(), std::iter::empty());
+        let article = ArticleTerms { words: vec![7, 7, 7, 8, 8, 9], ..ArticleTerms::default() };
+        let features = Features::new(&Vocabulary::build([], 0), &vectors, &article);
         let length = features.vector.iter().map(|value| value * value).sum::<f32>().sqrt();
-        assert!((length - VECTOR_WEIGHT).abs() < 1e-6);
-        assert!((features.vector[0] / features.vector[1] - 90.0 / 80.0).abs() < 1e-6);
+        assert!((length - 1.0).abs() < 1e-6);
+        let ratio = 30.0 * (1.0 + 3_f32.ln()) / (40.0 * (1.0 + 2_f32.ln()));
+        assert!((features.vector[0] / features.vector[1] - ratio).abs() < 1e-6);
     }
 }

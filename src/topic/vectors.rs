@@ -5,7 +5,7 @@ use ndarray::Array2;
 /// words that no training article has.
 ///
 /// A table look-up: the vectors were distilled from a sentence encoder (`data/distil.py` says how), with how telling a word is
-/// as the length of its vector. An article's vector is the sum over its words, scaled to length 1.
+/// as the length of its vector, so that the sum over an article's words points where the encoder would.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WordVectors {
     index: HashIndex,
@@ -68,15 +68,14 @@ impl WordVectors {
         self.values.as_slice()?.get(row * self.dimensions()..(row + 1) * self.dimensions())
     }
 
-    /// The sum of the vectors of some words, a word as often as it comes, and its length.
-    pub fn sum(&self, words: impl Iterator<Item = u64>) -> (Vec<f32>, f32) {
-        let mut sum = vec![0_i32; self.dimensions()];
+    /// The sum of the vectors of some words, each times its weight, and its length.
+    pub fn sum(&self, words: impl Iterator<Item = (u64, f32)>) -> (Vec<f32>, f32) {
+        let mut sum = vec![0.0_f32; self.dimensions()];
         if !sum.is_empty() {
-            for vector in words.filter_map(|word| self.of(word)) {
-                sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += i32::from(*value));
+            for (vector, weight) in words.filter_map(|(word, weight)| Some((self.of(word)?, weight))) {
+                sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += weight * f32::from(*value));
             }
         }
-        let sum: Vec<f32> = sum.into_iter().map(|value| value as f32).collect();
         let length = sum.iter().map(|value| value * value).sum::<f32>().sqrt();
         (sum, length)
     }
@@ -90,9 +89,9 @@ mod tests {
     fn words_are_summed() {
         let vectors = WordVectors::build(&[9 << 50, 5], &ndarray::array![[3, 0], [0, 4]]).expect("they fit");
         assert_eq!(vectors.of(5), Some(&[0, 4][..]));
-        assert_eq!(vectors.sum([5, 9 << 50, 77].into_iter()), (vec![3.0, 4.0], 5.0));
+        assert_eq!(vectors.sum([(5, 1.0), (9 << 50, 2.0), (77, 1.0)].into_iter()), (vec![6.0, 4.0], 52_f32.sqrt()));
         assert_eq!(vectors.sum(std::iter::empty()), (vec![0.0, 0.0], 0.0));
-        assert_eq!(WordVectors::none().sum([5].into_iter()), (vec![], 0.0));
+        assert_eq!(WordVectors::none().sum([(5, 1.0)].into_iter()), (vec![], 0.0));
         assert!(WordVectors::build(&[1], &ndarray::array![[3, 0], [0, 4]]).is_err());
     }
 }

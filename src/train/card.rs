@@ -48,15 +48,19 @@ fn write_card(
     let (terms, vectors) = (model.topics().vocabulary().len(), model.topics().vectors());
     writeln!(
         card,
-        "The linear layer of the topics reads {terms} words and word pairs, and the sum of word vectors ({} words, {} dimensions;\n\
-         distilled from a sentence encoder, see NOTICE).\n",
+        "The linear layer of the topics reads {terms} words, word pairs and words of headlines and leads, and the sum of word\n\
+         vectors ({} words, {} dimensions; distilled from a sentence encoder, see NOTICE). The decision layer reads its scores,\n\
+         alone and times how the article is put together: headline and body, headline alone, length. Labels with few articles\n\
+         of a form (full articles, headlines, one-liners) are also taught with ones made of their other rows.\n",
         vectors.len(),
         vectors.dimensions(),
     )?;
     writeln!(card, "Trained by {} with seed {} on:\n", manifest.trained_by, manifest.seed)?;
-    let mut table = Table::new(&["file", "task", "rows", "sha256"], "llrl");
+    let mut table = Table::new(&["file", "task", "labels", "rows", "sha256"], "lllrl");
     for file in &manifest.trained_on {
-        table.row([file.name.clone(), file.task.as_str().into(), file.rows.to_string(), file.sha256.clone()]);
+        let labels = if file.weak { "by rule" } else { "given" };
+        let task = file.task.as_str().to_owned();
+        table.row([file.name.clone(), task, labels.into(), file.rows.to_string(), file.sha256.clone()]);
     }
     writeln!(card, "{table}")?;
 
@@ -64,7 +68,8 @@ fn write_card(
     writeln!(
         card,
         "Measured on held-out folds ({FOLDS}-fold cross-validation over all rows above; the thresholds were chosen on the same\n\
-         folds, so that figures that depend on them are a little kind):\n"
+         folds, so that figures that depend on them are a little kind). Rows labelled by rule and made rows are never among\n\
+         the measured ones:\n"
     )?;
     writeln!(card, "{}", measures(&manifest.topics.measured))?;
     let thresholds = manifest.topics.thresholds;
@@ -79,14 +84,18 @@ fn write_card(
     )?;
     if let Some(trained) = topics {
         let name = |code: &str| taxonomy::name(code).unwrap_or(code).to_owned();
+        let mut table = Table::new(&["file", "rows", "accuracy"], "lrr");
+        for (file, (rows, right)) in &trained.by_file {
+            table.row([file.clone(), rows.to_string(), format!("{:.3}", *right as f64 / *rows as f64)]);
+        }
+        writeln!(card, "{table}")?;
         writeln!(card, "{}", label_table(&trained.scores.labels, name))?;
+        write_weak(card, model, trained)?;
         writeln!(card, "Confidence of the best topic against how often it was right:\n")?;
         writeln!(card, "{}", reliability(&trained.outcomes))?;
+        let known = || manifest.topics.labels.iter().map(|label| label.code.as_str());
         let missing: Vec<String> = taxonomy::codes()
-            .filter(|code| {
-                manifest.topics.labels.iter().any(|label| label.code.starts_with("medtop:"))
-                    && !trained.scores.labels.contains_key(*code)
-            })
+            .filter(|code| known().any(|label| label.starts_with("medtop:")) && !known().any(|label| label == *code))
             .map(|code| format!("{} ({code})", name(code)))
             .collect();
         if !missing.is_empty() {
@@ -131,6 +140,40 @@ fn write_card(
          - Place names are found in English text. Organisations and people that are not in the gazetteer name no country.\n\
          - Articles in languages other than those above get the decision ABSTAIN."
     )
+}
+
+/// The labels that rules gave, apart from the others.
+fn write_weak(card: &mut String, model: &Model, trained: &TrainedTopics) -> std::fmt::Result {
+    let weak = model.manifest().topics.labels.iter().filter(|label| label.weak > 0);
+    let mut table = Table::new(&["code", "name", "given", "by rule", "found again", "answered for others"], "llrrrr");
+    for label in weak {
+        let found = trained.weak_scores.labels.get(&label.code).map_or(0.0, |score| score.recall);
+        let mistaken: usize = trained
+            .scores
+            .confusion
+            .iter()
+            .filter(|(truth, _)| **truth != label.code)
+            .filter_map(|(_, answers)| answers.get(&label.code))
+            .sum();
+        table.row([
+            label.code.clone(),
+            label.name.clone(),
+            label.support.to_string(),
+            label.weak.to_string(),
+            format!("{found:.3}"),
+            mistaken.to_string(),
+        ]);
+    }
+    if table.rows.len() > 1 {
+        writeln!(
+            card,
+            "Labels that rules gave to rows without topics (`src/train/data/weak-labels.tsv`). Where no row was given the label by\n\
+             people, its quality is not measured: `found again` is only how many of the held-out rows that a rule saw the model\n\
+             sees too, and `answered for others` how many rows with another label it was answered for.\n"
+        )?;
+        writeln!(card, "{table}")?;
+    }
+    Ok(())
 }
 
 fn measures(measured: &BTreeMap<String, f64>) -> Table {

@@ -11,15 +11,27 @@ use std::{
     io::Read,
     path::{Path, PathBuf},
 };
+use xxhash_rust::xxh3::xxh3_64;
 
-/// Reads the labelled rows of some files, and what is to be said of the files. Rows without a label of the task are left
-/// out; the count of rows used tells.
+/// What the rows of a file are read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Teaching {
+    /// Their topics.
+    Topics,
+    /// Rules will say their topics; see [`weak`](super::weak).
+    WeakTopics,
+    /// Their countries.
+    Regions,
+}
+
+/// Reads the rows of some files that teach something, and what is to be said of the files. Other rows are left out; the count
+/// of rows used tells.
 ///
 /// # Errors
 /// [`TrainError::Input`] at the first row that cannot be read, [`TrainError::NoRows`] where a file has no row to learn from.
 pub fn read(
     files: &[PathBuf],
-    task: Task,
+    teaching: Teaching,
     mut progress: impl FnMut(u64),
 ) -> Result<(Vec<Record>, Vec<TrainingFile>), TrainError> {
     let mut rows = Vec::new();
@@ -28,24 +40,30 @@ pub fn read(
         let before = rows.len();
         for record in formats::records(&Source::File(path.clone())) {
             let record = record?;
-            let labelled = match task {
-                Task::Topics => !record.topics.is_empty(),
-                Task::Regions => record.regions.is_some(),
+            let wanted = match teaching {
+                Teaching::Topics => !record.topics.is_empty(),
+                Teaching::WeakTopics => record.topics.is_empty(),
+                Teaching::Regions => record.regions.is_some(),
             };
             // Rows whose text is blank teach nothing.
-            if labelled && record.article.check().is_ok() {
+            if wanted && record.article.check().is_ok() {
                 rows.push(record);
                 progress(1);
             }
         }
         if rows.len() == before {
-            return Err(TrainError::NoRows { file: path.clone(), field: task.as_str() });
+            return Err(match teaching {
+                Teaching::Topics => TrainError::NoRows { file: path.clone(), field: "topics" },
+                Teaching::Regions => TrainError::NoRows { file: path.clone(), field: "regions" },
+                Teaching::WeakTopics => TrainError::NothingUnlabelled { file: path.clone() },
+            });
         }
         described.push(TrainingFile {
             name: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
             rows: (rows.len() - before) as u64,
             sha256: sha256_of(path)?,
-            task,
+            task: if teaching == Teaching::Regions { Task::Regions } else { Task::Topics },
+            weak: teaching == Teaching::WeakTopics,
         });
     }
     Ok((rows, described))
@@ -62,6 +80,17 @@ fn sha256_of(path: &Path) -> Result<String, TrainError> {
             read => digest.update(&buffer[..read]),
         }
     }
+}
+
+/// The name of the file that a row was read from, out of its place.
+pub fn file_name(place: &str) -> String {
+    let path = place.rsplit_once(':').filter(|(_, line)| line.parse::<u64>().is_ok()).map_or(place, |(path, _)| path);
+    Path::new(path).file_name().map_or_else(|| path.to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+/// A hash of a text, for an order that is as good as random.
+pub fn text_hash(text: &str) -> u64 {
+    xxh3_64(text.as_bytes())
 }
 
 /// What tells copies of a text: a hash of its words in order.

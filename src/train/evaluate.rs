@@ -23,7 +23,7 @@ pub struct Report {
 /// How well the model tells the topics of rows that carry some. An article that cannot be classified, or has no topic in
 /// the answer, counts as wrong.
 pub fn topics(model: &Model, records: &[Record]) -> TopicScores {
-    let options = Options { min_confidence: Some(0.0), max_labels: Some(1), explain: false };
+    let options = Options { min_confidence: Some(0.0), max_labels: Some(1), ..Options::default() };
     let answers: Vec<_> = records
         .par_iter()
         .filter(|record| !record.topics.is_empty())

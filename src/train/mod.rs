@@ -9,21 +9,24 @@ pub mod evaluate;
 pub mod metrics;
 pub mod regions;
 pub mod topics;
+mod weak;
 
 pub use regions::check as check_regions;
 pub use topics::TopicParams;
 
 use crate::{
-    formats::InputError,
+    formats::{InputError, Record},
     linear::LinearError,
-    model::{self, Manifest, Model, ModelError, SCHEMA, Task},
+    model::{self, Manifest, Model, ModelError, SCHEMA, Task, TrainingFile},
     topic::WordVectors,
 };
+use corpus::Teaching;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
     io,
     path::{Path, PathBuf},
 };
+use weak::Rules;
 
 /// Why a training stopped.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +55,20 @@ pub enum TrainError {
     OneLabel {
         /// The only label.
         labels: Vec<String>,
+    },
+    /// All rows of a file that should have none have topics.
+    #[error("{}: every row has topics; give it with --topics", file.display())]
+    NothingUnlabelled {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A rule for weak labels cannot be used.
+    #[error("{place}: {reason}")]
+    Rule {
+        /// `file:line`.
+        place: String,
+        /// What is wrong.
+        reason: String,
     },
     /// A label with too few rows.
     #[error(
@@ -117,6 +134,10 @@ impl Progress {
 pub struct TrainRequest {
     /// Files whose rows have `topics`.
     pub topics: Vec<PathBuf>,
+    /// Files whose rows have no topics: rules give some of them one. Only beside `topics`.
+    pub unlabelled: Vec<PathBuf>,
+    /// The file of rules; `None` takes those that come with the program, for IPTC Media Topics.
+    pub rules: Option<PathBuf>,
     /// Files whose rows have `regions`.
     pub regions: Vec<PathBuf>,
     /// A file of word vectors; `None` takes those of the base, where there is one.
@@ -158,9 +179,9 @@ impl Trained {
 /// # Errors
 /// [`TrainError`]; nothing is written.
 pub fn train(request: &TrainRequest, base: Option<&Model>, progress: &Progress) -> Result<Trained, TrainError> {
-    let read = |files: &[PathBuf], task, what| {
+    let read = |files: &[PathBuf], teaching, what| {
         let bar = progress.steps(what, 0);
-        let rows = corpus::read(files, task, |rows| {
+        let rows = corpus::read(files, teaching, |rows| {
             bar.inc_length(rows);
             bar.inc(rows);
         });
@@ -168,8 +189,9 @@ pub fn train(request: &TrainRequest, base: Option<&Model>, progress: &Progress) 
         rows
     };
     // All files are read before anything is trained, so that a bad row is told at once.
-    let (topic_rows, topic_files) = read(&request.topics, Task::Topics, "topics: opening")?;
-    let (region_rows, region_files) = read(&request.regions, Task::Regions, "regions: opening")?;
+    let (topic_rows, topic_files) = read(&request.topics, Teaching::Topics, "topics: opening")?;
+    let (weak_rows, weak_files) = weak_rows(request, read)?;
+    let (region_rows, region_files) = read(&request.regions, Teaching::Regions, "regions: opening")?;
     regions::check(&region_rows)?;
     let seed = request.params.seed;
     let vectors = match (&request.vectors, base) {
@@ -179,7 +201,7 @@ pub fn train(request: &TrainRequest, base: Option<&Model>, progress: &Progress) 
     };
     let topics = match topic_rows[..] {
         [] => None,
-        _ => Some(topics::train(&topic_rows, &vectors, &request.params, progress)?),
+        _ => Some(topics::train(&topic_rows, &weak_rows, &vectors, &request.params, progress)?),
     };
     let regions = match region_rows[..] {
         [] => None,
@@ -202,6 +224,7 @@ pub fn train(request: &TrainRequest, base: Option<&Model>, progress: &Progress) 
     let of_base =
         |task| base.into_iter().flat_map(|base| &base.manifest().trained_on).filter(move |file| file.task == task);
     let mut trained_on = topic_files;
+    trained_on.extend(weak_files);
     if topics.is_none() {
         trained_on.extend(of_base(Task::Topics).cloned());
     }
@@ -225,4 +248,26 @@ pub fn train(request: &TrainRequest, base: Option<&Model>, progress: &Progress) 
     let model = Model::open(&manifest, &tensors)?;
     let card = card::write(&model, topics.as_ref(), regions.as_ref(), manifest.len() + tensors.len());
     Ok(Trained { model, topics, regions, manifest, tensors, card })
+}
+
+/// The rows without topics that the rules see, and their files with how many rows of each were used.
+fn weak_rows(
+    request: &TrainRequest,
+    read: impl Fn(&[PathBuf], Teaching, &'static str) -> Result<(Vec<Record>, Vec<TrainingFile>), TrainError>,
+) -> Result<(Vec<Record>, Vec<TrainingFile>), TrainError> {
+    if request.unlabelled.is_empty() {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let rules = match &request.rules {
+        Some(path) => Rules::read(path)?,
+        None => Rules::bundled()?,
+    };
+    let (rows, mut files) = read(&request.unlabelled, Teaching::WeakTopics, "topics: unlabelled")?;
+    let rows = rules.label(rows);
+    for (file, path) in files.iter_mut().zip(&request.unlabelled) {
+        let of_file = format!("{}:", path.display());
+        file.rows =
+            rows.iter().filter(|row| row.place.starts_with(&of_file) || Path::new(&row.place) == *path).count() as u64;
+    }
+    Ok((rows, files))
 }

@@ -1,4 +1,11 @@
 //! Trains the topic model: vocabulary, linear layer, decision layer on cross-fitted scores, thresholds.
+//!
+//! Beside the rows that carry labels two kinds of rows teach, and neither is ever measured with them: weak rows, labelled
+//! by rule (see [`weak`](super::weak)), and made rows. Full articles mostly come with some labels, headlines and one-liners
+//! with others; so that the form and the prose of articles are not taken for a topic, each label that has few articles of a
+//! form gets some made of its other rows: headlines of first words, bodies of headlines, and full articles of a headline,
+//! several rows of one label and fold, and about as many words again, a dozen here and a dozen there, of full articles on
+//! anything.
 
 use super::{
     Progress, TrainError, corpus,
@@ -8,15 +15,18 @@ use crate::{
     article::Thresholds,
     clean::UNDETERMINED,
     formats::Record,
-    linear::{LinearSvmParams, SoftmaxLayer, SparseRecords},
+    linear::{LinearSvmParams, SoftmaxLayer, SparseRecords, SplitMix},
     model::{LabelEntry, TopicManifest, clean_article},
     text::words_into,
-    topic::{self, Features, LinearLayer, Topic, TopicClassifier, Vocabulary, WordVectors, taxonomy},
+    topic::{
+        ArticleTerms, Features, Form, FormKind, LinearLayer, Topic, TopicClassifier, Vocabulary, WordVectors, taxonomy,
+    },
 };
+use indicatif::ProgressBar;
 use linfa::{DatasetBase, traits::Fit};
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2, Axis, Slice};
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// REVIEW begins here: about two in five of such labels are right, which is worth an editor's look.
 const REVIEW_FROM: f32 = 0.4;
@@ -30,8 +40,6 @@ pub struct TopicParams {
     pub min_articles_word: u32,
     /// Word pairs that fewer articles have are not learned.
     pub min_articles_pair: u32,
-    /// What an error costs the linear layer; see [`LinearSvmParams::cost`].
-    pub cost: f32,
     /// How much more a long article counts than a short one: rows weigh `(words / median words)^this`, from 0.5 to 8.
     pub length_weight: f32,
     /// The seed of folds and solver.
@@ -40,17 +48,64 @@ pub struct TopicParams {
 
 impl Default for TopicParams {
     fn default() -> Self {
-        TopicParams { min_articles_word: 2, min_articles_pair: 3, cost: 0.5, length_weight: 1.0, seed: 1 }
+        TopicParams { min_articles_word: 2, min_articles_pair: 3, length_weight: 1.0, seed: 1 }
     }
 }
 
-/// A row: the hashes of its terms (words first, then pairs, each in order), its labels and its weight.
+/// What the linear layer is fitted with: what an error costs it (see [`LinearSvmParams::cost`]), and how much the word vectors
+/// count beside tf-idf, which is of length 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Setting {
+    cost: f32,
+    vector_weight: f32,
+}
+
+/// Word vectors carry what is learned over to other outlets and forms of articles. On long articles of a narrow field, such as
+/// newsgroups, they blur it; there words decide, where that is better by [`WORTH`] in the first fold.
+const SETTINGS: [Setting; 2] = [Setting { cost: 0.5, vector_weight: 1.0 }, Setting { cost: 1.0, vector_weight: 0.05 }];
+/// Accuracy that the second setting must gain over the first.
+const WORTH: f64 = 0.005;
+
+/// The decision layer learns from so many rows of each form at most, evenly picked: it has some hundred weights a label, and
+/// the stock regression passes over all its rows hundreds of times.
+const DECISION_ROWS: usize = 12_000;
+
+/// So many words of body, beside a headline, make a full article.
+const FULL_ARTICLE_WORDS: usize = 50;
+/// A label with fewer articles of a form gets made ones up to this, where another label has as many.
+const LEAST_OF_FORM: usize = 250;
+/// How many words of other articles a made full article has for each of its own, on average.
+const PROSE_SHARE: f64 = 1.0;
+/// They come in passages of so many words.
+const PASSAGE_WORDS: usize = 12;
+/// Of the held-out rows, this share has fewer known words than `least_known`.
+const UNFAMILIAR_SHARE: f64 = 0.001;
+
+/// Where a row comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Labelled,
+    Weak,
+    Made,
+}
+
+/// A row: its terms, its labels, its weight and its fold.
 struct Row {
-    words: Vec<u64>,
-    pairs: Vec<u64>,
+    kind: Kind,
+    terms: ArticleTerms,
     labels: Vec<usize>,
     weight: f32,
     language: String,
+    fold: usize,
+}
+
+impl Row {
+    /// The form that the row is an example of: a headline with a line of text is none.
+    fn form(&self) -> Option<FormKind> {
+        let body = self.terms.words.len() - self.terms.headline;
+        let kind = Form::of(&self.terms).kind();
+        (!self.terms.words.is_empty() && (kind != FormKind::Both || body >= FULL_ARTICLE_WORDS)).then_some(kind)
+    }
 }
 
 /// A trained topic model and how good it measured in cross-validation.
@@ -59,8 +114,16 @@ pub struct TrainedTopics {
     pub classifier: TopicClassifier,
     /// Articles by label, in the order of the model's topics.
     pub support: Vec<u64>,
+    /// Weak rows by label.
+    pub weak_support: Vec<u64>,
+    /// The least share of known words; see [`TopicManifest`].
+    pub least_known: f64,
     /// Scores on held-out folds.
     pub scores: TopicScores,
+    /// Scores on held-out weak rows: how well the model tells what the rules tell.
+    pub weak_scores: TopicScores,
+    /// How many labelled rows, and how many of them had the right answer, by the file that they came from.
+    pub by_file: BTreeMap<String, (usize, usize)>,
     /// For each held-out row its best label's probability and whether it was right.
     pub outcomes: Vec<Outcome>,
     /// Metric by name.
@@ -72,34 +135,41 @@ pub struct TrainedTopics {
 impl TrainedTopics {
     /// What the manifest says of it.
     pub fn manifest(&self) -> TopicManifest {
-        let labels = self.classifier.topics().iter().zip(&self.support).map(|(topic, support)| LabelEntry {
+        let support = self.support.iter().zip(&self.weak_support);
+        let labels = self.classifier.topics().iter().zip(support).map(|(topic, (support, weak))| LabelEntry {
             code: topic.code.to_string(),
             name: topic.name.to_string(),
             support: *support,
+            weak: *weak,
         });
         TopicManifest {
             labels: labels.collect(),
             thresholds: self.classifier.thresholds(),
+            least_known: self.least_known,
             measured: self.measured.clone(),
         }
     }
 }
 
+/// The topics of a row, and the one that was answered.
+type Answer = (Vec<String>, Option<String>);
+
 /// A language that fewer rows are guessed to be in has not been learned: guesses on short rows go wrong.
 const LEAST_LANGUAGE_SHARE: f64 = 0.1;
 
-/// Trains on labelled rows, with word vectors (which may be none).
+/// Trains on labelled rows and weak ones, with word vectors (which may be none).
 ///
 /// # Errors
 /// [`TrainError`], where there are fewer than two labels, or a label has fewer rows than there are folds.
 pub fn train(
-    records: &[Record],
+    labelled: &[Record],
+    weak: &[Record],
     vectors: &WordVectors,
     params: &TopicParams,
     progress: &Progress,
 ) -> Result<TrainedTopics, TrainError> {
     let codes: Vec<String> = {
-        let mut codes: Vec<&String> = records.iter().flat_map(|record| &record.topics).collect();
+        let mut codes: Vec<&String> = labelled.iter().chain(weak).flat_map(|record| &record.topics).collect();
         codes.sort();
         codes.dedup();
         codes.into_iter().cloned().collect()
@@ -107,42 +177,42 @@ pub fn train(
     if codes.len() < 2 {
         return Err(TrainError::OneLabel { labels: codes });
     }
-    let rows = rows(records, &codes, params, progress);
-    let mut support = vec![0_u64; codes.len()];
-    rows.iter().flat_map(|row| &row.labels).for_each(|label| support[*label] += 1);
-    let contents: Vec<u64> = rows.iter().map(content_hash).collect();
-    for (label, code) in codes.iter().enumerate() {
-        let mut different: Vec<u64> = rows
-            .iter()
-            .zip(&contents)
-            .filter(|(row, _)| row.labels.contains(&label))
-            .map(|(_, content)| *content)
-            .collect();
-        different.sort_unstable();
-        different.dedup();
-        if different.len() < FOLDS {
-            return Err(TrainError::RareLabel { label: code.clone(), rows: different.len(), least: FOLDS });
-        }
-    }
+    let mut rows = rows(labelled, weak, &codes, params, progress);
+    check_labels(&rows, &codes)?;
+    let of_kind = |kind: Kind| move |row: &&Row| row.kind == kind;
+    let count = |kind: Kind| {
+        let mut counts = vec![0_u64; codes.len()];
+        rows.iter().filter(of_kind(kind)).flat_map(|row| &row.labels).for_each(|label| counts[*label] += 1);
+        counts
+    };
+    let (support, weak_support) = (count(Kind::Labelled), count(Kind::Weak));
+    let languages = languages(&rows);
+    rows.extend(made(&rows, codes.len(), params.seed));
+    weigh(&mut rows, params);
 
     // Each fold is scored by a model that has not seen it, quantised as the served model is.
-    let keys: Vec<(usize, u64)> = rows.iter().zip(&contents).map(|(row, content)| (row.labels[0], *content)).collect();
-    let fold = corpus::folds(&keys, FOLDS, params.seed);
-    let mut scores = Array2::<f64>::zeros((rows.len(), codes.len()));
-    let bar = progress.steps("topics: cross-fitting", FOLDS as u64 + 1);
-    for held_out in 0..FOLDS {
-        let learned: Vec<&Row> =
-            rows.iter().zip(&fold).filter(|(_, fold)| **fold != held_out).map(|(row, _)| row).collect();
-        let (vocabulary, linear) = fit(&learned, vectors, codes.len(), params)?;
-        let held: Vec<usize> = (0..rows.len()).filter(|i| fold[*i] == held_out).collect();
-        let held_scores: Vec<Array1<f64>> =
-            held.par_iter().map(|i| linear.scores(&features(&vocabulary, vectors, &rows[*i]))).collect();
-        for (i, row) in held.into_iter().zip(held_scores) {
-            scores.row_mut(i).assign(&row);
-        }
+    let trainer = Trainer { rows: &rows, vectors, n_labels: codes.len(), params };
+    let steps = FOLDS + 1 + SETTINGS.len() - 1;
+    let bar = progress.steps("topics: cross-fitting", steps as u64);
+    let (setting, first) = trainer.best_setting(&bar)?;
+    let mut held_out_scores = vec![first];
+    for fold in 1..FOLDS {
+        held_out_scores.push(trainer.scores(fold, setting)?);
         bar.inc(1);
     }
-    let (vocabulary, linear) = fit(&rows.iter().collect::<Vec<_>>(), vectors, codes.len(), params)?;
+    let forms: Vec<Form> = rows.iter().map(|row| Form::of(&row.terms)).collect();
+    let given: Vec<Form> =
+        rows.iter().zip(&forms).filter(|(row, _)| row.kind == Kind::Labelled).map(|row| *row.1).collect();
+    let n_inputs = if Form::differ(&given) { Form::inputs_for(codes.len()) } else { codes.len() };
+    let mut inputs = Array2::<f64>::zeros((rows.len(), n_inputs));
+    let mut known = vec![0.0; rows.len()];
+    for scored in held_out_scores.into_iter().flatten() {
+        // A layer that reads the scores alone has the first inputs alone.
+        let input = forms[scored.row].inputs(scored.scores.view());
+        inputs.row_mut(scored.row).iter_mut().zip(input).for_each(|(cell, value)| *cell = value);
+        known[scored.row] = scored.known;
+    }
+    let (vocabulary, linear) = trainer.fit(&rows.iter().collect::<Vec<_>>(), setting)?;
     bar.inc(1);
     bar.finish();
 
@@ -152,29 +222,35 @@ pub fn train(
         .into_par_iter()
         .map(|held_out| {
             // The last one learns from all folds: it is the one to serve.
-            let learned: Vec<usize> = (0..rows.len()).filter(|i| fold[*i] != held_out).collect();
-            let layer = decision(&scores, &rows, &learned, codes.len());
+            let learned: Vec<usize> = (0..rows.len()).filter(|i| rows[*i].fold != held_out).collect();
+            let layer = decision(&inputs, &rows, &learned, codes.len());
             bar.inc(1);
             layer
         })
         .collect::<Result<_, _>>()?;
     bar.finish();
-    let mut probabilities = Array2::<f64>::zeros(scores.dim());
-    for (i, mut row) in probabilities.rows_mut().into_iter().enumerate() {
-        row.assign(&layers[fold[i]].probabilities(scores.row(i)));
-    }
     let [.., decision] = &layers[..] else { return Err(TrainError::NotFinite) };
 
-    let best: Vec<usize> = probabilities.rows().into_iter().map(|row| argmax(row.iter())).collect();
-    let outcomes: Vec<Outcome> = best
-        .iter()
-        .zip(&rows)
-        .enumerate()
-        .map(|(i, (best, row))| (probabilities[[i, *best]], row.labels.contains(best)))
-        .collect();
-    let answers: Vec<_> =
-        best.iter().zip(records).map(|(best, record)| (record.topics.clone(), Some(codes[*best].clone()))).collect();
+    let held_out = |kind: Kind, records: &[Record]| -> (Vec<Outcome>, Vec<Answer>) {
+        let indices = (0..rows.len()).filter(|i| rows[*i].kind == kind);
+        indices
+            .zip(records)
+            .map(|(i, record)| {
+                let probabilities = layers[rows[i].fold].probabilities(inputs.row(i));
+                let best = argmax(probabilities.iter());
+                let outcome = (probabilities[best], rows[i].labels.contains(&best));
+                (outcome, (record.topics.clone(), Some(codes[best].clone())))
+            })
+            .unzip()
+    };
+    let (outcomes, answers) = held_out(Kind::Labelled, labelled);
+    let (_, weak_answers) = held_out(Kind::Weak, weak);
     let scores = TopicScores::of(&answers);
+    let mut by_file: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for (record, (_, right)) in labelled.iter().zip(&outcomes) {
+        let file = by_file.entry(corpus::file_name(&record.place)).or_default();
+        *file = (file.0 + 1, file.1 + usize::from(*right));
+    }
     let auto = metrics::auto_threshold(&outcomes);
     let (coverage, precision) = metrics::coverage_and_precision(auto, &outcomes);
     let measured = BTreeMap::from([
@@ -191,41 +267,145 @@ pub fn train(
     let classifier =
         TopicClassifier::new(topics.collect(), vocabulary, vectors.clone(), linear, decision.clone(), thresholds)
             .map_err(|error| TrainError::Model(error.into()))?;
-    Ok(TrainedTopics { classifier, support, scores, outcomes, measured, languages: languages(&rows) })
+    known.sort_by(f64::total_cmp);
+    let least_known = known.get((known.len() as f64 * UNFAMILIAR_SHARE) as usize).copied().unwrap_or(0.0);
+    Ok(TrainedTopics {
+        classifier,
+        support,
+        weak_support,
+        least_known,
+        scores,
+        weak_scores: TopicScores::of(&weak_answers),
+        by_file,
+        outcomes,
+        measured,
+        languages,
+    })
 }
 
-/// Reads the terms of every row, in parallel.
-fn rows(records: &[Record], codes: &[String], params: &TopicParams, progress: &Progress) -> Vec<Row> {
-    let bar = progress.steps("topics: reading", records.len() as u64);
-    let mut rows: Vec<Row> = records
-        .par_iter()
-        .map(|record| {
+/// Reads the terms of every row, in parallel, and gives it a fold: labelled rows first, then weak ones.
+fn rows(labelled: &[Record], weak: &[Record], codes: &[String], params: &TopicParams, progress: &Progress) -> Vec<Row> {
+    let bar = progress.steps("topics: reading", (labelled.len() + weak.len()) as u64);
+    let kinds = labelled.par_iter().map(|record| (Kind::Labelled, record));
+    let mut rows: Vec<Row> = kinds
+        .chain(weak.par_iter().map(|record| (Kind::Weak, record)))
+        .map(|(kind, record)| {
             let document = clean_article(&record.article);
             let mut found = Vec::new();
             words_into(&document, &mut found);
-            let words = topic::words(&found).map(|term| term.hash).collect();
-            let pairs = topic::pairs(&found).map(|term| term.hash).collect();
             let mut labels: Vec<usize> =
                 record.topics.iter().filter_map(|topic| codes.binary_search(topic).ok()).collect();
-            let mut seen = Vec::new();
-            labels.retain(|label| {
-                !seen.contains(label) && {
-                    seen.push(*label);
-                    true
-                }
-            });
+            let mut seen = HashSet::new();
+            labels.retain(|label| seen.insert(*label));
             bar.inc(1);
-            Row { words, pairs, labels, weight: 1.0, language: document.language.into_owned() }
+            let language = document.language.into_owned();
+            Row { kind, terms: ArticleTerms::of(&found), labels, weight: 1.0, language, fold: 0 }
         })
         .collect();
     bar.finish();
-    let mut lengths: Vec<usize> = rows.iter().map(|row| row.words.len()).collect();
-    lengths.sort_unstable();
-    let median = lengths[lengths.len() / 2].max(1) as f32;
-    for row in &mut rows {
-        row.weight = (row.words.len().max(1) as f32 / median).powf(params.length_weight).clamp(0.5, 8.0);
+    let keys: Vec<(usize, u64)> = rows.iter().map(|row| (row.labels[0], content_hash(row))).collect();
+    for (row, fold) in rows.iter_mut().zip(corpus::folds(&keys, FOLDS, params.seed)) {
+        row.fold = fold;
     }
     rows
+}
+
+/// Every label needs rows in every fold.
+fn check_labels(rows: &[Row], codes: &[String]) -> Result<(), TrainError> {
+    let mut different = vec![HashSet::new(); codes.len()];
+    for row in rows {
+        row.labels.iter().for_each(|label| {
+            different[*label].insert(content_hash(row));
+        });
+    }
+    match different.iter().zip(codes).find(|(rows, _)| rows.len() < FOLDS) {
+        Some((rows, code)) => Err(TrainError::RareLabel { label: code.clone(), rows: rows.len(), least: FOLDS }),
+        None => Ok(()),
+    }
+}
+
+/// Rows of each form for labels that have few of it, each made of rows of one label and one fold.
+fn made(rows: &[Row], n_labels: usize, seed: u64) -> Vec<Row> {
+    let mut count: BTreeMap<FormKind, Vec<usize>> = BTreeMap::new();
+    let mut by_label: BTreeMap<(usize, usize), Vec<&ArticleTerms>> = BTreeMap::new();
+    let mut prose: Vec<Vec<&ArticleTerms>> = vec![Vec::new(); FOLDS];
+    for row in rows {
+        let Some(form) = row.form() else { continue };
+        let counts = count.entry(form).or_insert_with(|| vec![0; n_labels]);
+        row.labels.iter().for_each(|label| counts[*label] += 1);
+        if form == FormKind::Both {
+            prose[row.fold].push(&row.terms);
+        } else if let [label] = row.labels[..] {
+            by_label.entry((label, row.fold)).or_default().push(&row.terms);
+        }
+    }
+    // A form that no label has often says nothing.
+    count.retain(|_, counts| counts.iter().any(|count| *count >= LEAST_OF_FORM));
+    let mut random = SplitMix(seed);
+    let mut made = Vec::new();
+    for (form, counts) in count {
+        for ((label, fold), sources) in &by_label {
+            let missing = LEAST_OF_FORM.saturating_sub(counts[*label]) / FOLDS;
+            for _ in 0..missing.min(sources.len()) {
+                let terms = match form {
+                    FormKind::Headline => headline_of(sources[random.below(sources.len())]),
+                    FormKind::Body => ArticleTerms { headline: 0, ..sources[random.below(sources.len())].clone() },
+                    FormKind::Both => join(sources, &prose[*fold], &mut random),
+                };
+                let (kind, labels, language) = (Kind::Made, vec![*label], String::new());
+                made.push(Row { kind, terms, labels, weight: 1.0, language, fold: *fold });
+            }
+        }
+    }
+    made
+}
+
+/// The headline of a row, or its first words for one.
+fn headline_of(row: &ArticleTerms) -> ArticleTerms {
+    const HEADLINE_WORDS: usize = 9;
+    let headline = if row.headline > 0 { row.headline } else { row.words.len().min(HEADLINE_WORDS) };
+    ArticleTerms {
+        words: row.words[..headline].to_vec(),
+        pairs: row.pairs.iter().take(headline - 1).copied().collect(),
+        headline,
+    }
+}
+
+/// A full article of some rows, two to ten that stand close to each other, as rows of one time and source do, and of
+/// passages of full articles.
+fn join(rows: &[&ArticleTerms], prose: &[&ArticleTerms], random: &mut SplitMix) -> ArticleTerms {
+    const CLOSE: usize = 30;
+    let start = random.below(rows.len());
+    let first = rows[start];
+    let mut terms = headline_of(first);
+    let others = 1 + random.below(9);
+    let near: Vec<_> = (0..others).map(|_| rows[(start + random.below(CLOSE)) % rows.len()]).collect();
+    for part in std::iter::once(first).chain(near) {
+        terms.words.extend(&part.words);
+        terms.pairs.extend(&part.pairs);
+    }
+    let told = terms.words.len();
+    let with_prose = told + (told as f64 * PROSE_SHARE * (0.5 + random.below(100) as f64 / 100.0)) as usize;
+    while terms.words.len() < with_prose && !prose.is_empty() {
+        let other = prose[random.below(prose.len())];
+        let body = other.words.len() - other.headline;
+        let from = other.headline + random.below(body - PASSAGE_WORDS);
+        terms.words.extend(&other.words[from..from + PASSAGE_WORDS]);
+        // Headline and body have one pair less than words each.
+        let pair = from.saturating_sub(1).min(other.pairs.len());
+        terms.pairs.extend(other.pairs[pair..].iter().take(PASSAGE_WORDS - 1));
+    }
+    terms
+}
+
+/// Gives each row its weight by its length.
+fn weigh(rows: &mut [Row], params: &TopicParams) {
+    let mut lengths: Vec<usize> = rows.iter().map(|row| row.terms.words.len()).collect();
+    lengths.sort_unstable();
+    let median = lengths[lengths.len() / 2].max(1) as f32;
+    for row in rows {
+        row.weight = (row.terms.words.len().max(1) as f32 / median).powf(params.length_weight).clamp(0.5, 8.0);
+    }
 }
 
 /// The languages of the rows, the commonest first.
@@ -244,68 +424,117 @@ fn languages(rows: &[Row]) -> Vec<String> {
 }
 
 fn content_hash(row: &Row) -> u64 {
-    corpus::content_hash(row.words.iter().copied())
+    corpus::content_hash(row.terms.words.iter().copied())
 }
 
-fn features(vocabulary: &Vocabulary, vectors: &WordVectors, row: &Row) -> Features {
-    Features::new(vocabulary, vectors, row.words.iter().copied(), row.pairs.iter().copied())
-}
-
-/// Vocabulary and linear layer from some rows.
-fn fit(
-    rows: &[&Row],
-    vectors: &WordVectors,
+/// Fits vocabularies and linear layers.
+struct Trainer<'a> {
+    rows: &'a [Row],
+    vectors: &'a WordVectors,
     n_labels: usize,
-    params: &TopicParams,
-) -> Result<(Vocabulary, LinearLayer), TrainError> {
-    let common = |of: fn(&Row) -> &Vec<u64>, least: u32| {
-        let mut hashes: Vec<u64> = rows
-            .par_iter()
-            .flat_map_iter(|row| {
-                let mut hashes = of(row).clone();
-                hashes.sort_unstable();
-                hashes.dedup();
-                hashes
-            })
-            .collect();
-        hashes.par_sort_unstable();
-        let counted: Vec<(u64, u32)> =
-            hashes.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32)).collect();
-        counted.into_iter().filter(move |(_, df)| *df >= least)
-    };
-    let words = common(|row| &row.words, params.min_articles_word);
-    let pairs = common(|row| &row.pairs, params.min_articles_pair);
-    let vocabulary = Vocabulary::build(words.chain(pairs), rows.len());
-
-    // The dimensions of the vector are columns behind those of the terms.
-    let mut records = SparseRecords::new(vocabulary.len() + vectors.dimensions());
-    let mut targets = Array2::from_elem((rows.len(), n_labels), false);
-    let features: Vec<_> = rows.par_iter().map(|row| features(&vocabulary, vectors, row)).collect();
-    for (i, (row, mut features)) in rows.iter().zip(features).enumerate() {
-        let dimensions = features.vector.iter().enumerate().filter(|(_, value)| **value != 0.0);
-        features.terms.extend(dimensions.map(|(d, value)| ((vocabulary.len() + d) as u32, *value)));
-        records.push(&features.terms);
-        row.labels.iter().for_each(|label| targets[[i, *label]] = true);
-    }
-    let weights: Array1<f32> = rows.iter().map(|row| row.weight).collect();
-    let dataset = DatasetBase::new(records, targets).with_weights(weights);
-    let fitted = LinearSvmParams::default().cost(params.cost).seed(params.seed).fit(&dataset)?;
-    let linear = LinearLayer::quantise(&fitted, vocabulary.len());
-    Ok((vocabulary, linear))
+    params: &'a TopicParams,
 }
 
-/// The decision layer from the cross-fitted scores of some rows. A row with several labels counts once for each.
+/// What a model that has not seen a row says of it.
+struct Scored {
+    /// The row, as an index.
+    row: usize,
+    scores: Array1<f64>,
+    /// The share of its words that the vocabulary knows.
+    known: f64,
+}
+
+impl Trainer<'_> {
+    /// The setting that does best in the first fold, with the scores of that fold.
+    fn best_setting(&self, bar: &ProgressBar) -> Result<(Setting, Vec<Scored>), TrainError> {
+        let mut best: Option<(f64, Setting, Vec<Scored>)> = None;
+        for setting in SETTINGS {
+            let scored = self.scores(0, setting)?;
+            bar.inc(1);
+            let labelled = scored.iter().filter(|scored| self.rows[scored.row].kind == Kind::Labelled);
+            let right: Vec<bool> =
+                labelled.map(|scored| self.rows[scored.row].labels.contains(&argmax(scored.scores.iter()))).collect();
+            let accuracy = right.iter().filter(|right| **right).count() as f64 / right.len().max(1) as f64;
+            if best.as_ref().is_none_or(|best| accuracy > best.0 + WORTH) {
+                best = Some((accuracy, setting, scored));
+            }
+        }
+        let (_, setting, scored) = best.ok_or(TrainError::NotFinite)?;
+        Ok((setting, scored))
+    }
+
+    /// The rows of a fold, scored by a model of the others.
+    fn scores(&self, fold: usize, setting: Setting) -> Result<Vec<Scored>, TrainError> {
+        let learned: Vec<&Row> = self.rows.iter().filter(|row| row.fold != fold).collect();
+        let (vocabulary, linear) = self.fit(&learned, setting)?;
+        let scored = self.rows.par_iter().enumerate().filter(|(_, row)| row.fold == fold).map(|(i, row)| {
+            let features = Features::new(&vocabulary, self.vectors, &row.terms);
+            let known = features.known_words as f64 / row.terms.words.len().max(1) as f64;
+            Scored { row: i, scores: linear.scores(&features), known }
+        });
+        Ok(scored.collect())
+    }
+
+    /// Vocabulary and linear layer from some rows.
+    fn fit(&self, rows: &[&Row], setting: Setting) -> Result<(Vocabulary, LinearLayer), TrainError> {
+        let Trainer { vectors, n_labels, params, .. } = self;
+        let common = |of: fn(&ArticleTerms) -> Vec<u64>, least: u32| {
+            let mut hashes: Vec<u64> = rows
+                .par_iter()
+                .filter(|row| row.kind != Kind::Made)
+                .flat_map_iter(|row| {
+                    let mut hashes = of(&row.terms);
+                    hashes.sort_unstable();
+                    hashes.dedup();
+                    hashes
+                })
+                .collect();
+            hashes.par_sort_unstable();
+            let counted: Vec<(u64, u32)> =
+                hashes.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32)).collect();
+            counted.into_iter().filter(move |(_, df)| *df >= least)
+        };
+        let words = common(ArticleTerms::words_by_place, params.min_articles_word);
+        let pairs = common(|terms| terms.pairs.clone(), params.min_articles_pair);
+        let vocabulary = Vocabulary::build(words.chain(pairs), rows.len());
+
+        let mut records = SparseRecords::with_dense(vocabulary.len(), vectors.dimensions());
+        let mut targets = Array2::from_elem((rows.len(), *n_labels), false);
+        let features: Vec<_> = rows.par_iter().map(|row| Features::new(&vocabulary, vectors, &row.terms)).collect();
+        for (i, (row, mut features)) in rows.iter().zip(features).enumerate() {
+            features.vector.iter_mut().for_each(|value| *value *= setting.vector_weight);
+            records.push(&features.terms, &features.vector);
+            row.labels.iter().for_each(|label| targets[[i, *label]] = true);
+        }
+        let weights: Array1<f32> = rows.iter().map(|row| row.weight).collect();
+        let dataset = DatasetBase::new(records, targets).with_weights(weights);
+        let mut fitted = LinearSvmParams::default().cost(setting.cost).seed(params.seed).fit(&dataset)?;
+        // Served vectors have length 1.
+        fitted
+            .weights
+            .slice_axis_mut(Axis(0), Slice::from(vocabulary.len()..))
+            .mapv_inplace(|weight| weight * setting.vector_weight);
+        let linear = LinearLayer::quantise(&fitted, vocabulary.len());
+        Ok((vocabulary, linear))
+    }
+}
+
+/// The decision layer from the inputs of some rows, made of cross-fitted scores. A row with several labels counts once for
+/// each.
 fn decision(
-    scores: &Array2<f64>,
+    inputs: &Array2<f64>,
     rows: &[Row],
     learned: &[usize],
     n_labels: usize,
 ) -> Result<SoftmaxLayer, TrainError> {
+    let mut by_form: BTreeMap<FormKind, Vec<usize>> = BTreeMap::new();
+    learned.iter().for_each(|i| by_form.entry(Form::of(&rows[*i].terms).kind()).or_default().push(*i));
+    let picked = by_form.values().flat_map(|rows| rows.iter().step_by(rows.len().div_ceil(DECISION_ROWS)));
     let pairs: Vec<(usize, usize)> =
-        learned.iter().flat_map(|i| rows[*i].labels.iter().map(move |label| (*i, *label))).collect();
+        picked.flat_map(|i| rows[*i].labels.iter().map(move |label| (*i, *label))).collect();
     let indices: Vec<usize> = pairs.iter().map(|pair| pair.0).collect();
     let labels: Vec<usize> = pairs.iter().map(|pair| pair.1).collect();
-    Ok(SoftmaxLayer::fit(scores.select(Axis(0), &indices).view(), &labels, n_labels)?)
+    Ok(SoftmaxLayer::fit(inputs.select(Axis(0), &indices).view(), &labels, n_labels)?)
 }
 
 fn argmax<'v>(values: impl Iterator<Item = &'v f64>) -> usize {
