@@ -63,7 +63,7 @@ def fasttext_child(train, tests, work):
 
     plain = numpy.array
     numpy.array = lambda value, *args, copy=None, **kw: plain(value, *args, **kw)
-    flat = lambda row: " ".join(re.findall(r"\w+|[^\w\s]", text(row).lower()))
+    flat = lambda row: " ".join(re.findall(r"\w+", text(row).lower()))
     codes = sorted({row["topics"][0] for row in train})
     rows = f"{work}/fasttext.txt"
     with open(rows, "w", encoding="utf-8") as out:
