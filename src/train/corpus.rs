@@ -18,7 +18,7 @@ use xxhash_rust::xxh3::xxh3_64;
 pub enum Teaching {
     /// Their topics.
     Topics,
-    /// Rules will say their topics; see [`weak`](super::weak).
+    /// Rules will say their topics; see `weak.rs`.
     WeakTopics,
     /// Their countries.
     Regions,

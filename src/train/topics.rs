@@ -1,7 +1,7 @@
 //! Trains the topic model: vocabulary, linear layer, decision layer on cross-fitted scores, thresholds.
 //!
 //! Beside the rows that carry labels two kinds of rows teach, and neither is ever measured with them: weak rows, labelled
-//! by rule (see [`weak`](super::weak)), and made rows. Full articles mostly come with some labels, headlines and one-liners
+//! by rule (by `train --unlabelled`), and made rows. Full articles mostly come with some labels, headlines and one-liners
 //! with others; so that the form and the prose of articles are not taken for a topic, each label that has few articles of a
 //! form gets some made of its other rows: headlines of first words, bodies of headlines, and full articles of a headline,
 //! several rows of one label and fold, and about as many words again, a dozen here and a dozen there, of full articles on
