@@ -125,7 +125,7 @@ pub struct TopicAnswer {
     pub labels: Vec<Label>,
     /// Whether the model knew any word of the article. If not, the probabilities are those of the training data.
     pub knows_a_word: bool,
-    /// How many words the article has, and how many of them the vocabulary knows.
+    /// How many words the article has.
     pub words: usize,
     /// How many of the words the vocabulary knows.
     pub known_words: usize,

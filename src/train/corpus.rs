@@ -59,7 +59,7 @@ pub fn read(
             });
         }
         described.push(TrainingFile {
-            name: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            name: file_name(path),
             rows: (rows.len() - before) as u64,
             sha256: sha256_of(path)?,
             task: if teaching == Teaching::Regions { Task::Regions } else { Task::Topics },
@@ -82,10 +82,14 @@ fn sha256_of(path: &Path) -> Result<String, TrainError> {
     }
 }
 
-/// The name of the file that a row was read from, out of its place.
-pub fn file_name(place: &str) -> String {
-    let path = place.rsplit_once(':').filter(|(_, line)| line.parse::<u64>().is_ok()).map_or(place, |(path, _)| path);
-    Path::new(path).file_name().map_or_else(|| path.to_owned(), |name| name.to_string_lossy().into_owned())
+/// The file that a row was read from, out of its place.
+pub fn file_of(place: &str) -> &Path {
+    Path::new(place.rsplit_once(':').filter(|(_, line)| line.parse::<u64>().is_ok()).map_or(place, |(path, _)| path))
+}
+
+/// The name of a file, without folders.
+pub fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// A hash of a text, for an order that is as good as random.

@@ -265,9 +265,7 @@ fn weak_rows(
     let (rows, mut files) = read(&request.unlabelled, Teaching::WeakTopics, "topics: unlabelled")?;
     let rows = rules.label(rows);
     for (file, path) in files.iter_mut().zip(&request.unlabelled) {
-        let of_file = format!("{}:", path.display());
-        file.rows =
-            rows.iter().filter(|row| row.place.starts_with(&of_file) || Path::new(&row.place) == *path).count() as u64;
+        file.rows = rows.iter().filter(|row| corpus::file_of(&row.place) == path).count() as u64;
     }
     Ok((rows, files))
 }

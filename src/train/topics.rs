@@ -246,7 +246,7 @@ pub fn train(
     let scores = TopicScores::of(&answers);
     let mut by_file: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     for (record, (_, right)) in labelled.iter().zip(&outcomes) {
-        let file = by_file.entry(corpus::file_name(&record.place)).or_default();
+        let file = by_file.entry(corpus::file_name(corpus::file_of(&record.place))).or_default();
         *file = (file.0 + 1, file.1 + usize::from(*right));
     }
     let auto = metrics::auto_threshold(&outcomes);
@@ -528,8 +528,12 @@ fn decision(
     let mut by_form: BTreeMap<FormKind, Vec<usize>> = BTreeMap::new();
     learned.iter().for_each(|i| by_form.entry(Form::of(&rows[*i].terms).kind()).or_default().push(*i));
     let picked = by_form.values().flat_map(|rows| rows.iter().step_by(rows.len().div_ceil(DECISION_ROWS)));
+    let mut picked: Vec<usize> = picked.copied().collect();
+    // The layer needs every label: of one so rare that none of its rows was picked, all are.
+    let found: HashSet<usize> = picked.iter().flat_map(|i| rows[*i].labels.iter().copied()).collect();
+    picked.extend(learned.iter().filter(|i| rows[**i].labels.iter().any(|label| !found.contains(label))));
     let pairs: Vec<(usize, usize)> =
-        picked.flat_map(|i| rows[*i].labels.iter().map(move |label| (*i, *label))).collect();
+        picked.into_iter().flat_map(|i| rows[i].labels.iter().map(move |label| (i, *label))).collect();
     let indices: Vec<usize> = pairs.iter().map(|pair| pair.0).collect();
     let labels: Vec<usize> = pairs.iter().map(|pair| pair.1).collect();
     Ok(SoftmaxLayer::fit(inputs.select(Axis(0), &indices).view(), &labels, n_labels)?)
@@ -541,4 +545,30 @@ fn argmax<'v>(values: impl Iterator<Item = &'v f64>) -> usize {
         .enumerate()
         .fold((0, f64::NEG_INFINITY), |best, (i, value)| if *value > best.1 { (i, *value) } else { best })
         .0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rare_label_among_many_rows_is_not_passed_over() {
+        // So many rows of one form that every third is picked, and five rows of a label that stand between those.
+        let label = |i: usize| if i % 6 == 1 && i < 30 { 2 } else { i % 2 };
+        let rows: Vec<Row> = (0..2 * DECISION_ROWS + 6)
+            .map(|i| Row {
+                kind: Kind::Labelled,
+                terms: ArticleTerms { words: vec![i as u64], ..ArticleTerms::default() },
+                labels: vec![label(i)],
+                weight: 1.0,
+                language: String::new(),
+                fold: 0,
+            })
+            .collect();
+        let inputs = Array2::from_shape_fn((rows.len(), 3), |(i, score)| if score == label(i) { 1.0 } else { -1.0 });
+        let learned: Vec<usize> = (0..rows.len()).collect();
+        let layer = decision(&inputs, &rows, &learned, 3).expect("every label has rows");
+        let probabilities = layer.probabilities(ndarray::array![-1.0, -1.0, 1.0].view());
+        assert_eq!(argmax(probabilities.iter()), 2, "{probabilities}");
+    }
 }
