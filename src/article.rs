@@ -237,16 +237,31 @@ pub enum Role {
     Dateline,
 }
 
-/// A country in the UN M49 tree. `label.confidence` is the probability that the article is about it.
+/// A country, or a named part of the world, in the UN M49 tree. `label.confidence` is the probability that the article is
+/// about it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Region {
-    /// The country.
+    /// The country, or the part of the world.
     #[serde(flatten)]
     pub label: Label,
     /// Why it is listed.
     pub role: Role,
     /// Country, sub-region, region, world: `["PK", "034", "142", "001"]`.
     pub path: Vec<Arc<str>>,
+    /// What speaks for it and against it, the weightiest first. Only with `explain`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contributions: Vec<Contribution>,
+}
+
+/// What one feature of the region model adds to the log-odds that an article is about a country.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Contribution {
+    /// The feature's name; the model card says what it is.
+    pub feature: Arc<str>,
+    /// Its value for this country in this article.
+    pub value: f32,
+    /// What that adds; negative speaks against the country.
+    pub log_odds: f32,
 }
 
 /// A place in the text that a label rests on. Offsets are bytes in the field as it arrived.
@@ -260,7 +275,8 @@ pub struct Evidence {
     pub start: u32,
     /// Behind the last byte.
     pub end: u32,
-    /// Topics: contribution to the score. Regions: share of this meaning among the term's meanings, above 0 up to 1.
+    /// Topics: contribution to the score. Regions: for a place name how surely it means this place, above 0 up to 1; for
+    /// other words what they add to the score of the country.
     pub weight: f32,
 }
 

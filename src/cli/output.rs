@@ -7,7 +7,7 @@ use crate::{
     region::tree,
     train::{
         evaluate::Report,
-        metrics::{LabelScore, TopicScores},
+        metrics::{LabelScore, RegionScores, TopicScores},
     },
 };
 use anstyle::{AnsiColor, Style};
@@ -215,6 +215,17 @@ pub fn measures(title: &str, measured: &BTreeMap<String, f64>) -> Table {
     table
 }
 
+/// How well the countries of the same articles are told by the usual ways, and by the model.
+pub fn peers(peers: &[(&str, RegionScores)], scores: &RegionScores) -> Table {
+    let mut table = table(&["", "micro-F1", "macro-F1", "of five", "of others", "exact", "top-1"], 1);
+    for (name, scores) in peers.iter().map(|(name, scores)| (*name, scores)).chain([("Dateline", scores)]) {
+        let values =
+            [scores.micro_f1, scores.macro_f1, scores.macro_f1_five, scores.micro_f1_others, scores.exact, scores.top1];
+        table.add_row(std::iter::once(name.to_owned()).chain(values.iter().map(|value| format!("{value:.3}"))));
+    }
+    table
+}
+
 fn meaning(measure: &str) -> &'static str {
     match measure {
         "accuracy" => "articles whose best topic is right",
@@ -222,11 +233,16 @@ fn meaning(measure: &str) -> &'static str {
         "micro_f1" => "F1 over all pairs of article and country",
         "exact" => "articles with exactly the right countries",
         "top1" => "articles whose most confident country is right",
+        "macro_f1_five" => "mean F1 over countries with at least five articles",
+        "micro_f1_others" => "micro-F1 without the commonest country",
         "calibration_error" => "mean distance of confidence from truth",
+        "calibration_error_about" => "the same over ABOUT countries alone",
         "auto_coverage" => "best topics, or ABOUT countries, that are AUTO",
         "auto_precision" => "of those, the right ones",
         "without_dateline_micro_f1" | "without_dateline_macro_f1" => "the same with datelines taken away",
-        "most_mentioned_micro_f1" | "most_mentioned_macro_f1" => "for answering with the country named most",
+        "without_country_names_top1" => "top1, names and adjectives of countries masked",
+        "without_names_top1" => "top1, all place names masked",
+        "without_country_names_top1_others" | "without_names_top1_others" => "the same without the commonest country",
         _ => "",
     }
 }

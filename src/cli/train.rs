@@ -21,8 +21,9 @@ pub struct Args {
     /// Files whose rows have "topics"
     #[arg(long, num_args = 1.., value_name = "FILE")]
     topics: Vec<PathBuf>,
-    /// Files whose rows have no topics: rules label some of them, for topics that hardly any labelled row teaches
-    #[arg(long, num_args = 1.., value_name = "FILE", requires = "topics")]
+    /// Files whose rows have no labels: rules give some of them a topic that hardly any labelled row teaches, and the places
+    /// that they name say their country, to learn which other words speak for it
+    #[arg(long, num_args = 1.., value_name = "FILE", requires = "files")]
     unlabelled: Vec<PathBuf>,
     /// A file of rules for --unlabelled, instead of those for IPTC Media Topics that come with the program
     #[arg(long, value_name = "FILE", requires = "unlabelled")]
@@ -86,6 +87,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
             Some(measured) => println!("{}", output::measures(name, measured)),
             None => println!("{name}: taken over from the bundled model"),
         }
+    }
+    if let Some(regions) = &trained.regions {
+        println!("{}", output::peers(&regions.peers, &regions.scores));
     }
     println!(
         "model {} in {}: {:.1} MB, trained in {:.0} s; measured by cross-validation, more in MODEL_CARD.md",

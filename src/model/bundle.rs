@@ -6,8 +6,9 @@
 use super::{Manifest, Model, SCHEMA};
 use crate::{
     linear::{LogisticLayer, SoftmaxLayer},
-    region::{FEATURES, RegionRanker},
-    topic::{HashIndex, LinearLayer, Topic, TopicClassifier, TopicError, Vocabulary, WordVectors},
+    region::{FEATURES, RegionRanker, TextModel},
+    text::{HashIndex, IndexError, Vocabulary},
+    topic::{LinearLayer, Topic, TopicClassifier, TopicError, WordVectors},
 };
 use ndarray::{Array1, Array2};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -93,6 +94,12 @@ impl From<TopicError> for ModelError {
     }
 }
 
+impl From<IndexError> for ModelError {
+    fn from(error: IndexError) -> Self {
+        ModelError::Tensors(error.to_string())
+    }
+}
+
 fn sha256_hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -161,7 +168,7 @@ pub fn open(manifest: &[u8], tensors: &[u8]) -> Result<Model, ModelError> {
     let topics =
         TopicClassifier::new(topics.collect(), vocabulary, vectors, linear, decision, manifest.topics.thresholds)?;
 
-    if manifest.regions.features != FEATURES {
+    if !manifest.regions.features.iter().eq(FEATURES.iter().map(|feature| feature.name)) {
         return Err(ModelError::Tensors("its region features are not those of this program".into()));
     }
     let weights: Array1<f64> = tensors.numbers("region.weights", Dtype::F64, f64::from_le_bytes)?.into();
@@ -169,13 +176,28 @@ pub fn open(manifest: &[u8], tensors: &[u8]) -> Result<Model, ModelError> {
     let [intercept] = intercept[..] else {
         return Err(ModelError::Tensors("region.intercept is not one number".into()));
     };
+    let idf = tensors.numbers("region.text.idf", Dtype::U8, u8::from_le_bytes)?;
+    let vocabulary = Vocabulary::from_parts(index("region.text")?, idf)?;
+    let lengths = tensors.numbers("region.text.lengths", Dtype::U8, u8::from_le_bytes)?;
+    let countries = tensors.numbers("region.text.countries", Dtype::U8, u8::from_le_bytes)?;
+    let weights_of_text = tensors.numbers("region.text.weights", Dtype::I8, i8::from_le_bytes)?;
+    let bias = tensors.numbers("region.text.bias", Dtype::F32, f32::from_le_bytes)?;
+    let text = TextModel::from_parts(
+        &manifest.regions.text_countries,
+        vocabulary,
+        &lengths,
+        countries.into_iter().zip(weights_of_text).collect(),
+        manifest.regions.text_step,
+        bias,
+    )
+    .ok_or_else(|| ModelError::Tensors("the parts of the region text model do not fit each other".into()))?;
+    let layer = LogisticLayer { weights, intercept };
     let regions =
-        RegionRanker::new(LogisticLayer { weights, intercept }, manifest.regions.thresholds, manifest.regions.home)
-            .ok_or_else(|| {
-                ModelError::Tensors(
-                    "the region weights are not one finite number a feature, or its thresholds no probabilities".into(),
-                )
-            })?;
+        RegionRanker::new(text, layer, manifest.regions.thresholds, manifest.regions.home).ok_or_else(|| {
+            ModelError::Tensors(
+                "the region weights are not one finite number a feature, or its thresholds no probabilities".into(),
+            )
+        })?;
     Ok(Model::new(topics, regions, manifest))
 }
 
@@ -254,9 +276,20 @@ pub fn encode(
     let (weights, scales) = topics.linear().term_weights();
     let (dense, bias) = topics.linear().dense_weights();
     let (terms, labels) = weights.dim();
+    let (lengths, cells) = regions.text().cells_by_term();
+    let (_, text_bias) = regions.text().step_and_bias();
+    let (text, text_idf) = regions.text().vocabulary().parts();
+    let (countries, weights_of_text): (Vec<u8>, Vec<i8>) = cells.iter().copied().unzip();
     let u32s = |values: &[u32]| (Dtype::U32, vec![values.len()], bytes(values, u32::to_le_bytes));
     let data = [
         ("region.intercept", (Dtype::F64, vec![1], bytes([&layer.intercept], f64::to_le_bytes))),
+        ("region.text.bias", (Dtype::F32, vec![text_bias.len()], bytes(text_bias, f32::to_le_bytes))),
+        ("region.text.buckets", u32s(text.parts().0)),
+        ("region.text.countries", (Dtype::U8, vec![countries.len()], countries)),
+        ("region.text.fingerprints", u32s(text.parts().1)),
+        ("region.text.idf", (Dtype::U8, vec![text_idf.len()], text_idf.to_vec())),
+        ("region.text.lengths", (Dtype::U8, vec![lengths.len()], lengths)),
+        ("region.text.weights", (Dtype::I8, vec![weights_of_text.len()], bytes(&weights_of_text, i8::to_le_bytes))),
         ("region.weights", (Dtype::F64, vec![layer.weights.len()], bytes(&layer.weights, f64::to_le_bytes))),
         ("topic.decision.intercept", (Dtype::F64, vec![labels], bytes(&decision.intercept, f64::to_le_bytes))),
         (

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// The layout of bundles that this program reads and writes. Rises with any change to tokenizer, features or tensors that
 /// would make an older model answer differently.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// `manifest.json`: what a model is, beside its weights.
 ///
@@ -52,6 +52,10 @@ pub struct TopicManifest {
 pub struct RegionManifest {
     /// The names of the features, in the order of the weights.
     pub features: Vec<String>,
+    /// The countries that the text model scores, in its order.
+    pub text_countries: Vec<String>,
+    /// The weight that one step of its cells stands for.
+    pub text_step: f32,
     /// When to decide what; a country is ABOUT from `review` on.
     pub thresholds: Thresholds,
     /// The probability that an article that names no place is about its outlet's country.

@@ -13,7 +13,7 @@ use crate::{
         Article, ArticleError, Classification, DEFAULT_MIN_CONFIDENCE, Decision, Format, Label, Options, Region,
     },
     clean::{self, Document, UNDETERMINED},
-    region::{self, RegionRanker},
+    region::{self, Places, RegionRanker},
     text::{Word, words_into},
     topic::TopicClassifier,
 };
@@ -200,29 +200,44 @@ impl Model {
         options: &Options,
         notes: &mut Vec<String>,
     ) -> Vec<Region> {
-        let ranked = self.regions.rank(region::candidates_of(document, words));
         let source = article.source_country.trim();
         let home = self.regions.home(source);
+        let places = Places::of(document, words);
+        let mut ranked = self.regions.rank(&places, home.as_ref().map(|home| &*home.label.code));
         if !source.is_empty() && home.is_none() {
             notes.push(format!("regions: source_country {source:?} is no ISO 3166-1 alpha-2 code and was left aside"));
         }
         let regional = options.thresholds(self.regions.thresholds());
         let mut regions = Vec::new();
-        if ranked.is_empty() {
-            match &home {
-                Some(home) => notes.push(format!(
-                    "regions: no country is named in the text; source_country {} answers for it",
-                    home.label.code
-                )),
+        let named = ranked.iter().any(|one| !one.candidate.mentions.is_empty());
+        let by_words = ranked.first().filter(|best| best.candidate.mentions.is_empty());
+        let review = f64::from(self.regions.thresholds().review);
+        if let Some(best) = by_words.filter(|best| best.probability >= review) {
+            notes.push(format!("regions: {} is not named, the words of the text speak for it", best.candidate.code));
+        } else if !named {
+            match home {
+                Some(home) => {
+                    notes.push(format!(
+                        "regions: no country is named in the text; source_country {} answers for it",
+                        home.label.code
+                    ));
+                    regions.push(home);
+                    ranked.clear();
+                }
                 None => notes.push("regions: ABSTAIN: no country is named in the text".to_owned()),
             }
-            regions.extend(home);
         }
         for one in &ranked {
             if let Some(mut region) = self.regions.region(one) {
                 region.label.decision = regional.decide(region.label.confidence);
+                // Nothing was measured of parts of the world, and what no name says may be another source's way to write.
+                let named_country = one.candidate.is_country() && !one.candidate.mentions.is_empty();
+                if !named_country && region.label.decision == Decision::Auto {
+                    region.label.decision = Decision::Review;
+                }
                 if options.explain {
-                    region.label.evidence = region::evidence(&one.candidate, words, document, MOST_EVIDENCE);
+                    region.label.evidence = self.regions.evidence(one, &places, words, document, MOST_EVIDENCE);
+                    region.contributions = self.regions.contributions(one);
                 }
                 regions.push(region);
             }

@@ -1,17 +1,23 @@
 //! Which countries an article is about: words in, countries with calibrated probabilities out.
 //!
-//! The gazetteer finds place names, each country named is a candidate, a few dozen features say how it is named, and
-//! linfa's stock logistic regression says how probable it is that the article is about it. Not a classifier over countries:
-//! the weights are shared, so that rare countries are found as well as common ones. Training lives in `train`.
+//! The gazetteer finds place names, the words beside them and the rest of the article say what each means, and a sparse
+//! linear model over all other words scores the countries. Each country that is named or scores high is a candidate, a few
+//! dozen features say how it is named and scored, and linfa's stock logistic regression says how probable it is that the
+//! article is about it. Not a classifier over countries: the weights are shared, so that rare countries are found as well as
+//! common ones. Training lives in `train`.
 
-pub mod candidates;
+mod candidates;
+mod context;
 pub mod gazetteer;
 mod mentions;
 mod ranker;
+mod text_model;
 pub mod tree;
 
-pub use candidates::FEATURES;
-pub use ranker::{Ranked, RegionRanker, candidates_of, candidates_without_dateline, evidence};
+pub use candidates::{Candidate, FEATURES, Feature};
+pub use mentions::Mention;
+pub use ranker::{Places, Ranked, RegionRanker, is_about};
+pub use text_model::{TextModel, TextScores};
 
 use crate::clean::Known;
 use gazetteer::{Kind, gazetteer};
@@ -23,7 +29,7 @@ pub fn known(name: &str) -> Known {
         match meaning.kind {
             Kind::Capital | Kind::City => return Known::City,
             Kind::Country | Kind::Nation | Kind::Historic | Kind::State | Kind::Abbreviation => known = Known::Place,
-            Kind::Adjective | Kind::Seat | Kind::Region | Kind::Body => {}
+            Kind::Namesake | Kind::Adjective | Kind::Seat | Kind::Region | Kind::Body | Kind::Idiom => {}
         }
     }
     known

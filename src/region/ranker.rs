@@ -1,58 +1,158 @@
 use super::{
     candidates::{self, Candidate, FEATURES},
-    gazetteer::gazetteer,
-    mentions, tree,
+    context::{self, Reading},
+    gazetteer::{Kind, gazetteer},
+    mentions,
+    text_model::{self, TextModel},
+    tree,
 };
 use crate::{
-    article::{Decision, Evidence, Field, Label, Region, Role, Thresholds},
+    article::{Contribution, Decision, Evidence, Field, Label, Region, Role, Thresholds},
     clean::Document,
     linear::LogisticLayer,
-    text::{Word, evidence_at},
+    text::{Term, Word, evidence_at},
 };
+use ndarray::{Array1, Array2};
+use std::borrow::Cow;
 
-/// Mentions in, countries with calibrated probabilities out.
+/// Mentions and words in, countries with calibrated probabilities out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegionRanker {
+    text: TextModel,
     layer: LogisticLayer,
     thresholds: Thresholds,
     home: f32,
 }
 
+/// What a document names and what else it says, before any weights: all that training and serving share.
+#[derive(Debug, Clone)]
+pub struct Places {
+    readings: Vec<Reading>,
+    terms: Vec<Term>,
+    headline_words: u32,
+    words: usize,
+}
+
 /// A candidate with the probability that the article is about it.
 #[derive(Debug, Clone)]
 pub struct Ranked {
-    /// The country and its mentions.
+    /// The country, or the part of the world.
     pub candidate: Candidate,
-    /// From 0 to 1.
+    /// From 0 to 1. For a part of the world it is what a country named in the same way would have.
     pub probability: f64,
+    features: Array1<f64>,
 }
 
-/// The candidates of a document, unranked: what training and serving share.
-pub fn candidates_of(document: &Document<'_>, words: &[Word]) -> Vec<Candidate> {
-    let gazetteer = gazetteer();
-    candidates::candidates(gazetteer, &mentions::find(gazetteer, document, words), words)
-}
+impl Places {
+    /// Finds and reads the place names of a document.
+    pub fn of(document: &Document<'_>, words: &[Word]) -> Self {
+        let gazetteer = gazetteer();
+        let mentions = mentions::find(gazetteer, document, words);
+        let readings = context::readings(gazetteer, document, words, &mentions);
+        let terms = text_model::terms(words, &readings);
+        let headline_words = words.iter().filter(|word| word.role == Field::Headline).count() as u32;
+        Places { readings, terms, headline_words, words: words.len() }
+    }
 
-/// The candidates that a document would have if it had come without a dateline.
-pub fn candidates_without_dateline(document: &Document<'_>, words: &[Word]) -> Vec<Candidate> {
-    let gazetteer = gazetteer();
-    let mut mentions = mentions::find(gazetteer, document, words);
-    mentions.retain(|mention| mention.role != Field::Dateline);
-    candidates::candidates(gazetteer, &mentions, words)
+    /// The words and word pairs outside the place names.
+    pub fn terms(&self) -> &[Term] {
+        &self.terms
+    }
+
+    /// The same, as if some names had been written as a placeholder. Which words are terms stays.
+    fn retain(&self, keep: impl Fn(&Reading) -> bool) -> Self {
+        let readings = self.readings.iter().filter(|reading| keep(reading)).cloned().collect();
+        Places { readings, ..self.clone() }
+    }
+
+    /// The same, as if it had come without a dateline.
+    pub fn without_dateline(&self) -> Self {
+        self.retain(|reading| reading.mention.role != Field::Dateline)
+    }
+
+    /// The same, as if all names, adjectives and peoples of countries had been masked, in the dateline too.
+    pub fn without_country_names(&self) -> Self {
+        let names = |kind| matches!(kind, Kind::Country | Kind::Nation | Kind::Historic | Kind::Adjective);
+        self.retain(|reading| !reading.meanings.iter().any(|meaning| names(meaning.kind)))
+    }
+
+    /// The same, as if all place names had been masked.
+    pub fn without_names(&self) -> Self {
+        self.retain(|_| false)
+    }
+
+    /// The country that a document names at least three times in four, the headline counting three times; `None` where
+    /// there is none, or an ambiguous name may change it.
+    pub fn dominant(&self) -> Option<&'static str> {
+        const SURE: f32 = 0.9;
+        const HEADLINE: f64 = 3.0;
+        const DOMINANT: f64 = 0.75;
+        let mut named: Vec<(&str, f64)> = Vec::new();
+        let mut all = 0.0;
+        for reading in &self.readings {
+            let countries = reading.meanings.iter().filter(|meaning| tree::is_country(meaning.code));
+            let Some(likeliest) = countries.max_by(|a, b| a.share.total_cmp(&b.share)) else { continue };
+            let weight = if reading.mention.role == Field::Headline { HEADLINE } else { 1.0 };
+            all += weight;
+            if likeliest.share >= SURE {
+                match named.iter_mut().find(|(code, _)| *code == likeliest.code) {
+                    Some((_, sum)) => *sum += weight,
+                    None => named.push((likeliest.code, weight)),
+                }
+            }
+        }
+        named.into_iter().find(|(_, sum)| *sum >= DOMINANT * all).map(|(code, _)| code)
+    }
+
+    /// The candidates and their features (candidates × [`FEATURES`]): countries, then parts of the world. The features of a
+    /// country do not depend on the parts of the world that are named. `home` is the outlet's country, where it is known: it
+    /// decides between places of one name.
+    pub fn candidates(&self, text: &TextModel, home: Option<&str>) -> (Vec<Candidate>, Array2<f64>) {
+        let mut readings = Cow::Borrowed(&self.readings);
+        let scores = text.scores(self.terms.iter().map(|term| term.hash));
+        if context::open(&readings) {
+            context::weigh(readings.to_mut(), &scores, home);
+        }
+        let document = candidates::Document {
+            readings: &readings,
+            scores: &scores,
+            headline_words: self.headline_words,
+            words: self.words,
+        };
+        let mut found = candidates::candidates(document);
+        // Stable: each keeps its order.
+        found.sort_by_key(|candidate| !candidate.is_country());
+        let countries = found.iter().filter(|candidate| candidate.is_country()).count();
+        let mut features = candidates::features(&found[..countries], document);
+        if countries < found.len() {
+            let of_all = candidates::features(&found, document);
+            for row in of_all.rows().into_iter().skip(countries) {
+                // Rows have the right length.
+                let _ = features.push_row(row);
+            }
+        }
+        (found, features)
+    }
 }
 
 impl RegionRanker {
     /// Puts a ranker together; `None` where the layer does not have one finite weight for each of [`FEATURES`], or a
     /// threshold or `home` (the probability that an article that names no place is about its outlet's country) is no
     /// probability.
-    pub fn new(layer: LogisticLayer, thresholds: Thresholds, home: f32) -> Option<Self> {
+    pub fn new(text: TextModel, layer: LogisticLayer, thresholds: Thresholds, home: f32) -> Option<Self> {
         let finite = layer.weights.iter().chain([&layer.intercept]).all(|weight| weight.is_finite());
         let probabilities = thresholds.make_sense() && (0.0..=1.0).contains(&home);
         (layer.weights.len() == FEATURES.len() && finite && probabilities).then_some(RegionRanker {
+            text,
             layer,
             thresholds,
             home,
         })
+    }
+
+    /// The text model.
+    pub fn text(&self) -> &TextModel {
+        &self.text
     }
 
     /// The weights.
@@ -70,23 +170,37 @@ impl RegionRanker {
         self.home
     }
 
-    /// Candidates with their probabilities, most probable first.
-    pub fn rank(&self, candidates: Vec<Candidate>) -> Vec<Ranked> {
-        let features = candidates::features(&candidates);
+    /// What a document is about and what else it names, most probable first. A country that it does not name is there only
+    /// where it is the most probable or its words speak for it enough, and not beside a part of the world that it is about.
+    pub fn rank(&self, places: &Places, home: Option<&str>) -> Vec<Ranked> {
+        let (candidates, features) = places.candidates(&self.text, home);
         let mut ranked: Vec<Ranked> = candidates
             .into_iter()
             .zip(features.rows())
-            .map(|(candidate, row)| Ranked { candidate, probability: self.layer.probability(row) })
+            .map(|(candidate, row)| Ranked {
+                candidate,
+                probability: self.layer.probability(row),
+                features: row.to_owned(),
+            })
             .collect();
         // Stable: equal probabilities stay in the order of first mention.
         ranked.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+        let review = f64::from(self.thresholds.review);
+        let about = |one: &Ranked| one.probability >= review;
+        let a_part_of_the_world = ranked.iter().any(|one| about(one) && !one.candidate.is_country());
+        let best = ranked.first().map(|best| best.candidate.code);
+        ranked.retain(|one| {
+            let by_words = Some(one.candidate.code) == best || is_about(one.probability, false, review);
+            !one.candidate.mentions.is_empty() || (by_words && !a_part_of_the_world)
+        });
         ranked
     }
 
     /// A ranked candidate as it is answered with.
     pub fn region(&self, ranked: &Ranked) -> Option<Region> {
         let confidence = ranked.probability as f32;
-        let role = if confidence >= self.thresholds.review {
+        let by_words = ranked.candidate.mentions.is_empty();
+        let role = if confidence >= self.thresholds.review || by_words {
             Role::About
         } else if ranked.candidate.dateline >= 0.5 {
             Role::Dateline
@@ -102,26 +216,61 @@ impl RegionRanker {
         let code = &tree::country(source_country)?.code;
         region(code, self.home, Decision::Review, Role::About)
     }
+
+    /// Where a document names a country: the first mention of each term, in the order of the text, then, up to `most` in
+    /// all, the words that speak for it.
+    pub fn evidence(
+        &self,
+        ranked: &Ranked,
+        places: &Places,
+        words: &[Word],
+        document: &Document<'_>,
+        most: usize,
+    ) -> Vec<Evidence> {
+        let mut named = Vec::new();
+        let mut evidence = Vec::new();
+        for (mention, share) in &ranked.candidate.mentions {
+            if !named.contains(&mention.term) {
+                named.push(mention.term);
+                evidence.push((mention.first, mention.last, *share));
+            }
+        }
+        let speaking = self.text.speaking_for(ranked.candidate.code, &places.terms);
+        evidence.extend(speaking.into_iter().map(|(term, weight)| (term.first, term.last, weight)));
+        evidence.truncate(most);
+        evidence
+            .into_iter()
+            .map(|(first, last, weight)| evidence_at(document, &words[first as usize], &words[last as usize], weight))
+            .collect()
+    }
+
+    /// What each feature adds to the log-odds of a candidate, the weightiest first; features that add nothing are left out.
+    pub fn contributions(&self, ranked: &Ranked) -> Vec<Contribution> {
+        let mut contributions: Vec<Contribution> = FEATURES
+            .iter()
+            .zip(&ranked.features)
+            .zip(&self.layer.weights)
+            .filter(|((_, value), _)| **value != 0.0)
+            .map(|((feature, value), weight)| Contribution {
+                feature: feature.name.into(),
+                value: *value as f32,
+                log_odds: (value * weight) as f32,
+            })
+            .collect();
+        contributions.sort_by(|a, b| b.log_odds.abs().total_cmp(&a.log_odds.abs()));
+        contributions
+    }
+}
+
+/// Whether an article is about a country that is not the most probable: from `review` on, where it is named, and otherwise
+/// only where it more likely is than not.
+pub fn is_about(probability: f64, named: bool, review: f64) -> bool {
+    probability >= if named { review } else { review.max(0.5) }
 }
 
 fn region(code: &str, confidence: f32, decision: Decision, role: Role) -> Option<Region> {
     let place = tree::place(code)?;
     let label =
         Label { code: place.code.clone(), name: place.name.clone(), confidence, decision, evidence: Vec::new() };
-    Some(Region { label, role, path: place.path.clone() })
-}
-
-/// Where a document names a country: the first mention of each term, dateline and headline before body.
-pub fn evidence(candidate: &Candidate, words: &[Word], document: &Document<'_>, most: usize) -> Vec<Evidence> {
-    let mut terms = Vec::new();
-    let mut evidence = Vec::new();
-    for (mention, share) in &candidate.mentions {
-        if terms.contains(&mention.term) || evidence.len() == most {
-            continue;
-        }
-        terms.push(mention.term);
-        let (first, last) = (&words[mention.first as usize], &words[mention.last as usize]);
-        evidence.push(evidence_at(document, first, last, *share));
-    }
-    evidence
+    Some(Region { label, role, path: place.path.clone(), contributions: Vec::new() })
 }

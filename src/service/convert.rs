@@ -5,7 +5,8 @@ use super::proto::{
     google::rpc,
 };
 use crate::article::{
-    Article, Classification, Decision, Evidence, Field, Format, Label, Options, Reason, Region, Removed, Role,
+    Article, Classification, Contribution, Decision, Evidence, Field, Format, Label, Options, Reason, Region, Removed,
+    Role,
 };
 use tonic::Code;
 
@@ -81,6 +82,15 @@ pub fn answer_to_proto(answer: Classification) -> pb::Classification {
                     Role::Mentioned => pb::Role::Mentioned,
                     Role::Dateline => pb::Role::Dateline,
                 } as i32,
+                contributions: region
+                    .contributions
+                    .into_iter()
+                    .map(|one| pb::Contribution {
+                        feature: one.feature.to_string(),
+                        value: one.value,
+                        log_odds: one.log_odds,
+                    })
+                    .collect(),
             })
             .collect(),
         language: answer.language,
@@ -153,6 +163,15 @@ pub(crate) fn answer_from_proto(response: pb::ClassifyResponse) -> Option<Result
                     },
                     label: label_from_proto(region.label?)?,
                     path: region.path.iter().map(|code| code.as_str().into()).collect(),
+                    contributions: region
+                        .contributions
+                        .into_iter()
+                        .map(|one| Contribution {
+                            feature: one.feature.into(),
+                            value: one.value,
+                            log_odds: one.log_odds,
+                        })
+                        .collect(),
                 })
             })
             .collect::<Option<_>>()?,

@@ -1,12 +1,12 @@
 use super::{
-    ArticleTerms, Features, Form, TopicError, Vocabulary, WordVectors,
-    features::{self, Term, dampened, in_headline, in_lead},
+    ArticleTerms, Features, Form, TopicError, WordVectors,
+    features::{in_headline, in_lead},
 };
 use crate::{
     article::{Evidence, Label, Thresholds},
     clean::Document,
     linear::{LinearSvm, SoftmaxLayer},
-    text::{Word, evidence_at},
+    text::{self, Term, Vocabulary, Word, dampened, evidence_at},
 };
 use ndarray::{Array1, Array2, Axis};
 use std::{collections::HashMap, sync::Arc};
@@ -260,7 +260,7 @@ impl TopicClassifier {
         // Each different term with its first place and how often it comes.
         let mut places: HashMap<u64, usize> = HashMap::new();
         let mut different: Vec<(Term, usize)> = Vec::new();
-        for term in features::words(words).chain(features::pairs(words)) {
+        for term in text::words(words).chain(text::pairs(words)) {
             let place = *places.entry(term.hash).or_insert_with(|| {
                 different.push((term, 0));
                 different.len() - 1

@@ -1,35 +1,9 @@
-use super::{Vocabulary, WordVectors};
+use super::WordVectors;
 use crate::{
     article::Field,
-    text::{Word, pair_hash},
+    text::{Vocabulary, Word, dampened, pair_hash, pairs, words},
 };
 use std::ops::Range;
-
-/// A word or word pair of a document: its hash, and the words that it spans (as indices).
-#[derive(Debug, Clone, Copy)]
-pub struct Term {
-    /// What the vocabulary knows it by.
-    pub hash: u64,
-    /// The first word.
-    pub first: u32,
-    /// The last word: the first again, or the next.
-    pub last: u32,
-}
-
-/// The words of a document that the topic model reads: those of headline and body, the headline first. The dateline is not
-/// read: where a story was filed is not what it is about.
-pub fn words(words: &[Word]) -> impl Iterator<Item = Term> + Clone + '_ {
-    let read = words.iter().enumerate().filter(|(_, word)| word.role != Field::Dateline);
-    read.map(|(i, word)| Term { hash: word.hash, first: i as u32, last: i as u32 })
-}
-
-/// The pairs of words that follow each other. Pairs do not reach from one section into the next.
-pub fn pairs(words: &[Word]) -> impl Iterator<Item = Term> + Clone + '_ {
-    let read = words.iter().zip(words.iter().skip(1)).enumerate();
-    read.filter(|(_, (first, second))| first.role != Field::Dateline && first.section == second.section).map(
-        |(i, (first, second))| Term { hash: pair_hash(first.hash, second.hash), first: i as u32, last: i as u32 + 1 },
-    )
-}
 
 /// What the vocabulary knows a word by that stands in the headline, beside the word itself: headlines are written in words
 /// of their own ("slams", "eyes"), and say most of what an article is about.
@@ -118,24 +92,8 @@ impl Features {
         let known_words = known.len();
         let others = article.pairs.iter().copied().chain(article.placed());
         known.extend(others.filter_map(|hash| vocabulary.find(hash)));
-        Features { terms: tf_idf(vocabulary, known), vector, vector_scale, known_words }
+        Features { terms: vocabulary.tf_idf(known), vector, vector_scale, known_words }
     }
-}
-
-/// What it counts for that a term comes so many times: each time less.
-pub fn dampened(times: usize) -> f32 {
-    1.0 + (times as f32).ln()
-}
-
-fn tf_idf(vocabulary: &Vocabulary, mut known: Vec<u32>) -> Vec<(u32, f32)> {
-    known.sort_unstable();
-    let mut features: Vec<(u32, f32)> =
-        known.chunk_by(|a, b| a == b).map(|same| (same[0], dampened(same.len()) * vocabulary.idf(same[0]))).collect();
-    let norm = features.iter().map(|(_, value)| value * value).sum::<f32>().sqrt();
-    for (_, value) in &mut features {
-        *value /= norm;
-    }
-    features
 }
 
 #[cfg(test)]
@@ -150,8 +108,8 @@ mod tests {
     #[test]
     fn one_document_alone_has_the_features_it_has_among_others() {
         // idf is the vocabulary's: nothing about other documents can reach the features of this one.
-        let vocabulary = Vocabulary::build([(1 << 50, 1), (2 << 50, 9)], 10);
-        let features = of(&vocabulary, &[1 << 50, 2 << 50, 2 << 50, 3 << 50]);
+        let vocabulary = Vocabulary::build([(1, 1), (2, 9)], 10);
+        let features = of(&vocabulary, &[1, 2, 2, 3]);
         assert_eq!(features.known_words, 3);
         let features = features.terms;
         let raw = [vocabulary.idf(0), vocabulary.idf(1) * (1.0 + 2_f32.ln())];
@@ -163,9 +121,9 @@ mod tests {
 
     #[test]
     fn words_of_the_headline_count_twice_over() {
-        let vocabulary = Vocabulary::build([(7 << 50, 1), (in_headline(7 << 50), 1)], 10);
+        let vocabulary = Vocabulary::build([(7, 1), (in_headline(7), 1)], 10);
         let terms = |headline| {
-            let article = ArticleTerms { words: vec![7 << 50], pairs: Vec::new(), headline };
+            let article = ArticleTerms { words: vec![7], pairs: Vec::new(), headline };
             Features::new(&vocabulary, &WordVectors::none(), &article).terms.len()
         };
         assert_eq!((terms(0), terms(1)), (1, 2));
@@ -179,7 +137,7 @@ mod tests {
 
     #[test]
     fn nothing_known_is_no_feature() {
-        let vocabulary = Vocabulary::build([(1 << 50, 1)], 10);
+        let vocabulary = Vocabulary::build([(1, 1)], 10);
         assert_eq!(of(&vocabulary, &[5]), Features::default());
         assert_eq!(of(&vocabulary, &[]), Features::default());
     }

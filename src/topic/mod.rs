@@ -7,17 +7,13 @@
 mod classifier;
 mod features;
 mod form;
-mod index;
 pub mod taxonomy;
 mod vectors;
-mod vocabulary;
 
 pub use classifier::{LinearLayer, Topic, TopicAnswer, TopicClassifier};
 pub use features::{ArticleTerms, Features};
 pub use form::{Form, FormKind};
-pub use index::HashIndex;
 pub use vectors::WordVectors;
-pub use vocabulary::Vocabulary;
 
 /// Why a topic model cannot be put together.
 #[derive(Debug, thiserror::Error)]

@@ -1,4 +1,5 @@
-use super::{HashIndex, TopicError};
+use super::TopicError;
+use crate::text::HashIndex;
 use ndarray::Array2;
 
 /// What words mean, as vectors: words that are used alike point the same way, so that an article's topic can be told from

@@ -106,27 +106,71 @@ fn write_card(
     writeln!(card, "## Regions\n")?;
     writeln!(
         card,
-        "Measured in the same way. `without_dateline_*` is for the same articles with their datelines taken away.\n"
+        "Measured in the same way, over all countries; `*_five` over those with at least five articles, `*_others` without the\n\
+         commonest country. `without_dateline_*` is for the same articles with their datelines taken away. For `without_country_names_*`\n\
+         all names, adjectives and peoples of countries are masked, for `without_names_*` all place names, in the datelines too.\n\
+         Each article was scored by a text model that had not seen it; the ranker's weights come from the other folds, whose text\n\
+         models had. `calibration_error` is over all countries that are listed, `calibration_error_about` over those answered.\n"
     )?;
     writeln!(card, "{}", measures(&manifest.regions.measured))?;
     writeln!(
         card,
-        "A country is ABOUT from {:.3} on (best micro-F1) and AUTO from {:.3} on. `most_mentioned_*` is the same measure for\n\
-         answering with the country that is named most often. An article that names no place is answered with the client's\n\
-         `source_country` at {:.3}: the share of such training articles that are about the commonest country.\n",
+        "A country is ABOUT from {:.3} on (best micro-F1) and AUTO from {:.3} on. An article that names no place, and whose\n\
+         words speak for none, is answered with the client's `source_country` at {:.3}: the share of training articles without\n\
+         place names that are about the commonest country.\n",
         manifest.regions.thresholds.review, manifest.regions.thresholds.auto, manifest.regions.home,
     )?;
-    let mut weights: Vec<_> = FEATURES.iter().zip(&model.regions().layer().weights).collect();
-    weights.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
-    let mut table = Table::new(&["feature", "weight"], "lr");
-    weights.iter().for_each(|(name, weight)| table.row([format!("`{name}`"), format!("{weight:+.3}")]));
+    if let Some(trained) = regions {
+        writeln!(card, "On the same folds, the usual ways to tell countries:\n")?;
+        let head = ["", "micro-F1", "macro-F1", "of five", "of others", "exact", "top-1"];
+        let mut table = Table::new(&head, "lrrrrrr");
+        for (name, scores) in
+            trained.peers.iter().map(|(name, scores)| (*name, scores)).chain([("Dateline", &trained.scores)])
+        {
+            let [a, b, c, d, e, f] = [
+                scores.micro_f1,
+                scores.macro_f1,
+                scores.macro_f1_five,
+                scores.micro_f1_others,
+                scores.exact,
+                scores.top1,
+            ]
+            .map(|value| format!("{value:.3}"));
+            table.row([name.to_owned(), a, b, c, d, e, f]);
+        }
+        writeln!(card, "{table}")?;
+        let mut table = Table::new(&["file", "rows", "micro-F1", "exact", "top-1"], "lrrrr");
+        for (file, scores) in &trained.by_file {
+            let [a, b, c] = [scores.micro_f1, scores.exact, scores.top1].map(|value| format!("{value:.3}"));
+            table.row([file.clone(), scores.rows.to_string(), a, b, c]);
+        }
+        writeln!(card, "{table}")?;
+    }
+    let text = model.regions().text();
+    writeln!(
+        card,
+        "The ranker reads {} features of each candidate. The text model behind `score` knows {} countries by {} words and\n\
+         word pairs that are no place names.\n",
+        FEATURES.len(),
+        text.countries().len(),
+        text.vocabulary().len(),
+    )?;
+    let mut table = Table::new(&["feature", "range", "weight", "what it is"], "llrl");
+    for (feature, weight) in FEATURES.iter().zip(&model.regions().layer().weights) {
+        table.row([
+            format!("`{}`", feature.name),
+            feature.range.to_owned(),
+            format!("{weight:+.3}"),
+            feature.meaning.to_owned(),
+        ]);
+    }
     writeln!(card, "{table}")?;
     if let Some(trained) = regions {
         let name = |code: &str| tree::place(code).map_or_else(|| code.to_owned(), |place| place.name.to_string());
-        let common = trained.scores.labels.iter().filter(|(_, score)| score.support >= 20);
-        writeln!(card, "Countries with at least 20 articles:\n")?;
+        let common = trained.scores.labels.iter().filter(|(_, score)| score.support >= 5);
+        writeln!(card, "Countries with at least five articles:\n")?;
         writeln!(card, "{}", label_table(&common.map(|(code, score)| (code.clone(), *score)).collect(), name))?;
-        writeln!(card, "Confidence of candidates against how often the article was about them:\n")?;
+        writeln!(card, "Confidence of countries that are listed against how often the article was about them:\n")?;
         writeln!(card, "{}", reliability(&trained.outcomes))?;
     }
 
@@ -137,7 +181,9 @@ fn write_card(
            are harder.\n\
          - Training rows carry one topic each wherever the source files say one; second topics are told only by their\n  \
            probability.\n\
-         - Place names are found in English text. Organisations and people that are not in the gazetteer name no country.\n\
+         - Place names are found in English text. Organisations and people count where training rows had them.\n\
+         - Parts of the world (\"West African leaders\") are answered with the probability of a country named in the same way;\n  \
+           no training row says them, so that this is not measured.\n\
          - Articles in languages other than those above get the decision ABSTAIN."
     )
 }

@@ -18,8 +18,8 @@ use xxhash_rust::xxh3::xxh3_64;
 pub enum Teaching {
     /// Their topics.
     Topics,
-    /// Rules will say their topics; see `weak.rs`.
-    WeakTopics,
+    /// Rules will say their topics (see `weak.rs`), their place names their countries.
+    Unlabelled,
     /// Their countries.
     Regions,
 }
@@ -42,7 +42,7 @@ pub fn read(
             let record = record?;
             let wanted = match teaching {
                 Teaching::Topics => !record.topics.is_empty(),
-                Teaching::WeakTopics => record.topics.is_empty(),
+                Teaching::Unlabelled => record.topics.is_empty() && record.regions.is_none(),
                 Teaching::Regions => record.regions.is_some(),
             };
             // Rows whose text is blank teach nothing.
@@ -55,7 +55,7 @@ pub fn read(
             return Err(match teaching {
                 Teaching::Topics => TrainError::NoRows { file: path.clone(), field: "topics" },
                 Teaching::Regions => TrainError::NoRows { file: path.clone(), field: "regions" },
-                Teaching::WeakTopics => TrainError::NothingUnlabelled { file: path.clone() },
+                Teaching::Unlabelled => TrainError::NothingUnlabelled { file: path.clone() },
             });
         }
         described.push(TrainingFile {
@@ -63,7 +63,7 @@ pub fn read(
             rows: (rows.len() - before) as u64,
             sha256: sha256_of(path)?,
             task: if teaching == Teaching::Regions { Task::Regions } else { Task::Topics },
-            weak: teaching == Teaching::WeakTopics,
+            weak: teaching == Teaching::Unlabelled,
         });
     }
     Ok((rows, described))

@@ -2,9 +2,10 @@
 
 use super::metrics::{RegionAnswer, RegionScores, TopicScores};
 use crate::{
-    article::{Options, Role},
+    article::{Decision, Options, Region, Role},
     formats::Record,
     model::Model,
+    region::tree,
 };
 use rayon::prelude::*;
 use serde::Serialize;
@@ -43,13 +44,16 @@ pub fn regions(model: &Model, records: &[Record]) -> RegionScores {
         .filter_map(|record| {
             let truth = record.regions.clone()?;
             let answer = model.classify(&record.article, &Options::default());
-            let about: Vec<String> = answer
+            let countries: Vec<&Region> = answer
                 .iter()
                 .flat_map(|answer| &answer.regions)
-                .filter(|region| region.role == Role::About)
-                .map(|region| region.label.code.to_string())
+                // Rows carry countries: a part of the world is neither right nor wrong.
+                .filter(|region| tree::is_country(&region.label.code))
                 .collect();
-            Some(RegionAnswer { truth, top: about.first().cloned(), about })
+            let code = |region: &&Region| region.label.code.to_string();
+            let about =
+                countries.iter().filter(|one| one.role == Role::About && one.label.decision != Decision::Abstain);
+            Some(RegionAnswer { truth, top: countries.first().map(code), about: about.map(code).collect() })
         })
         .collect();
     RegionScores::of(&answers)

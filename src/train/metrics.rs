@@ -113,7 +113,7 @@ pub struct RegionAnswer {
     pub truth: Vec<String>,
     /// The countries answered as ABOUT.
     pub about: Vec<String>,
-    /// The most confident country answered as ABOUT.
+    /// The most confident country, whether or not that is enough for ABOUT.
     pub top: Option<String>,
 }
 
@@ -126,10 +126,14 @@ pub struct RegionScores {
     pub micro_f1: f64,
     /// Mean F1 of the countries that occur in the file.
     pub macro_f1: f64,
+    /// Mean F1 of the countries that at least five articles carry.
+    pub macro_f1_five: f64,
+    /// F1 over all (article, country) pairs but those with the country that most articles carry.
+    pub micro_f1_others: f64,
     /// Share of articles answered with exactly their countries.
     pub exact: f64,
-    /// Share of articles whose most confident ABOUT country is one of theirs. An article without countries counts as
-    /// right where none was answered.
+    /// Share of articles whose most confident country, whether or not that is enough for ABOUT, is one of theirs. An article
+    /// without countries counts as right where none was listed.
     pub top1: f64,
     /// By code: the countries that occur in the file.
     pub labels: BTreeMap<String, LabelScore>,
@@ -162,6 +166,8 @@ impl RegionScores {
             });
         }
         let all = counts.values().fold([0; 3], |sum, one| [sum[0] + one[0], sum[1] + one[1], sum[2] + one[2]]);
+        let commonest = counts.values().copied().max_by_key(|[_, _, support]| *support).unwrap_or_default();
+        let others = [all[0] - commonest[0], all[1] - commonest[1], all[2] - commonest[2]];
         let elsewhere = counts.values().filter(|[_, _, support]| *support == 0).map(|[_, given, _]| given).sum();
         let labels: BTreeMap<String, LabelScore> = counts
             .into_iter()
@@ -169,10 +175,13 @@ impl RegionScores {
             .map(|(code, [right, given, support])| (code.to_owned(), LabelScore::of_counts(right, given, support)))
             .collect();
         let rows = articles.len();
+        let mean = |scores: Vec<f64>| scores.iter().sum::<f64>() / scores.len().max(1) as f64;
         RegionScores {
             rows,
             micro_f1: LabelScore::of_counts(all[0], all[1], all[2]).f1,
-            macro_f1: labels.values().map(|label| label.f1).sum::<f64>() / labels.len().max(1) as f64,
+            macro_f1: mean(labels.values().map(|label| label.f1).collect()),
+            macro_f1_five: mean(labels.values().filter(|label| label.support >= 5).map(|label| label.f1).collect()),
+            micro_f1_others: LabelScore::of_counts(others[0], others[1], others[2]).f1,
             exact: exact as f64 / rows.max(1) as f64,
             top1: top1 as f64 / rows.max(1) as f64,
             labels,
@@ -295,6 +304,10 @@ mod tests {
         assert!((scores.top1 - 0.5).abs() < 1e-9);
         assert_eq!((scores.labels.len(), scores.elsewhere), (4, 1), "DE does not occur");
         assert!((scores.macro_f1 - 3.0 / 4.0).abs() < 1e-9);
+        assert_eq!(scores.macro_f1_five, 0.0, "no country has five articles");
+        let many = [vec![answer(&["US"], &["US"]); 5], vec![answer(&["FR"], &["DE"]); 2]].concat();
+        let scores = RegionScores::of(&many);
+        assert_eq!((scores.macro_f1_five, scores.micro_f1_others), (1.0, 0.0));
     }
 
     #[test]

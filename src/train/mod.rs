@@ -7,6 +7,7 @@ mod card;
 mod corpus;
 pub mod evaluate;
 pub mod metrics;
+mod region_text;
 pub mod regions;
 pub mod topics;
 mod weak;
@@ -56,8 +57,8 @@ pub enum TrainError {
         /// The only label.
         labels: Vec<String>,
     },
-    /// All rows of a file that should have none have topics.
-    #[error("{}: every row has topics; give it with --topics", file.display())]
+    /// All rows of a file that should have none have labels.
+    #[error("{}: every row has topics or regions; give it with --topics or --regions", file.display())]
     NothingUnlabelled {
         /// The file.
         file: PathBuf,
@@ -134,7 +135,7 @@ impl Progress {
 pub struct TrainRequest {
     /// Files whose rows have `topics`.
     pub topics: Vec<PathBuf>,
-    /// Files whose rows have no topics: rules give some of them one. Only beside `topics`.
+    /// Files whose rows have no labels: rules give some of them a topic, the places that they name a country.
     pub unlabelled: Vec<PathBuf>,
     /// The file of rules; `None` takes those that come with the program, for IPTC Media Topics.
     pub rules: Option<PathBuf>,
@@ -190,7 +191,7 @@ pub fn train(request: &TrainRequest, base: Option<&Model>, progress: &Progress) 
     };
     // All files are read before anything is trained, so that a bad row is told at once.
     let (topic_rows, topic_files) = read(&request.topics, Teaching::Topics, "topics: opening")?;
-    let (weak_rows, weak_files) = weak_rows(request, read)?;
+    let (unlabelled, unlabelled_files) = read(&request.unlabelled, Teaching::Unlabelled, "unlabelled: opening")?;
     let (region_rows, region_files) = read(&request.regions, Teaching::Regions, "regions: opening")?;
     regions::check(&region_rows)?;
     let seed = request.params.seed;
@@ -199,13 +200,16 @@ pub fn train(request: &TrainRequest, base: Option<&Model>, progress: &Progress) 
         (None, Some(base)) => base.topics().vectors().clone(),
         (None, None) => WordVectors::none(),
     };
-    let topics = match topic_rows[..] {
-        [] => None,
-        _ => Some(topics::train(&topic_rows, &weak_rows, &vectors, &request.params, progress)?),
-    };
     let regions = match region_rows[..] {
         [] => None,
-        _ => Some(regions::train(&region_rows, seed, progress)?),
+        _ => Some(regions::train(&region_rows, &unlabelled, seed, progress)?),
+    };
+    let (topics, weak_files) = match topic_rows[..] {
+        [] => (None, Vec::new()),
+        _ => {
+            let (rows, files) = weak_topics(request, unlabelled, &unlabelled_files)?;
+            (Some(topics::train(&topic_rows, &rows, &vectors, &request.params, progress)?), files)
+        }
     };
 
     // The half that was not trained is the base's.
@@ -228,7 +232,11 @@ pub fn train(request: &TrainRequest, base: Option<&Model>, progress: &Progress) 
     if topics.is_none() {
         trained_on.extend(of_base(Task::Topics).cloned());
     }
-    trained_on.extend(region_files);
+    if let Some(regions) = &regions {
+        trained_on.extend(region_files);
+        let used = |file: TrainingFile| TrainingFile { task: Task::Regions, rows: regions.weak_rows as u64, ..file };
+        trained_on.extend(unlabelled_files.into_iter().map(used));
+    }
     if regions.is_none() {
         trained_on.extend(of_base(Task::Regions).cloned());
     }
@@ -250,20 +258,21 @@ pub fn train(request: &TrainRequest, base: Option<&Model>, progress: &Progress) 
     Ok(Trained { model, topics, regions, manifest, tensors, card })
 }
 
-/// The rows without topics that the rules see, and their files with how many rows of each were used.
-fn weak_rows(
+/// The rows without labels that the rules for topics see, and their files with how many rows of each were used.
+fn weak_topics(
     request: &TrainRequest,
-    read: impl Fn(&[PathBuf], Teaching, &'static str) -> Result<(Vec<Record>, Vec<TrainingFile>), TrainError>,
+    unlabelled: Vec<Record>,
+    files: &[TrainingFile],
 ) -> Result<(Vec<Record>, Vec<TrainingFile>), TrainError> {
-    if request.unlabelled.is_empty() {
+    if unlabelled.is_empty() {
         return Ok((Vec::new(), Vec::new()));
     }
     let rules = match &request.rules {
         Some(path) => Rules::read(path)?,
         None => Rules::bundled()?,
     };
-    let (rows, mut files) = read(&request.unlabelled, Teaching::WeakTopics, "topics: unlabelled")?;
-    let rows = rules.label(rows);
+    let rows = rules.label(unlabelled);
+    let mut files = files.to_vec();
     for (file, path) in files.iter_mut().zip(&request.unlabelled) {
         file.rows = rows.iter().filter(|row| corpus::file_of(&row.place) == path).count() as u64;
     }

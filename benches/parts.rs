@@ -1,0 +1,57 @@
+//! What topics and regions cost an article: both on the same articles in turn, as a ratio.
+//!
+//! `cargo bench --bench parts [FILE]...` takes JSON Lines; without a file the project's own test articles.
+
+use dateline::{
+    Model, clean,
+    formats::{self, Source},
+    region::{self, Places},
+    text::words_into,
+};
+use std::{hint::black_box, path::PathBuf, time::Instant};
+
+const ROUNDS: usize = 15;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let model = Model::bundled()?;
+    model.warm_up();
+    let mut files: Vec<PathBuf> =
+        std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).map(PathBuf::from).collect();
+    if files.is_empty() {
+        files.push(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/articles.jsonl")));
+    }
+    let mut articles = Vec::new();
+    for file in files {
+        for record in formats::records(&Source::File(file)) {
+            articles.push(record?.article);
+        }
+    }
+    let documents: Vec<_> = articles
+        .iter()
+        .map(|article| {
+            let document = clean::clean(article, region::known);
+            let mut words = Vec::new();
+            words_into(&document, &mut words);
+            (document, words)
+        })
+        .collect();
+
+    // The best of many rounds: whatever else the machine does only makes a round slower.
+    let (mut topics, mut regions) = (f64::MAX, f64::MAX);
+    for _ in 0..ROUNDS {
+        let begun = Instant::now();
+        documents.iter().for_each(|(_, words)| drop(black_box(model.topics().classify(words))));
+        topics = topics.min(begun.elapsed().as_secs_f64());
+        let begun = Instant::now();
+        for (document, words) in &documents {
+            drop(black_box(model.regions().rank(&Places::of(document, words), None)));
+        }
+        regions = regions.min(begun.elapsed().as_secs_f64());
+    }
+    let each = 1e6 / documents.len() as f64;
+    let words = documents.iter().map(|(_, words)| words.len()).sum::<usize>() / documents.len();
+    println!("{} articles of {words} words in the mean, one core", documents.len());
+    println!("topics   {:7.1} µs an article", topics * each);
+    println!("regions  {:7.1} µs an article, {:.2} of the topics", regions * each, regions / topics);
+    Ok(())
+}

@@ -1,0 +1,275 @@
+//! What the words around the place names say of countries: "the Bundesbank", "Bajwa", "crore", "the Sheriff's deputies".
+
+use super::{context::Reading, tree};
+use crate::{
+    linear::LinearSvm,
+    text::{self, Term, Vocabulary, Word},
+};
+use ndarray::ArrayView1;
+
+/// The score of a country that the model does not know, or of any where the text has no word that it knows: what most
+/// articles score for most countries.
+pub const UNKNOWN: f32 = -1.2;
+
+/// A one-vs-rest linear model over the words and word pairs of an article that are no place names: one score a country.
+///
+/// Only the weightiest cells of the matrix (terms × countries) are kept, each in a byte.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextModel {
+    /// ISO 3166-1 alpha-2, in order.
+    countries: Vec<&'static str>,
+    vocabulary: Vocabulary,
+    /// Where the cells of each term begin, and the end.
+    starts: Vec<u32>,
+    /// Country (its place in `countries`) and weight, in steps of `step`.
+    cells: Vec<(u8, i8)>,
+    step: f32,
+    bias: Vec<f32>,
+}
+
+/// The words and word pairs of a document that stand outside its place names and its dateline.
+pub fn terms(words: &[Word], readings: &[Reading]) -> Vec<Term> {
+    let mut named = vec![false; words.len()];
+    for reading in readings {
+        named[reading.mention.first as usize..=reading.mention.last as usize].fill(true);
+    }
+    let free = |term: &Term| !named[term.first as usize] && !named[term.last as usize];
+    text::words(words).chain(text::pairs(words)).filter(free).collect()
+}
+
+impl TextModel {
+    /// The most countries that one model can tell apart.
+    pub const MOST_COUNTRIES: usize = u8::MAX as usize;
+
+    /// A model that knows no country.
+    pub fn none() -> Self {
+        TextModel {
+            countries: Vec::new(),
+            vocabulary: Vocabulary::build([], 0),
+            starts: vec![0],
+            cells: Vec::new(),
+            step: 1.0,
+            bias: Vec::new(),
+        }
+    }
+
+    /// Keeps the `most` cells of a fitted machine, whose columns are `countries`, that say most: weight times the root of
+    /// the number of documents that have the term, which is how far scores would be off without it. `terms` are those of
+    /// its vocabulary `fitted_on` (hash, number of documents) out of `documents`.
+    pub fn prune(
+        fitted: &LinearSvm,
+        fitted_on: &Vocabulary,
+        terms: &[(u64, u32)],
+        documents: usize,
+        countries: Vec<&'static str>,
+        most: usize,
+    ) -> Self {
+        let rows: Vec<(u64, u32, ArrayView1<'_, f32>)> = terms
+            .iter()
+            .filter_map(|(hash, df)| Some((*hash, *df, fitted.weights.row(fitted_on.find(*hash)? as usize))))
+            .collect();
+        let says = |df: u32, weight: f32| weight.abs() * (df as f32).sqrt();
+        let mut all: Vec<f32> = rows
+            .iter()
+            .flat_map(|row| row.2.iter().map(|weight| says(row.1, *weight)))
+            .filter(|says| *says > 0.0)
+            .collect();
+        let least = match all.len().checked_sub(most) {
+            Some(at) if at > 0 => *all.select_nth_unstable_by(at, f32::total_cmp).1,
+            _ => f32::MIN_POSITIVE,
+        };
+        let kept = rows.iter().filter(|row| row.2.iter().any(|weight| says(row.1, *weight) >= least));
+        let kept: Vec<(u64, u32, ArrayView1<'_, f32>)> = kept.cloned().collect();
+        let largest = kept.iter().flat_map(|row| row.2).fold(0.0_f32, |most, weight| most.max(weight.abs()));
+        let step = if largest > 0.0 { largest / f32::from(i8::MAX) } else { 1.0 };
+        let vocabulary = Vocabulary::build(kept.iter().map(|row| (row.0, row.1)), documents);
+        let mut cells_of: Vec<Vec<(u8, i8)>> = vec![Vec::new(); vocabulary.len()];
+        for (hash, df, weights) in &kept {
+            let Some(term) = vocabulary.find(*hash) else { continue };
+            let telling = weights.iter().enumerate().filter(|(_, weight)| says(*df, **weight) >= least);
+            cells_of[term as usize] =
+                telling.map(|(country, weight)| (country as u8, (weight / step).round() as i8)).collect();
+        }
+        let mut starts = vec![0_u32];
+        let mut cells = Vec::new();
+        for of_term in cells_of {
+            cells.extend(of_term);
+            starts.push(cells.len() as u32);
+        }
+        TextModel { countries, vocabulary, starts, cells, step, bias: fitted.bias.to_vec() }
+    }
+
+    /// Puts a model together from its parts, as they were stored; `None` where they do not fit each other,
+    /// or a number is not finite.
+    pub fn from_parts(
+        countries: &[String],
+        vocabulary: Vocabulary,
+        lengths: &[u8],
+        cells: Vec<(u8, i8)>,
+        step: f32,
+        bias: Vec<f32>,
+    ) -> Option<Self> {
+        let countries: Vec<&'static str> =
+            countries.iter().map(|code| tree::country(code).map(|place| &*place.code)).collect::<Option<_>>()?;
+        let mut starts = vec![0_u32];
+        for length in lengths {
+            starts.push(starts.last()? + u32::from(*length));
+        }
+        let sound = countries.is_sorted()
+            && countries.len() == bias.len()
+            && lengths.len() == vocabulary.len()
+            && starts.last().map(|end| *end as usize) == Some(cells.len())
+            && cells.iter().all(|(country, _)| usize::from(*country) < countries.len())
+            && step.is_finite()
+            && bias.iter().all(|bias| bias.is_finite());
+        sound.then_some(TextModel { countries, vocabulary, starts, cells, step, bias })
+    }
+
+    /// The countries that it knows.
+    pub fn countries(&self) -> &[&'static str] {
+        &self.countries
+    }
+
+    /// The terms that it knows.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    /// How many cells each term has, and all cells, term by term.
+    pub fn cells_by_term(&self) -> (Vec<u8>, &[(u8, i8)]) {
+        (self.starts.windows(2).map(|pair| (pair[1] - pair[0]) as u8).collect(), &self.cells)
+    }
+
+    /// The weight that one step of a cell stands for, and the bias of each country.
+    pub fn step_and_bias(&self) -> (f32, &[f32]) {
+        (self.step, &self.bias)
+    }
+
+    fn cells(&self, term: u32) -> &[(u8, i8)] {
+        &self.cells[self.starts[term as usize] as usize..self.starts[term as usize + 1] as usize]
+    }
+
+    /// Scores the countries by the hashes of a document's terms.
+    pub fn scores(&self, hashes: impl Iterator<Item = u64>) -> TextScores<'_> {
+        let known: Vec<u32> = hashes.filter_map(|hash| self.vocabulary.find(hash)).collect();
+        if known.is_empty() {
+            return TextScores { countries: &self.countries, values: vec![UNKNOWN; self.countries.len()] };
+        }
+        let mut values = self.bias.clone();
+        for (term, value) in self.vocabulary.tf_idf(known) {
+            let value = value * self.step;
+            for (country, weight) in self.cells(term) {
+                values[usize::from(*country)] += value * f32::from(*weight);
+            }
+        }
+        TextScores { countries: &self.countries, values }
+    }
+
+    /// What each term of a document adds to the score of a country, over all its occurrences; the terms that speak for it.
+    pub fn speaking_for(&self, country: &str, terms: &[Term]) -> Vec<(Term, f32)> {
+        let Ok(country) = self.countries.binary_search(&country) else { return Vec::new() };
+        let known: Vec<(u32, Term)> =
+            terms.iter().filter_map(|term| Some((self.vocabulary.find(term.hash)?, *term))).collect();
+        let values = self.vocabulary.tf_idf(known.iter().map(|(term, _)| *term).collect());
+        let mut speaking: Vec<(Term, f32)> = values
+            .into_iter()
+            .filter_map(|(term, value)| {
+                let weight = self.cells(term).iter().find(|(other, _)| usize::from(*other) == country)?.1;
+                let first = known.iter().find(|(other, _)| *other == term)?.1;
+                (weight > 0).then(|| (first, value * self.step * f32::from(weight)))
+            })
+            .collect();
+        speaking.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.first.cmp(&b.0.first)));
+        speaking
+    }
+}
+
+/// The score of each country that a model knows: about -1 for most, above 0 where the words speak for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextScores<'m> {
+    countries: &'m [&'static str],
+    values: Vec<f32>,
+}
+
+impl TextScores<'_> {
+    /// The score of a country.
+    pub fn of(&self, code: &str) -> f32 {
+        self.countries.binary_search(&code).map_or(UNKNOWN, |at| self.values[at])
+    }
+
+    /// The highest `n` scores with their countries, the highest first.
+    pub fn best(&self, n: usize) -> Vec<(&'static str, f32)> {
+        let mut best: Vec<(&'static str, f32)> = Vec::with_capacity(n + 1);
+        for (code, value) in self.countries.iter().zip(&self.values) {
+            let at = best.iter().position(|(_, other)| value > other).unwrap_or(best.len());
+            if at < n {
+                best.insert(at, (code, *value));
+                best.truncate(n);
+            }
+        }
+        best
+    }
+
+    /// The softmax of the scores times `sharpness`, at a country; 0 for one that the model does not know.
+    pub fn share_of(&self, code: &str, sharpness: f32) -> f64 {
+        let Ok(at) = self.countries.binary_search(&code) else { return 0.0 };
+        let highest = self.values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let power = |value: f32| f64::from((value - highest) * sharpness).exp();
+        power(self.values[at]) / self.values.iter().map(|value| power(*value)).sum::<f64>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{arr1, arr2};
+
+    /// Hash 1 speaks for Germany, 2 for India, 3 a little for both.
+    fn model(most: usize) -> TextModel {
+        let terms = [(1, 9), (2, 9), (3, 9)];
+        let vocabulary = Vocabulary::build(terms, 20);
+        let fitted = LinearSvm { weights: arr2(&[[2.0, -0.5], [-0.25, 1.0], [0.1, 0.1]]), bias: arr1(&[-1.0, -0.9]) };
+        TextModel::prune(&fitted, &vocabulary, &terms, 20, vec!["DE", "IN"], most)
+    }
+
+    #[test]
+    fn words_score_countries() {
+        let model = model(6);
+        let scores = model.scores([1, 1, 7].into_iter());
+        assert!((scores.of("DE") - 1.0).abs() < 0.02, "{}", scores.of("DE"));
+        assert!((scores.of("IN") - -1.4).abs() < 0.02, "{}", scores.of("IN"));
+        assert_eq!(scores.of("FR"), UNKNOWN);
+        assert_eq!(scores.best(1)[0].0, "DE");
+        assert!(scores.share_of("DE", 3.0) > 0.99 && scores.share_of("FR", 3.0) == 0.0);
+        assert_eq!(model.scores([7].into_iter()).of("DE"), UNKNOWN, "no word is known");
+        let term = |hash, first| Term { hash, first, last: first };
+        let speaking = model.speaking_for("IN", &[term(1, 0), term(2, 1), term(3, 2)]);
+        assert_eq!(speaking.iter().map(|(term, _)| term.first).collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn the_cells_that_say_least_are_left_out() {
+        let pruned = model(3);
+        assert_eq!(pruned.cells_by_term().1.len(), 3);
+        assert_eq!(pruned.vocabulary().len(), 2);
+        let scores = pruned.scores([2].into_iter());
+        assert!((scores.of("IN") - 0.1).abs() < 0.02 && (scores.of("DE") - -1.0).abs() < 0.02);
+    }
+
+    #[test]
+    fn parts_that_do_not_fit_are_refused() {
+        let model = model(6);
+        let (lengths, cells) = model.cells_by_term();
+        let (step, bias) = model.step_and_bias();
+        let build = |countries: &[&str], lengths: &[u8], cells: &[(u8, i8)]| {
+            let countries: Vec<String> = countries.iter().map(|code| (*code).to_owned()).collect();
+            TextModel::from_parts(&countries, model.vocabulary().clone(), lengths, cells.to_vec(), step, bias.to_vec())
+        };
+        assert_eq!(build(&["DE", "IN"], &lengths, cells), Some(model.clone()));
+        assert_eq!(build(&["DE", "ZZ"], &lengths, cells), None, "no country");
+        assert_eq!(build(&["IN", "DE"], &lengths, cells), None, "out of order");
+        assert_eq!(build(&["DE"], &lengths, cells), None, "a cell of no country");
+        assert_eq!(build(&["DE", "IN"], &lengths[1..], cells), None);
+        assert_eq!(build(&["DE", "IN"], &lengths, &cells[1..]), None);
+    }
+}

@@ -1,0 +1,318 @@
+//! Which countries articles are about: names that are easily confused, and what is answered where no country is named.
+
+use dateline::{
+    Article, Classification, Model, Options,
+    article::{Decision, Role},
+};
+use std::{collections::BTreeSet, sync::LazyLock};
+
+static MODEL: LazyLock<Model> = LazyLock::new(|| Model::bundled().expect("the bundled model is sound"));
+
+fn classify(article: &Article) -> Classification {
+    MODEL.classify(article, &Options { explain: true, ..Options::default() }).expect("the article is sound")
+}
+
+fn of_body(body: &str) -> Classification {
+    classify(&Article { body: body.to_owned(), ..Article::default() })
+}
+
+fn about(answer: &Classification) -> Vec<&str> {
+    let about = answer.regions.iter().filter(|one| one.role == Role::About && one.label.decision != Decision::Abstain);
+    about.map(|region| &*region.label.code).collect()
+}
+
+/// Body, the one country or part of the world that it is about, and codes that must not be listed at all.
+const CONFUSABLE: &[(&str, &str, &[&str])] = &[
+    (
+        "A jury in Fulton County, Georgia, convicted the former mayor of Macon on Friday, and Atlanta prosecutors said they were content.",
+        "US",
+        &[],
+    ),
+    (
+        "Georgia's parliament in Tbilisi voted on Friday to ban foreign funding of parties, and the opposition called for protests across Georgia.",
+        "GE",
+        &[],
+    ),
+    (
+        "The Georgia Department of Transportation will close two lanes of Interstate 75 from Monday, a spokesman said.",
+        "US",
+        &[],
+    ),
+    (
+        "Lawmakers in Albany passed the state budget late on Friday after the governor dropped her plan to raise tuition.",
+        "US",
+        &["AL"],
+    ),
+    (
+        "Albania's prime minister reshuffled his cabinet in Tirana on Friday after two ministers resigned.",
+        "AL",
+        &["US"],
+    ),
+    (
+        "A judge in Columbia, South Carolina, threw out the lawsuit against the school district on Friday.",
+        "US",
+        &["CO"],
+    ),
+    ("Police in the District of Columbia are looking for a man who robbed two banks within an hour.", "US", &["CO"]),
+    (
+        "Wildfires in British Columbia forced 4,000 people out of their homes on Friday, officials said.",
+        "CA",
+        &["CO", "GB"],
+    ),
+    ("Colombia's peace talks with the rebels resumed on Friday, negotiators in Bogota said.", "CO", &["US"]),
+    ("Niger's junta expelled two aid groups on Friday, and soldiers closed their offices in Niamey.", "NE", &["NG"]),
+    ("Nigeria's central bank raised rates on Friday to defend the naira, traders in Lagos said.", "NG", &["NE"]),
+    ("Guinea's miners went on strike on Friday, and bauxite exports from Conakry fell.", "GN", &["GW", "GQ", "PG"]),
+    (
+        "Guinea-Bissau's president dissolved parliament on Friday, days after gunfire in Bissau.",
+        "GW",
+        &["GN", "GQ", "PG"],
+    ),
+    (
+        "Equatorial Guinea will cut oil output by a tenth, its energy minister said on Friday.",
+        "GQ",
+        &["GN", "GW", "PG"],
+    ),
+    ("A landslide buried three villages in Papua New Guinea on Friday, the Red Cross said.", "PG", &["GN", "GW", "GQ"]),
+    (
+        "Rebels in the Democratic Republic of Congo took a mining town near Goma on Friday, residents said.",
+        "CD",
+        &["CG"],
+    ),
+    (
+        "The Republic of Congo sold its first bond in four years on Friday, the finance ministry in Brazzaville said.",
+        "CG",
+        &[],
+    ),
+    ("North Korea fired two short-range missiles into the sea on Friday, its state media said.", "KP", &["KR"]),
+    ("South Korea's export growth slowed in May, the trade ministry said on Friday.", "KR", &["KP"]),
+    ("Firefighters in New Mexico contained a blaze near Santa Fe on Friday.", "US", &["MX", "AR"]),
+    ("Northern Ireland's health workers will strike next week, their union said in Belfast on Friday.", "GB", &["IE"]),
+    ("Jersey's government in Saint Helier will raise ferry subsidies, ministers said on Friday.", "JE", &["US"]),
+    ("New Jersey commuters faced hours of delays on Friday after a signal failure near Newark.", "US", &["JE"]),
+    ("Washington will send more air-defence batteries, a White House official said on Friday.", "US", &[]),
+    (
+        "A bridge in Washington state was closed on Friday after a barge hit it, the governor's office in Olympia said.",
+        "US",
+        &[],
+    ),
+    ("European shares closed higher on Friday as traders bet on lower rates.", "150", &["US"]),
+    ("A heatwave will reach Western Europe next week, forecasters said on Friday.", "155", &["US"]),
+    ("Police in Moscow, Idaho, arrested a student on Friday after a fire at a dormitory.", "US", &["RU"]),
+    ("Police in Moscow arrested two officials of the Russian sports ministry on Friday.", "RU", &["US"]),
+    ("Fire damaged a warehouse in Paris, Texas, on Friday, the fire marshal said.", "US", &["FR"]),
+    ("Paris Hilton was fined for speeding near Los Angeles on Friday, court papers showed.", "US", &["FR"]),
+    (
+        "Doctors in Sweden gave 300 patients with M.S. an older drug, a hospital in Stockholm said on Friday.",
+        "SE",
+        &["MS"],
+    ),
+    ("The U.S said on Friday it would lift tariffs on steel from next month.", "US", &[]),
+    ("The US will lift tariffs on steel from next month, officials said.", "US", &[]),
+    (
+        "They told us about the harvest, and the festival in Lisbon gave us hope, said a singer from Portugal.",
+        "PT",
+        &["US"],
+    ),
+    ("Farmers in Poland slaughtered 40,000 birds after bird flu was found at a turkey farm on Friday.", "PL", &["TR"]),
+    ("Turkey raised its minimum wage by a quarter on Friday, the labour minister said in Ankara.", "TR", &[]),
+    (
+        "Chad's army said on Friday that it had freed 20 hostages near the lake, and N'Djamena thanked its neighbours.",
+        "TD",
+        &[],
+    ),
+    (
+        "The Nashville drummer Chad Gillory won the national contest in Tennessee on Friday, and Gillory's pupils cheered.",
+        "US",
+        &[],
+    ),
+    (
+        "Michael Jordan opened a second clinic for uninsured patients in Charlotte, N.C., on Friday. Jordan said more would follow.",
+        "US",
+        &["JO"],
+    ),
+    (
+        "Jordan will host 2,000 refugees more, the interior ministry in Amman said. Jordan had closed its camps in May.",
+        "JO",
+        &[],
+    ),
+    ("Oman will host the next round of talks, the foreign ministry in Muscat said on Friday.", "OM", &[]),
+    ("Cuba Gooding appeared in a Manhattan court on Friday for a hearing that lasted ten minutes.", "US", &[]),
+    (
+        "The city council of New London will vote on the police budget on Monday, the mayor of the Connecticut port said.",
+        "US",
+        &["GB"],
+    ),
+];
+
+#[test]
+fn names_that_are_easily_confused() {
+    let mut wrong = Vec::new();
+    for (body, expected, never) in CONFUSABLE {
+        let answer = of_body(body);
+        let listed = |code: &&&str| answer.regions.iter().any(|region| &*region.label.code == **code);
+        if about(&answer) != [*expected] || never.iter().any(|code| listed(&code)) {
+            let regions: Vec<_> =
+                answer.regions.iter().map(|one| (&*one.label.code, one.label.confidence, one.role)).collect();
+            wrong.push(format!("{body}\n  expected {expected}, got {regions:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_town_is_read_by_the_rest_of_the_article() {
+    let ontario = of_body(
+        "London city council will ask Ontario for money to widen the bridge, the mayor said. Drivers between London and \
+         Toronto lose an hour a day, and the Ontario transport minister promised an answer.",
+    );
+    assert_eq!(about(&ontario), ["CA"]);
+    let england = of_body(
+        "Bus drivers in London will strike for a week from Monday, their union said, and London hospitals asked staff to cycle.",
+    );
+    assert_eq!(about(&england), ["GB"]);
+}
+
+#[test]
+fn where_a_story_was_filed_is_not_what_it_is_about() {
+    let answer = of_body(
+        "LONDON (Reuters) - Zambia's copper miners ended a week-long strike on Friday after the government in Lusaka promised \
+         a pay review, union leaders said.",
+    );
+    assert_eq!(about(&answer), ["ZM"]);
+    let filed = answer.regions.iter().find(|region| &*region.label.code == "GB").expect("it is listed");
+    assert_eq!((filed.role, filed.label.decision), (Role::Dateline, Decision::Abstain));
+}
+
+#[test]
+fn parts_of_the_world_are_answered_as_such() {
+    for (body, code, path) in [
+        (
+            "West African leaders agreed on Friday to form a standby force of 5,000 soldiers.",
+            "011",
+            &["011", "202", "002", "001"][..],
+        ),
+        (
+            "The European Union will ban three pesticides from next year, the Commission said.",
+            "EU",
+            &["EU", "150", "001"],
+        ),
+        (
+            "Latin America will grow by just over two percent this year, a development bank said.",
+            "419",
+            &["419", "019", "001"],
+        ),
+        (
+            "Persian Gulf states will launch a single tourist visa next year, ministers said.",
+            "145",
+            &["145", "142", "001"],
+        ),
+    ] {
+        let answer = of_body(body);
+        assert_eq!(about(&answer), [code], "{body}");
+        let region = &answer.regions[0];
+        assert_eq!(region.label.decision, Decision::Review, "{body}: not measured, so never AUTO");
+        let path: Vec<&str> = path.iter().copied().filter(|code| *code != "202").collect();
+        let found: Vec<&str> = region.path.iter().map(|code| &**code).filter(|code| *code != "202").collect();
+        assert_eq!(found, path, "{body}");
+    }
+    // A country that is named beside it is still answered, and is the better answer.
+    let answer = of_body("Kenya urged African leaders to act on debt. Kenya's president spoke in Nairobi.");
+    assert_eq!(about(&answer).first(), Some(&"KE"));
+}
+
+#[test]
+fn words_speak_for_a_country_that_is_not_named() {
+    for (body, code) in [
+        ("The Bundesbank sees no recession this year, and the chancellor's coalition agreed on a budget.", "DE"),
+        ("The Lok Sabha passed the bill after the opposition walked out; farmers will get 6,000 crore rupees.", "IN"),
+        (
+            "The sheriff's deputies closed the county road near the elementary school, and the state trooper called it a wreck.",
+            "US",
+        ),
+    ] {
+        let answer = of_body(body);
+        assert_eq!(about(&answer).first(), Some(&code), "{body}");
+    }
+    let answer =
+        of_body("Imran Khan's party will boycott the by-election, his Tehreek-e-Insaf said, and Sharif's will not.");
+    assert_eq!(about(&answer), ["PK"]);
+    let region = &answer.regions[0];
+    assert_eq!(region.label.decision, Decision::Review, "nothing names it");
+    assert!(answer.notes.iter().any(|note| note.contains("PK is not named")), "{:?}", answer.notes);
+    assert!(region.label.evidence.iter().any(|one| one.term.contains("Khan")), "{:?}", region.label.evidence);
+}
+
+#[test]
+fn the_outlets_country_answers_where_nothing_else_does() {
+    let body = "The novel is a slow study of a marriage, told over one long night by a narrator who may be lying.";
+    let silent = of_body(body);
+    assert!(about(&silent).is_empty());
+    assert!(silent.notes.iter().any(|note| note.starts_with("regions: ABSTAIN")), "{:?}", silent.notes);
+    let article = Article { body: body.to_owned(), source_country: "ie".to_owned(), ..Article::default() };
+    let answer = classify(&article);
+    assert_eq!((&*answer.regions[0].label.code, answer.regions[0].label.decision), ("IE", Decision::Review));
+    assert!(answer.notes.iter().any(|note| note.contains("source_country IE")), "{:?}", answer.notes);
+}
+
+#[test]
+fn an_answer_can_be_explained() {
+    let article = Article {
+        headline: "Kenya tea exports fall".to_owned(),
+        body: "Kenyan exporters blamed drought. Nairobi promised help.".to_owned(),
+        ..Article::default()
+    };
+    let answer = classify(&article);
+    let kenya = &answer.regions[0];
+    let terms: Vec<&str> = kenya.label.evidence.iter().map(|one| one.term.as_str()).take(3).collect();
+    assert_eq!(terms, ["Kenya", "Kenyan", "Nairobi"]);
+    for one in kenya.label.evidence.iter().take(3) {
+        let field = if one.term == "Kenya" { &article.headline } else { &article.body };
+        assert_eq!(&field[one.start as usize..one.end as usize], one.term);
+    }
+    // The contributions and the intercept are the log-odds.
+    let log_odds: f64 =
+        kenya.contributions.iter().map(|one| f64::from(one.log_odds)).sum::<f64>() + MODEL.regions().layer().intercept;
+    let confidence = 1.0 / (1.0 + (-log_odds).exp());
+    assert!((confidence - f64::from(kenya.label.confidence)).abs() < 1e-3, "{confidence} {}", kenya.label.confidence);
+    let unexplained = MODEL.classify(&article, &Options::default()).expect("the article is sound");
+    assert!(unexplained.regions[0].contributions.is_empty());
+}
+
+/// Invented articles from all over the world, made to be hard: small countries, local papers that never name theirs, people
+/// and things with the names of places.
+#[test]
+fn invented_articles_get_their_countries() {
+    let rows = include_str!("data/world.jsonl");
+    let (mut exact, mut found) = (0, 0);
+    for line in rows.lines() {
+        let row: serde_json::Value = serde_json::from_str(line).expect("a row");
+        let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+        let article = Article {
+            headline: text("headline"),
+            dateline: text("dateline"),
+            body: text("body"),
+            ..Article::default()
+        };
+        let expected: BTreeSet<&str> =
+            row["regions"].as_array().expect("a list").iter().filter_map(|code| code.as_str()).collect();
+        let answer = classify(&article);
+        let about: BTreeSet<&str> =
+            about(&answer).into_iter().filter(|code| code.len() == 2 && *code != "EU").collect();
+        exact += usize::from(about == expected);
+        found += usize::from(about.is_superset(&expected));
+    }
+    // Measured 101 and 124 of 150.
+    assert!(exact >= 90 && found >= 110, "exact {exact}, found {found}, of {}", rows.lines().count());
+}
+
+#[test]
+fn the_region_model_is_small() {
+    let tensors = include_bytes!("../models/model.safetensors");
+    let tensors = safetensors::SafeTensors::deserialize(tensors).expect("a model");
+    let of_regions = tensors.iter().filter(|(name, _)| name.starts_with("region."));
+    let weights: usize = of_regions.map(|(_, tensor)| tensor.data().len()).sum();
+    let gazetteer =
+        include_str!("../src/region/data/places.tsv").len() + include_str!("../src/region/data/m49.tsv").len();
+    assert!(weights > 0 && weights + gazetteer < 1_000_000, "{weights} + {gazetteer} bytes");
+}
