@@ -60,6 +60,9 @@ pub fn json_line(out: &mut dyn io::Write, id: &str, answer: &Result<Classificati
     out.write_all(b"\n")
 }
 
+/// Features of a region that are shown to people; JSON has all.
+const MOST_CONTRIBUTIONS: usize = 5;
+
 /// The labels of one article, for people. `record` lends the text for what was left out.
 pub fn block(
     out: &mut dyn io::Write,
@@ -112,6 +115,15 @@ pub fn block(
             up.join(", ")
         )?;
         evidence(out, &label.evidence)?;
+        for one in region.contributions.iter().take(MOST_CONTRIBUTIONS) {
+            writeln!(
+                out,
+                "           {FAINT}{:>+7.3}  {} = {:.3}{FAINT:#}",
+                one.log_odds,
+                printable(&one.feature),
+                one.value
+            )?;
+        }
         what = "";
     }
     for note in &answer.notes {

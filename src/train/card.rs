@@ -150,7 +150,7 @@ fn write_card(
     writeln!(
         card,
         "The ranker reads {} features of each candidate. The text model behind `score` knows {} countries by {} words and\n\
-         word pairs that are no place names.\n",
+         word pairs that are no place names. Features overlap, so that single weights can look odd; only sums count.\n",
         FEATURES.len(),
         text.countries().len(),
         text.vocabulary().len(),
