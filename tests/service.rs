@@ -234,24 +234,3 @@ fn a_port_in_use_is_told() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("choose another address with --listen"), "{}", stderr(&output));
 }
-
-#[cfg(unix)]
-#[tokio::test]
-async fn a_server_that_is_asked_to_stop_ends_open_streams_well() {
-    let mut server = Server::start(&[]);
-    let (send, requests) = tokio::sync::mpsc::channel(8);
-    let mut answers =
-        client(&server).await.classify_stream(ReceiverStream::new(requests)).await.expect("a stream").into_inner();
-    send.send(request("before", "Rain fell in Kenya.")).await.expect("it is sent");
-    assert_eq!(answers.next().await.expect("an answer").expect("no status").id, "before");
-    server.terminate();
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    send.send(request("after", "Rain fell in Kenya.")).await.expect("an open stream goes on");
-    assert_eq!(answers.next().await.expect("an answer").expect("no status").id, "after");
-    drop(send);
-    assert!(answers.next().await.is_none());
-    drop(answers);
-    let ended = tokio::task::spawn_blocking(move || server.wait());
-    let status = tokio::time::timeout(Duration::from_secs(20), ended).await.expect("it ends in time").expect("it ends");
-    assert!(status.success());
-}

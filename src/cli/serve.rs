@@ -1,27 +1,51 @@
-use super::{Failure, model};
-use crate::{region::tree, service::Listening};
+use super::Failure;
+use crate::{
+    region::tree,
+    service::{Listening, ModelSlot, Settings},
+};
 use std::{
     io::IsTerminal,
     net::{SocketAddr, ToSocketAddrs},
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
+#[cfg(unix)]
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
 /// Answer articles over gRPC
 ///
-/// Serves dateline.v1.Classifier, the standard health service and server reflection, until SIGINT or SIGTERM. The log goes
-/// to standard error; RUST_LOG=debug says more.
+/// Serves dateline.v1.Classifier, the standard health service and server reflection. The log goes to standard error;
+/// RUST_LOG=debug says more.
+///
+/// SIGINT or SIGTERM drains: health turns NOT_SERVING, new streams are refused, open ones are answered to the end of what
+/// they have sent. A second signal ends at once. The folder of --model is watched: a new model that loads and passes its
+/// self-check takes over without a gap, a broken one is refused and the old one goes on; SIGHUP looks there at once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dateline serve\n  dateline serve --listen 127.0.0.1:8080 --model my-model\n  \
+                        dateline serve --metrics-listen 127.0.0.1:9464 --drain-timeout 30\n  \
                         grpcurl -plaintext 127.0.0.1:50051 list")]
 pub struct Args {
     /// The address to listen on; port 0 takes a free one, and the log tells which
-    #[arg(long, default_value = "127.0.0.1:50051", value_name = "ADDRESS:PORT", value_parser = address)]
+    #[arg(long, env = "DATELINE_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS:PORT", value_parser = address)]
     listen: SocketAddr,
-    /// A folder that `dateline train` wrote, instead of the bundled model
-    #[arg(long, value_name = "DIR")]
+    /// A folder that `dateline train` wrote, instead of the bundled model; watched for a new one
+    #[arg(long, env = "DATELINE_MODEL", value_name = "DIR")]
     model: Option<PathBuf>,
+    /// The address of /metrics (Prometheus), /livez and /readyz over HTTP; none without it
+    #[arg(long, env = "DATELINE_METRICS_LISTEN", value_name = "ADDRESS:PORT", value_parser = address)]
+    metrics_listen: Option<SocketAddr>,
+    /// How long a drain may take, in seconds; what is open then is closed
+    #[arg(long, env = "DATELINE_DRAIN_TIMEOUT", default_value_t = 10.0, value_name = "SECONDS", value_parser = seconds)]
+    drain_timeout: f64,
+}
+
+/// A time in seconds, from 0 to a day.
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.0..=86_400.0).contains(seconds));
+    seconds.ok_or_else(|| "write a number of seconds from 0 to 86400".to_owned())
 }
 
 /// An address, or a name that has one.
@@ -43,35 +67,81 @@ pub fn run(args: Args) -> Result<(), Failure> {
         let location = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(location, "a fault of the program");
     }));
-    let model = Arc::new(model(args.model.as_ref()).map_err(Failure::failed)?);
-    model.warm_up();
+    let slot = Arc::new(ModelSlot::open(args.model).map_err(Failure::failed)?);
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::failed)?;
     runtime.block_on(async {
-        let listening = Listening::on(args.listen).await.map_err(Failure::failed)?;
+        let listening = Listening::on(args.listen, args.metrics_listen).await.map_err(Failure::failed)?;
+        let model = slot.current();
         tracing::info!(
             address = %listening.address(),
+            metrics = listening.metrics_address().map(tracing::field::display),
             model = %model.version(),
             topics = model.topics().topics().len(),
             countries = tree::countries(),
             "listening"
         );
-        let stop = stop_signal().map_err(Failure::failed)?;
-        listening.serve(model, stop).await.map_err(Failure::failed)
+        drop(model);
+        let mut signals = Signals::listen().map_err(Failure::failed)?;
+        let (ask, asked) = oneshot::channel();
+        let reloaded = slot.clone();
+        tokio::spawn(async move {
+            signals
+                .until_stop(|| {
+                    let slot = reloaded.clone();
+                    // What came of it is logged and counted.
+                    tokio::task::spawn_blocking(move || slot.reload());
+                })
+                .await;
+            let _ = ask.send(());
+            signals.until_stop(|| {}).await;
+            tracing::warn!("stopped at once by a second signal");
+            std::process::exit(STOPPED_AT_ONCE);
+        });
+        let stop = async move {
+            // An error means that the task above is gone, and the runtime with it.
+            let _ = asked.await;
+        };
+        let settings = Settings { drain: Duration::from_secs_f64(args.drain_timeout) };
+        listening.serve(slot, settings, stop).await.map_err(Failure::failed)
     })
 }
 
-/// Done at the first SIGINT or SIGTERM.
-fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+/// The exit status of a server that did not drain, as of one that SIGINT ended.
+const STOPPED_AT_ONCE: i32 = 130;
+
+/// The signals that a server listens to.
+struct Signals {
     #[cfg(unix)]
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    Ok(async move {
-        let interrupt = tokio::signal::ctrl_c();
-        #[cfg(unix)]
-        tokio::select! {
-            _ = interrupt => {}
-            _ = terminate.recv() => {}
+    terminate: Signal,
+    #[cfg(unix)]
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Signals {
+            #[cfg(unix)]
+            terminate: signal(SignalKind::terminate())?,
+            #[cfg(unix)]
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Done at the next SIGINT or SIGTERM; calls `reload` at every SIGHUP before it.
+    #[cfg(unix)]
+    async fn until_stop(&mut self, reload: impl Fn()) {
+        loop {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => return,
+                _ = self.terminate.recv() => return,
+                _ = self.hang_up.recv() => reload(),
+            }
         }
-        #[cfg(not(unix))]
-        let _ = interrupt.await;
-    })
+    }
+
+    /// Done at the next interrupt from the keyboard.
+    #[cfg(not(unix))]
+    async fn until_stop(&mut self, _: impl Fn()) {
+        let _ = tokio::signal::ctrl_c().await;
+    }
 }

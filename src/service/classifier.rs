@@ -2,63 +2,90 @@ use super::{
     ServeError,
     convert::{answer_to_proto, article_from_proto, error_to_proto, options_from_proto},
     proto::dateline::v1::{self as pb, classifier_server::Classifier, classify_response::Outcome},
+    slot::ModelSlot,
 };
 use crate::{
     article::{Article, Options},
-    model::Model,
     region::tree,
 };
-use futures_util::{StreamExt, stream::BoxStream};
+use futures_util::{Stream, StreamExt, stream::BoxStream};
+use prometheus_client::metrics::gauge::Gauge;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    time::{Duration, Instant},
 };
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tonic::{Code, Request, Response, Status, Streaming};
 
 /// How many articles of one stream may be under way: read, and not yet taken by the client. Throughput hardly rises
 /// beyond; memory does.
 pub const WINDOW: usize = 64;
 
+/// Once the server drains, a stream whose client pauses for so long has sent what it had to send.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// The service `dateline.v1.Classifier`.
 #[derive(Clone)]
 pub struct Service {
-    model: Arc<Model>,
+    slot: Arc<ModelSlot>,
     /// Threads for classifying, so that the network's are always free. One for each core.
     threads: Arc<rayon::ThreadPool>,
+    drain: Drain,
+}
+
+/// Whether the server drains, and until when streams may go on reading.
+#[derive(Clone)]
+pub struct Drain {
+    /// Turns true once.
+    pub draining: watch::Receiver<bool>,
+    /// How long open streams may go on reading what keeps coming.
+    pub read_on: Duration,
 }
 
 impl Service {
-    /// A service that answers with `model`.
-    pub fn new(model: Arc<Model>) -> Result<Self, ServeError> {
+    /// A service that answers with the slot's model.
+    pub fn new(slot: Arc<ModelSlot>, drain: Drain) -> Result<Self, ServeError> {
         let threads = rayon::ThreadPoolBuilder::new()
             .thread_name(|i| format!("classify-{i}"))
             .build()
             .map_err(|error| ServeError::Threads(error.to_string()))?;
-        Ok(Service { model, threads: Arc::new(threads) })
+        Ok(Service { slot, threads: Arc::new(threads), drain })
     }
 
     /// Answers one request, whatever is wrong with it.
     async fn answer(&self, request: pb::ClassifyRequest) -> pb::ClassifyResponse {
+        let metrics = self.slot.metrics();
+        let _under_way = Raised::by_one(&metrics.in_flight);
         let id = request.article.as_ref().map(|article| article.id.clone()).unwrap_or_default();
         let outcome = match checked(request) {
             Ok((article, options)) => self.classify_on_a_thread(article, options).await,
             // Told at once: an article over the limit does not wait for its turn with all its text.
             Err(message) => Outcome::Error(error_to_proto(Code::InvalidArgument, &message)),
         };
+        if matches!(outcome, Outcome::Error(_)) {
+            metrics.failed();
+        }
         pb::ClassifyResponse { id, outcome: Some(outcome) }
     }
 
     async fn classify_on_a_thread(&self, article: Article, options: Options) -> Outcome {
         let (reply, answer) = oneshot::channel();
-        let model = self.model.clone();
+        let slot = self.slot.clone();
+        let read = Instant::now();
         self.threads.spawn(move || {
             // A client that is gone needs no answer.
             if reply.is_closed() {
                 return;
             }
+            let queued = read.elapsed();
+            // Whatever model takes over meanwhile, this article is answered by one.
+            let model = slot.current();
             // Dropping the reply makes a panic an INTERNAL error of this one article.
             if let Ok(answer) = catch_unwind(AssertUnwindSafe(|| model.classify(&article, &options))) {
+                if let Ok(answer) = &answer {
+                    slot.metrics().classified(answer, queued, read.elapsed() - queued);
+                }
                 let _ = reply.send(answer);
             }
         });
@@ -68,6 +95,78 @@ impl Service {
             Err(_) => Outcome::Error(error_to_proto(Code::Internal, "a fault of the server's; it is in its log")),
         }
     }
+
+    /// Refuses what comes after the drain has begun: another server, or this one's successor, answers it.
+    fn refuse_while_draining(&self, method: &'static str) -> Result<(), Status> {
+        if *self.drain.draining.borrow() {
+            self.slot.metrics().called(method, Code::Unavailable);
+            return Err(Status::unavailable("the server is about to stop: ask another, or try again"));
+        }
+        Ok(())
+    }
+}
+
+/// A gauge that is one higher as long as this lives.
+struct Raised(Gauge);
+
+impl Raised {
+    fn by_one(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Raised(gauge.clone())
+    }
+}
+
+impl Drop for Raised {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// The requests of a stream until the client ends it; once the server drains, until the client pauses or the time for
+/// reading on is over. Then an error is the last item: what was read is answered before it, and the client knows that the
+/// rest was not.
+fn requests(
+    input: Streaming<pb::ClassifyRequest>,
+    drain: Drain,
+) -> impl Stream<Item = Result<pb::ClassifyRequest, Status>> + Send {
+    struct Reading {
+        input: Streaming<pb::ClassifyRequest>,
+        drain: Drain,
+        until: Option<Instant>,
+        over: bool,
+    }
+    let reading = Reading { input, drain, until: None, over: false };
+    futures_util::stream::unfold(reading, async |mut reading| {
+        if reading.over {
+            return None;
+        }
+        let next = loop {
+            let Some(until) = reading.until else {
+                tokio::select! {
+                    biased;
+                    next = reading.input.next() => break Some(next),
+                    // An error means that the server is gone, and this stream with it.
+                    _ = reading.drain.draining.wait_for(|draining| *draining) => {
+                        reading.until = Some(Instant::now() + reading.drain.read_on);
+                        continue;
+                    }
+                }
+            };
+            let left = until.saturating_duration_since(Instant::now()).min(PAUSE);
+            break match tokio::time::timeout(left, reading.input.next()).await {
+                Ok(next) if !left.is_zero() => Some(next),
+                _ => None,
+            };
+        };
+        match next {
+            Some(next) => next.map(|next| (next, reading)),
+            None => {
+                reading.over = true;
+                let status = "the server is about to stop: send again, to another, what was not answered";
+                Some((Err(Status::unavailable(status)), reading))
+            }
+        }
+    })
 }
 
 /// What a request asks, or what is wrong with it.
@@ -80,7 +179,10 @@ fn checked(request: pb::ClassifyRequest) -> Result<(Article, Options), String> {
 #[tonic::async_trait]
 impl Classifier for Service {
     async fn classify(&self, request: Request<pb::ClassifyRequest>) -> Result<Response<pb::ClassifyResponse>, Status> {
-        Ok(Response::new(self.answer(request.into_inner()).await))
+        self.refuse_while_draining("Classify")?;
+        let answer = self.answer(request.into_inner()).await;
+        self.slot.metrics().called("Classify", Code::Ok);
+        Ok(Response::new(answer))
     }
 
     type ClassifyStreamStream = BoxStream<'static, Result<pb::ClassifyResponse, Status>>;
@@ -89,13 +191,13 @@ impl Classifier for Service {
         &self,
         request: Request<Streaming<pb::ClassifyRequest>>,
     ) -> Result<Response<Self::ClassifyStreamStream>, Status> {
+        self.refuse_while_draining("ClassifyStream")?;
         let service = self.clone();
-        let mut log = StreamLog::default();
+        let log = StreamLog::new(self.slot.clone());
         // `buffered` reads the next request only while fewer than WINDOW answers wait, and it is polled only while the
         // client takes answers: a client that stops reading stops the reading of its requests. Dropping the stream, as a
         // client that goes away does, drops what is under way.
-        let answers = request
-            .into_inner()
+        let answers = requests(request.into_inner(), self.drain.clone())
             .map(move |message| {
                 let service = service.clone();
                 async move {
@@ -105,13 +207,13 @@ impl Classifier for Service {
                     }
                 }
             })
-            .buffered(WINDOW)
-            .inspect(move |answer| log.count(answer));
-        Ok(Response::new(answers.boxed()))
+            .buffered(WINDOW);
+        Ok(Response::new(logged(answers.boxed(), log).boxed()))
     }
 
     async fn get_model(&self, _: Request<pb::GetModelRequest>) -> Result<Response<pb::Model>, Status> {
-        let manifest = self.model.manifest();
+        let model = self.slot.current();
+        let manifest = model.manifest();
         let measured = |part: &str, of: &std::collections::BTreeMap<String, f64>| {
             of.iter().map(|(name, value)| (format!("{part}.{name}"), *value)).collect::<Vec<_>>()
         };
@@ -149,23 +251,59 @@ impl Classifier for Service {
 }
 
 /// Counts the answers of a stream and logs them when it ends, however it does.
-#[derive(Default)]
 struct StreamLog {
+    slot: Arc<ModelSlot>,
     classified: u64,
     errors: u64,
+    code: Code,
+    _open: Raised,
 }
 
 impl StreamLog {
+    fn new(slot: Arc<ModelSlot>) -> Self {
+        let open = Raised::by_one(&slot.metrics().streams);
+        // Until the end is seen: a client that goes away drops the stream.
+        StreamLog { slot, classified: 0, errors: 0, code: Code::Cancelled, _open: open }
+    }
+
     fn count(&mut self, answer: &Result<pb::ClassifyResponse, Status>) {
         match answer {
             Ok(pb::ClassifyResponse { outcome: Some(Outcome::Classification(_)), .. }) => self.classified += 1,
-            _ => self.errors += 1,
+            Ok(_) => self.errors += 1,
+            Err(status) => self.code = status.code(),
+        }
+    }
+
+    fn ended(&mut self) {
+        if self.code == Code::Cancelled {
+            self.code = Code::Ok;
         }
     }
 }
 
 impl Drop for StreamLog {
     fn drop(&mut self) {
-        tracing::debug!(classified = self.classified, errors = self.errors, "stream ended");
+        self.slot.metrics().called("ClassifyStream", self.code);
+        tracing::debug!(classified = self.classified, errors = self.errors, code = ?self.code, "stream ended");
     }
+}
+
+/// The answers, counted; the end of the stream is seen.
+fn logged<S>(answers: S, log: StreamLog) -> impl Stream<Item = Result<pb::ClassifyResponse, Status>> + Send
+where
+    S: Stream<Item = Result<pb::ClassifyResponse, Status>> + Send + Unpin,
+{
+    futures_util::stream::unfold((answers, log), async |(mut answers, mut log)| {
+        let next = answers.next().await;
+        match next {
+            Some(answer) => {
+                log.count(&answer);
+                Some((answer, (answers, log)))
+            }
+            None => {
+                log.ended();
+                None
+            }
+        }
+    })
 }

@@ -1,10 +1,14 @@
-//! The gRPC server: moves messages between the wire and a [`Model`].
+//! The gRPC server: moves messages between the wire and a [`Model`](crate::Model).
 //!
 //! In: articles on a call or a stream. Out: one answer each, in order. Classification runs on threads of its own, so that a
-//! long article does not hold up the network. What a label is worth is not known here.
+//! long article does not hold up the network. Models are swapped under running streams, the end is a drain, and what happens
+//! is counted for monitors. What a label is worth is not known here.
 
 mod classifier;
 mod convert;
+mod metrics;
+mod probes;
+mod slot;
 
 /// The contract, as generated from `proto/dateline/v1/classifier.proto`.
 #[allow(missing_docs, clippy::all)]
@@ -27,11 +31,12 @@ pub mod proto {
 
 pub use classifier::WINDOW;
 pub(crate) use convert::{answer_from_proto, article_to_proto, options_to_proto};
+pub use slot::{ModelSlot, Reloaded, SelfCheckError};
 
-use crate::model::Model;
+use classifier::Drain;
 use proto::dateline::v1::classifier_server::ClassifierServer;
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 
@@ -42,8 +47,18 @@ const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors
 /// this ends the stream.
 pub const MAX_MESSAGE_BYTES: usize = 16 << 20;
 
-/// How long open streams may go on once the server was asked to stop.
-const DRAIN: Duration = Duration::from_secs(10);
+/// How a server serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// How long open connections may go on once the server was asked to stop.
+    pub drain: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { drain: Duration::from_secs(10) }
+    }
+}
 
 /// Why the server stopped, or never began.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +66,14 @@ pub enum ServeError {
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}; choose another address with --listen")]
     Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The address of metrics and probes cannot be listened on.
+    #[error("cannot listen on {address} for metrics: {source}; choose another address with --metrics-listen")]
+    ListenMetrics {
         /// The address.
         address: SocketAddr,
         /// What the system said.
@@ -68,18 +91,31 @@ pub enum ServeError {
 pub struct Listening {
     listener: TcpListener,
     address: SocketAddr,
+    metrics: Option<TcpListener>,
 }
 
 impl Listening {
-    /// Listens on an address; port 0 takes a free one.
+    /// Listens on an address, and for metrics and probes on another, where one is given; port 0 takes a free one.
     ///
     /// # Errors
-    /// [`ServeError::Listen`].
-    pub async fn on(address: SocketAddr) -> Result<Self, ServeError> {
+    /// [`ServeError::Listen`] and [`ServeError::ListenMetrics`].
+    pub async fn on(address: SocketAddr, metrics: Option<SocketAddr>) -> Result<Self, ServeError> {
         let fault = |source| ServeError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(fault)?;
         let address = listener.local_addr().map_err(fault)?;
-        Ok(Listening { listener, address })
+        let metrics = match metrics {
+            Some(address) => {
+                let fault = |source| ServeError::ListenMetrics { address, source };
+                Some(TcpListener::bind(address).await.map_err(fault)?)
+            }
+            None => None,
+        };
+        Ok(Listening { listener, address, metrics })
+    }
+
+    /// The address of metrics and probes.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
     /// The address that is listened on.
@@ -87,29 +123,37 @@ impl Listening {
         self.address
     }
 
-    /// Answers with `model` until `stop` is done; then health turns NOT_SERVING, new connections are refused, and open
-    /// streams have ten seconds to end.
+    /// Answers with the slot's model until `stop` is done. Then the server drains: health turns NOT_SERVING, new calls and
+    /// streams are refused, open streams go on as long as their clients keep sending without a pause, for half of
+    /// `settings.drain` at most, and end when all that was read is answered. What is open after `settings.drain` is closed.
     ///
     /// # Errors
     /// [`ServeError`].
     pub async fn serve(
         self,
-        model: Arc<Model>,
+        slot: Arc<ModelSlot>,
+        settings: Settings,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServeError> {
-        let classifier = ClassifierServer::new(classifier::Service::new(model)?)
+        let (drain, draining) = watch::channel(false);
+        let streams = Drain { draining: draining.clone(), read_on: settings.drain / 2 };
+        let classifier = ClassifierServer::new(classifier::Service::new(slot.clone(), streams)?)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(usize::MAX);
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_serving::<ClassifierServer<classifier::Service>>().await;
+        tokio::spawn(slot.clone().watch());
+        if let Some(metrics) = self.metrics {
+            tokio::spawn(probes::serve(metrics, slot, draining.clone()));
+        }
 
-        let (stopping, stopped) = tokio::sync::oneshot::channel();
+        let mut stopping = draining.clone();
         let stop = async move {
             stop.await;
-            tracing::info!("stopping");
+            tracing::info!(seconds = settings.drain.as_secs_f64(), "draining");
             health.set_not_serving::<ClassifierServer<classifier::Service>>().await;
             health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
-            let _ = stopping.send(());
+            drain.send_replace(true);
         };
         let incoming = TcpListenerStream::new(self.listener);
         let server = Server::builder()
@@ -120,14 +164,14 @@ impl Listening {
             .serve_with_incoming_shutdown(NoDelay(incoming), stop);
         // tonic waits for idle connections for as long as they stay open.
         let deadline = async move {
-            match stopped.await {
-                Ok(()) => tokio::time::sleep(DRAIN).await,
+            match stopping.wait_for(|draining| *draining).await {
+                Ok(_) => tokio::time::sleep(settings.drain).await,
                 Err(_) => std::future::pending().await,
             }
         };
         tokio::select! {
             ended = server => ended?,
-            () = deadline => tracing::warn!("connections were still open after {} seconds and are closed", DRAIN.as_secs()),
+            () = deadline => tracing::warn!("connections were still open at the end of the drain and are closed"),
         }
         Ok(())
     }

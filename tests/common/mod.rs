@@ -105,7 +105,14 @@ impl Server {
     /// Asks the server to stop, as an orchestrator does.
     #[cfg(unix)]
     pub fn terminate(&self) {
-        let done = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill runs");
+        self.signal("TERM");
+    }
+
+    /// Sends the server a signal.
+    #[cfg(unix)]
+    pub fn signal(&self, name: &str) {
+        let signal = format!("-{name}");
+        let done = Command::new("kill").args([&signal, &self.child.id().to_string()]).status().expect("kill runs");
         assert!(done.success());
     }
 

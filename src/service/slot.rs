@@ -1,0 +1,156 @@
+use super::metrics::Metrics;
+use crate::{
+    article::{Article, Options},
+    model::{MANIFEST, Model, ModelError, TENSORS},
+};
+use arc_swap::ArcSwap;
+use std::{
+    fs, io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+/// How often the model's folder is looked at. Events of the file system do not reach network mounts and miss the links that
+/// orchestrators swap, so that looking is the one way that always works.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The model that answers, and where the next one comes from.
+pub struct ModelSlot {
+    current: ArcSwap<Model>,
+    folder: Option<PathBuf>,
+    /// One load at a time; what the folder looked like when it was last tried, well or not.
+    tried: Mutex<Option<Fingerprint>>,
+    metrics: Arc<Metrics>,
+}
+
+/// What came of a reload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reloaded {
+    /// Another model took over.
+    Swapped {
+        /// The version that answered before.
+        from: String,
+        /// The version that answers now.
+        to: String,
+    },
+    /// The folder holds the model that answers already.
+    Unchanged,
+    /// There is no folder: the bundled model answers.
+    Bundled,
+}
+
+/// Why a model that was loaded does not take over.
+#[derive(Debug, thiserror::Error)]
+pub enum SelfCheckError {
+    /// It cannot be loaded.
+    #[error(transparent)]
+    Load(#[from] ModelError),
+    /// It does not answer an article as a model should.
+    #[error("{}: the model loads, and fails its self-check: {reason}; train it again", folder.display())]
+    Answer {
+        /// Its folder.
+        folder: PathBuf,
+        /// What went wrong.
+        reason: &'static str,
+    },
+}
+
+/// Length and time of change of both files: another model has another one.
+type Fingerprint = [(u64, SystemTime); 2];
+
+fn fingerprint(folder: &Path) -> io::Result<Fingerprint> {
+    let of = |name: &str| {
+        let metadata = fs::metadata(folder.join(name))?;
+        Ok::<_, io::Error>((metadata.len(), metadata.modified()?))
+    };
+    Ok([of(MANIFEST)?, of(TENSORS)?])
+}
+
+impl ModelSlot {
+    /// A slot with the model of a folder, or the bundled one.
+    ///
+    /// # Errors
+    /// [`SelfCheckError`].
+    pub fn open(folder: Option<PathBuf>) -> Result<Self, SelfCheckError> {
+        let tried = folder.as_deref().and_then(|folder| fingerprint(folder).ok());
+        let model = match &folder {
+            Some(folder) => load(folder)?,
+            None => Model::bundled()?,
+        };
+        model.warm_up();
+        let metrics = Arc::new(Metrics::new(model.version()));
+        Ok(ModelSlot { current: ArcSwap::from_pointee(model), folder, tried: Mutex::new(tried), metrics })
+    }
+
+    /// The model that answers now.
+    pub fn current(&self) -> Arc<Model> {
+        self.current.load_full()
+    }
+
+    pub(super) fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Loads the folder's model, checks it and lets it take over. Takes as long as a load does; articles are answered by the
+    /// old model meanwhile, and after an error.
+    ///
+    /// # Errors
+    /// [`SelfCheckError`]; the old model goes on.
+    pub fn reload(&self) -> Result<Reloaded, SelfCheckError> {
+        let Some(folder) = &self.folder else { return Ok(Reloaded::Bundled) };
+        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        // Before the load: what changes during it is loaded again.
+        *tried = fingerprint(folder).ok();
+        let loaded = load(folder);
+        self.metrics.reloaded(loaded.is_ok());
+        let model = loaded.inspect_err(|error| tracing::error!(%error, "the model is refused, the old one goes on"))?;
+        let from = self.current().version().to_owned();
+        let to = model.version().to_owned();
+        if from == to {
+            return Ok(Reloaded::Unchanged);
+        }
+        self.current.store(Arc::new(model));
+        self.metrics.model(&to);
+        tracing::info!(from, to, "the model was swapped");
+        Ok(Reloaded::Swapped { from, to })
+    }
+
+    /// Looks at the folder for ever, and reloads what changed there once it has stopped changing.
+    pub async fn watch(self: Arc<Self>) {
+        let Some(folder) = self.folder.clone() else { return };
+        let mut seen = None;
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let now = fingerprint(&folder).ok();
+            let settled = now.is_some() && now == seen;
+            seen = now;
+            if settled && now != *self.tried.lock().unwrap_or_else(PoisonError::into_inner) {
+                let slot = self.clone();
+                // What came of it is logged and counted; a model that cannot be used is tried again when it changes.
+                let _ = tokio::task::spawn_blocking(move || slot.reload()).await;
+            }
+        }
+    }
+}
+
+/// A folder's model, if it answers an article.
+fn load(folder: &Path) -> Result<Model, SelfCheckError> {
+    let model = Model::load(folder)?;
+    let article = Article {
+        headline: "Kenya votes on new budget".to_owned(),
+        body: "NAIROBI (Reuters) - Parliament passed the budget on Tuesday after a long debate.".to_owned(),
+        ..Article::default()
+    };
+    let failed = |reason| SelfCheckError::Answer { folder: folder.to_owned(), reason };
+    let answer = catch_unwind(AssertUnwindSafe(|| model.classify(&article, &Options::default())))
+        .map_err(|_| failed("it stumbles over an article"))?
+        .map_err(|_| failed("it refuses an article"))?;
+    let topics = answer.topics.iter().map(|label| label.confidence);
+    let regions = answer.regions.iter().map(|region| region.label.confidence);
+    if !topics.chain(regions).all(|confidence| (0.0..=1.0).contains(&confidence)) {
+        return Err(failed("a confidence is no probability"));
+    }
+    Ok(model)
+}
