@@ -1,7 +1,7 @@
 use super::Failure;
 use crate::{
     region::tree,
-    service::{Listening, ModelSlot, Settings},
+    service::{Limits, Listening, ModelSlot, Settings, TlsFiles},
 };
 use std::{
     io::IsTerminal,
@@ -40,6 +40,51 @@ pub struct Args {
     /// How long a drain may take, in seconds; what is open then is closed
     #[arg(long, env = "DATELINE_DRAIN_TIMEOUT", default_value_t = 10.0, value_name = "SECONDS", value_parser = seconds)]
     drain_timeout: f64,
+    /// The server's certificate in PEM, with those that signed it; read again when it changes
+    #[arg(long, env = "DATELINE_TLS_CERT", value_name = "FILE", requires = "tls_key", help_heading = "Security")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key in PEM
+    #[arg(long, env = "DATELINE_TLS_KEY", value_name = "FILE", requires = "tls_cert", help_heading = "Security")]
+    tls_key: Option<PathBuf>,
+    /// Certificates in PEM, one of which must have signed that of a client (mutual TLS)
+    #[arg(long, env = "DATELINE_CLIENT_CA", value_name = "FILE", requires = "tls_cert", help_heading = "Security")]
+    client_ca: Option<PathBuf>,
+    /// A file of tokens, one a line; calls must carry one as "authorization: Bearer TOKEN". Read again when it changes
+    #[arg(long, env = "DATELINE_TOKENS", value_name = "FILE", help_heading = "Security")]
+    tokens: Option<PathBuf>,
+    /// Tell nobody the descriptors of the contract
+    #[arg(long, env = "DATELINE_NO_REFLECTION", help_heading = "Security")]
+    no_reflection: bool,
+    /// Listen on addresses of other machines without TLS
+    #[arg(long, env = "DATELINE_INSECURE", help_heading = "Security")]
+    insecure: bool,
+    /// The largest message that is read, in bytes; a larger one ends its stream
+    #[arg(long, env = "DATELINE_MAX_MESSAGE_BYTES", default_value_t = Limits::default().message_bytes, value_name = "BYTES", help_heading = "Limits")]
+    max_message_bytes: usize,
+    /// Open connections; others wait
+    #[arg(long, env = "DATELINE_MAX_CONNECTIONS", default_value_t = 1024, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1_000_000), help_heading = "Limits")]
+    max_connections: u32,
+    /// Open streams and calls of one connection
+    #[arg(long, env = "DATELINE_MAX_STREAMS", default_value_t = 256, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1_000_000), help_heading = "Limits")]
+    max_streams: u32,
+    /// Articles under way in all; streams wait, single calls are told UNAVAILABLE
+    #[arg(long, env = "DATELINE_MAX_ARTICLES", default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1_000_000), help_heading = "Limits")]
+    max_articles: u32,
+    /// Silent connections are asked for a sign of life after so many seconds
+    #[arg(long, env = "DATELINE_KEEPALIVE", default_value_t = 60.0, value_name = "SECONDS", value_parser = seconds, help_heading = "Limits")]
+    keepalive: f64,
+}
+
+/// The addresses of other machines are not for plain text.
+fn check(args: &Args) -> Result<(), Failure> {
+    let open = !args.listen.ip().is_loopback() && args.tls_cert.is_none() && !args.insecure;
+    if open {
+        return Err(Failure::Usage(format!(
+            "{} can be reached from other machines: give --tls-cert and --tls-key, or --insecure where the network is yours",
+            args.listen
+        )));
+    }
+    Ok(())
 }
 
 /// A time in seconds, from 0 to a day.
@@ -55,6 +100,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
+    check(&args)?;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -101,7 +147,23 @@ pub fn run(args: Args) -> Result<(), Failure> {
             // An error means that the task above is gone, and the runtime with it.
             let _ = asked.await;
         };
-        let settings = Settings { drain: Duration::from_secs_f64(args.drain_timeout) };
+        let settings = Settings {
+            drain: Duration::from_secs_f64(args.drain_timeout),
+            tls: args.tls_cert.zip(args.tls_key).map(|(certificate, key)| TlsFiles {
+                certificate,
+                key,
+                client_ca: args.client_ca,
+            }),
+            tokens: args.tokens,
+            reflection: !args.no_reflection,
+            limits: Limits {
+                message_bytes: args.max_message_bytes,
+                connections: args.max_connections as usize,
+                streams_per_connection: args.max_streams,
+                articles: args.max_articles as usize,
+                keepalive: Duration::from_secs_f64(args.keepalive),
+            },
+        };
         listening.serve(slot, settings, stop).await.map_err(Failure::failed)
     })
 }

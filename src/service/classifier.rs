@@ -15,8 +15,8 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::{oneshot, watch};
-use tonic::{Code, Request, Response, Status, Streaming};
+use tokio::sync::{Semaphore, oneshot, watch};
+use tonic::{Code, Request, Response, Status, Streaming, metadata::MetadataValue};
 
 /// How many articles of one stream may be under way: read, and not yet taken by the client. Throughput hardly rises
 /// beyond; memory does.
@@ -32,6 +32,8 @@ pub struct Service {
     /// Threads for classifying, so that the network's are always free. One for each core.
     threads: Arc<rayon::ThreadPool>,
     drain: Drain,
+    /// A place for each article that may be under way.
+    places: Arc<Semaphore>,
 }
 
 /// Whether the server drains, and until when streams may go on reading.
@@ -44,13 +46,13 @@ pub struct Drain {
 }
 
 impl Service {
-    /// A service that answers with the slot's model.
-    pub fn new(slot: Arc<ModelSlot>, drain: Drain) -> Result<Self, ServeError> {
+    /// A service that answers with the slot's model, at most so many articles at once.
+    pub fn new(slot: Arc<ModelSlot>, drain: Drain, most: usize) -> Result<Self, ServeError> {
         let threads = rayon::ThreadPoolBuilder::new()
             .thread_name(|i| format!("classify-{i}"))
             .build()
             .map_err(|error| ServeError::Threads(error.to_string()))?;
-        Ok(Service { slot, threads: Arc::new(threads), drain })
+        Ok(Service { slot, threads: Arc::new(threads), drain, places: Arc::new(Semaphore::new(most)) })
     }
 
     /// Answers one request, whatever is wrong with it.
@@ -104,6 +106,13 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// What a single call is told while too many articles are under way: to come back in a moment, as clients that retry do.
+fn overloaded() -> Status {
+    let mut status = Status::unavailable("too many articles are under way: try again in a moment, or use a stream");
+    status.metadata_mut().insert("grpc-retry-pushback-ms", MetadataValue::from_static("200"));
+    status
 }
 
 /// A gauge that is one higher as long as this lives.
@@ -180,6 +189,10 @@ fn checked(request: pb::ClassifyRequest) -> Result<(Article, Options), String> {
 impl Classifier for Service {
     async fn classify(&self, request: Request<pb::ClassifyRequest>) -> Result<Response<pb::ClassifyResponse>, Status> {
         self.refuse_while_draining("Classify")?;
+        let Ok(_place) = self.places.try_acquire() else {
+            self.slot.metrics().called("Classify", Code::Unavailable);
+            return Err(overloaded());
+        };
         let answer = self.answer(request.into_inner()).await;
         self.slot.metrics().called("Classify", Code::Ok);
         Ok(Response::new(answer))
@@ -202,7 +215,11 @@ impl Classifier for Service {
                 let service = service.clone();
                 async move {
                     match message {
-                        Ok(request) => Ok(service.answer(request).await),
+                        Ok(request) => {
+                            // Never closed. Waiting here stops the reading of this stream.
+                            let _place = service.places.acquire().await;
+                            Ok(service.answer(request).await)
+                        }
                         Err(status) => Err(status),
                     }
                 }

@@ -229,24 +229,6 @@ fn without_open_metrics(text: &str) -> String {
     older
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counters_are_described_by_the_names_of_their_samples() {
-        let metrics = Metrics::new("v1");
-        metrics.failed();
-        let text = metrics.text().expect("it is written");
-        for line in ["# TYPE dateline_articles_total counter", "dateline_articles_total{outcome=\"error\"} 1"] {
-            assert!(text.lines().any(|other| other == line), "{line} in\n{text}");
-        }
-        assert!(text.contains("# HELP dateline_articles_total Articles answered"), "{text}");
-        assert!(text.contains("# TYPE dateline_queue_seconds histogram"), "{text}");
-        assert!(!text.contains("# UNIT") && !text.contains("# EOF"), "{text}");
-    }
-}
-
 /// What the system says of this process.
 struct Process {
     resident: i64,
@@ -266,5 +248,23 @@ impl Process {
         let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
         let ticks: f64 = fields.next()?.parse::<f64>().ok()? + fields.next()?.parse::<f64>().ok()?;
         Some(Process { resident: resident << 10, files, cpu: ticks / 100.0 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_described_by_the_names_of_their_samples() {
+        let metrics = Metrics::new("v1");
+        metrics.failed();
+        let text = metrics.text().expect("it is written");
+        for line in ["# TYPE dateline_articles_total counter", "dateline_articles_total{outcome=\"error\"} 1"] {
+            assert!(text.lines().any(|other| other == line), "{line} in\n{text}");
+        }
+        assert!(text.contains("# HELP dateline_articles_total Articles answered"), "{text}");
+        assert!(text.contains("# TYPE dateline_queue_seconds histogram"), "{text}");
+        assert!(!text.contains("# UNIT") && !text.contains("# EOF"), "{text}");
     }
 }

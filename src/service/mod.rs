@@ -8,7 +8,9 @@ mod classifier;
 mod convert;
 mod metrics;
 mod probes;
+mod security;
 mod slot;
+mod transport;
 
 /// The contract, as generated from `proto/dateline/v1/classifier.proto`.
 #[allow(missing_docs, clippy::all)]
@@ -31,34 +33,80 @@ pub mod proto {
 
 pub use classifier::WINDOW;
 pub(crate) use convert::{answer_from_proto, article_to_proto, options_to_proto};
+pub use security::{SecurityError, TlsFiles, Tokens};
 pub use slot::{ModelSlot, Reloaded, SelfCheckError};
 
 use classifier::Drain;
 use proto::dateline::v1::classifier_server::ClassifierServer;
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use security::{Gate, Tls};
+use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch};
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::Server;
+use tonic::{service::interceptor::InterceptedService, transport::Server};
 
 /// The descriptors of the contract, for reflection.
 const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
-/// The largest message that is read (16 MiB). An article over its own limit answers with its own error; only a message over
-/// this ends the stream.
-pub const MAX_MESSAGE_BYTES: usize = 16 << 20;
-
 /// How a server serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// How long open connections may go on once the server was asked to stop.
     pub drain: Duration,
+    /// TLS; plain text without it.
+    pub tls: Option<TlsFiles>,
+    /// A file of tokens, one of which every call but health checks must carry; anyone may call without it.
+    pub tokens: Option<PathBuf>,
+    /// Whether clients may ask for the descriptors of the contract.
+    pub reflection: bool,
+    /// What a client may ask of the server.
+    pub limits: Limits,
+}
+
+/// What clients may ask of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest message that is read, in bytes. An article over its own limit answers with its own error; only a message
+    /// over this ends the stream.
+    pub message_bytes: usize,
+    /// Open connections; others wait to be accepted.
+    pub connections: usize,
+    /// Open streams and calls of one connection.
+    pub streams_per_connection: u32,
+    /// Articles under way in all streams and calls: streams wait for their turn, single calls are told UNAVAILABLE.
+    pub articles: usize,
+    /// A connection is asked for a sign of life after so long without one, and closed where none comes.
+    pub keepalive: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { drain: Duration::from_secs(10) }
+        Settings {
+            drain: Duration::from_secs(10),
+            tls: None,
+            tokens: None,
+            reflection: true,
+            limits: Limits::default(),
+        }
     }
 }
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            message_bytes: MAX_MESSAGE_BYTES,
+            connections: 1024,
+            streams_per_connection: 256,
+            articles: 4096,
+            keepalive: Duration::from_secs(60),
+        }
+    }
+}
+
+/// The largest message that is read where nothing else is set (16 MiB).
+pub const MAX_MESSAGE_BYTES: usize = 16 << 20;
+/// The largest list of headers that is read, in bytes.
+const HEADER_BYTES: u32 = 16 << 10;
+/// How long a client has for a sign of life.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 
 /// Why the server stopped, or never began.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +127,9 @@ pub enum ServeError {
         /// What the system said.
         source: io::Error,
     },
+    /// Certificates, keys or tokens cannot be used.
+    #[error(transparent)]
+    Security(#[from] SecurityError),
     /// Threads cannot be started.
     #[error("cannot start threads: {0}")]
     Threads(String),
@@ -135,37 +186,60 @@ impl Listening {
         settings: Settings,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServeError> {
+        let Settings { drain: drain_for, limits, .. } = settings;
+        let tls = settings.tls.map(Tls::open).transpose()?.map(Arc::new);
+        let tokens = settings.tokens.map(Tokens::open).transpose()?.map(Arc::new);
+        if let Some(tls) = &tls {
+            tokio::spawn(tls.clone().watch());
+        }
+        if let Some(tokens) = &tokens {
+            tokio::spawn(tokens.clone().watch());
+        }
+        let gate = Gate(tokens);
+
         let (drain, draining) = watch::channel(false);
-        let streams = Drain { draining: draining.clone(), read_on: settings.drain / 2 };
-        let classifier = ClassifierServer::new(classifier::Service::new(slot.clone(), streams)?)
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        let streams = Drain { draining: draining.clone(), read_on: drain_for / 2 };
+        let classifier = ClassifierServer::new(classifier::Service::new(slot.clone(), streams, limits.articles)?)
+            .max_decoding_message_size(limits.message_bytes)
             .max_encoding_message_size(usize::MAX);
+        let classifier = InterceptedService::new(classifier, gate.clone());
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_serving::<ClassifierServer<classifier::Service>>().await;
         tokio::spawn(slot.clone().watch());
         if let Some(metrics) = self.metrics {
             tokio::spawn(probes::serve(metrics, slot, draining.clone()));
         }
+        let reflection = settings.reflection.then(|| {
+            (
+                InterceptedService::new(reflection_v1(), gate.clone()),
+                InterceptedService::new(reflection_v1alpha(), gate),
+            )
+        });
+        let (v1, v1alpha) = reflection.unzip();
 
         let mut stopping = draining.clone();
         let stop = async move {
             stop.await;
-            tracing::info!(seconds = settings.drain.as_secs_f64(), "draining");
+            tracing::info!(seconds = drain_for.as_secs_f64(), "draining");
             health.set_not_serving::<ClassifierServer<classifier::Service>>().await;
             health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
             drain.send_replace(true);
         };
-        let incoming = TcpListenerStream::new(self.listener);
+        let connections = transport::connections(self.listener, tls, limits.connections);
         let server = Server::builder()
+            .max_concurrent_streams(limits.streams_per_connection)
+            .http2_keepalive_interval(Some(limits.keepalive))
+            .http2_keepalive_timeout(Some(SIGN_OF_LIFE))
+            .http2_max_header_list_size(HEADER_BYTES)
             .add_service(health_service)
-            .add_service(reflection_v1())
-            .add_service(reflection_v1alpha())
+            .add_optional_service(v1)
+            .add_optional_service(v1alpha)
             .add_service(classifier)
-            .serve_with_incoming_shutdown(NoDelay(incoming), stop);
+            .serve_with_incoming_shutdown(connections, stop);
         // tonic waits for idle connections for as long as they stay open.
         let deadline = async move {
             match stopping.wait_for(|draining| *draining).await {
-                Ok(_) => tokio::time::sleep(settings.drain).await,
+                Ok(_) => tokio::time::sleep(drain_for).await,
                 Err(_) => std::future::pending().await,
             }
         };
@@ -191,23 +265,4 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
     tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-}
-
-/// Connections with Nagle's algorithm off: tonic leaves that to whoever accepts them.
-struct NoDelay(TcpListenerStream);
-
-impl tokio_stream::Stream for NoDelay {
-    type Item = io::Result<tokio::net::TcpStream>;
-
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
-        std::pin::Pin::new(&mut self.0).poll_next(context).map_ok(|connection| {
-            if let Err(error) = connection.set_nodelay(true) {
-                tracing::debug!(%error, "TCP_NODELAY cannot be set");
-            }
-            connection
-        })
-    }
 }

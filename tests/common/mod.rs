@@ -97,6 +97,11 @@ impl Server {
         format!("http://{}", self.address)
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What the server has logged so far.
     pub fn log(&self) -> String {
         self.log.lock().expect("the log").clone()

@@ -1,0 +1,232 @@
+//! Who may ask: certificates and tokens, from files that are read again when they change.
+
+use arc_swap::ArcSwap;
+use sha2::{Digest, Sha256};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+use subtle::{Choice, ConstantTimeEq};
+use tokio_rustls::rustls::{
+    self, RootCertStore, ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::WebPkiClientVerifier,
+};
+use tonic::{Request, Status, metadata::MetadataMap};
+
+/// How often the files are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A shorter token can be guessed.
+const SHORTEST_TOKEN: usize = 16;
+
+/// Why a file of certificates, keys or tokens cannot be used. Nothing of its contents is told.
+#[derive(Debug, thiserror::Error)]
+pub enum SecurityError {
+    /// It cannot be read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is not what it should be.
+    #[error("{}: {reason}", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+fn unusable(path: &Path, reason: impl ToString) -> SecurityError {
+    SecurityError::Unusable { path: path.to_owned(), reason: reason.to_string() }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, SecurityError> {
+    fs::read(path).map_err(|source| SecurityError::Read { path: path.to_owned(), source })
+}
+
+/// When the files were last changed; `None` where one is away.
+fn changed(paths: &[&Path]) -> Option<Vec<SystemTime>> {
+    paths.iter().map(|path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok()).collect()
+}
+
+/// Looks at files for ever, and calls `reload` where they have changed and stopped changing.
+async fn watch(paths: Vec<PathBuf>, what: &'static str, reload: impl Fn() -> Result<(), SecurityError>) {
+    let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+    let mut tried = changed(&paths);
+    let mut seen = tried.clone();
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let now = changed(&paths);
+        let settled = now.is_some() && now == seen;
+        seen = now.clone();
+        if settled && now != tried {
+            tried = now;
+            match reload() {
+                Ok(()) => tracing::info!(what, "read again"),
+                Err(error) => tracing::error!(what, %error, "cannot be used, the old ones go on"),
+            }
+        }
+    }
+}
+
+/// PEM files for TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The server's certificate, and behind it those that signed it.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// Certificates one of which must have signed a client's: then clients must have one.
+    pub client_ca: Option<PathBuf>,
+}
+
+impl TlsFiles {
+    fn load(&self) -> Result<ServerConfig, SecurityError> {
+        let certificates = |path: &Path| -> Result<Vec<CertificateDer<'static>>, SecurityError> {
+            let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(path)?).collect();
+            let found = found.map_err(|error| unusable(path, error))?;
+            if found.is_empty() {
+                return Err(unusable(path, "no certificate in PEM is in it"));
+            }
+            Ok(found)
+        };
+        let key = PrivateKeyDer::from_pem_slice(&read(&self.key)?).map_err(|error| unusable(&self.key, error))?;
+        let provider = Arc::new(ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| unusable(&self.certificate, error))?;
+        let builder = match &self.client_ca {
+            Some(path) => {
+                let mut roots = RootCertStore::empty();
+                for certificate in certificates(path)? {
+                    roots.add(certificate).map_err(|error| unusable(path, error))?;
+                }
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                    .build()
+                    .map_err(|error| unusable(path, error))?;
+                builder.with_client_cert_verifier(verifier)
+            }
+            None => builder.with_no_client_auth(),
+        };
+        let mut config = builder
+            .with_single_cert(certificates(&self.certificate)?, key)
+            .map_err(|error: rustls::Error| unusable(&self.certificate, error))?;
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(config)
+    }
+}
+
+/// The configuration of TLS as the files have it now.
+pub struct Tls {
+    files: TlsFiles,
+    config: ArcSwap<ServerConfig>,
+}
+
+impl Tls {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// [`SecurityError`].
+    pub fn open(files: TlsFiles) -> Result<Self, SecurityError> {
+        let config = ArcSwap::from_pointee(files.load()?);
+        Ok(Tls { files, config })
+    }
+
+    /// What the next connection is accepted with.
+    pub fn config(&self) -> Arc<ServerConfig> {
+        self.config.load_full()
+    }
+
+    /// Reads the files again whenever they change, for ever. Connections keep what they were accepted with.
+    pub async fn watch(self: Arc<Self>) {
+        let TlsFiles { certificate, key, client_ca } = self.files.clone();
+        let paths = [certificate, key].into_iter().chain(client_ca).collect();
+        watch(paths, "certificates", || {
+            self.config.store(Arc::new(self.files.load()?));
+            Ok(())
+        })
+        .await;
+    }
+}
+
+/// The tokens that open the service, one a line of a file; several at once, so that they can be changed one client at a
+/// time. Only digests are kept.
+pub struct Tokens {
+    path: PathBuf,
+    digests: ArcSwap<Vec<[u8; 32]>>,
+}
+
+impl Tokens {
+    /// Reads a file of tokens: one a line; blank lines and lines that begin with `#` are none.
+    ///
+    /// # Errors
+    /// [`SecurityError`], also where there is no token, or one with fewer than sixteen bytes.
+    pub fn open(path: PathBuf) -> Result<Self, SecurityError> {
+        let digests = ArcSwap::from_pointee(Tokens::load(&path)?);
+        Ok(Tokens { path, digests })
+    }
+
+    fn load(path: &Path) -> Result<Vec<[u8; 32]>, SecurityError> {
+        let text = String::from_utf8(read(path)?).map_err(|_| unusable(path, "it is not UTF-8"))?;
+        let mut digests = Vec::new();
+        let lines = text.lines().map(str::trim).enumerate();
+        for (i, token) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
+            if token.len() < SHORTEST_TOKEN {
+                let reason = format!("line {}: a token needs at least {SHORTEST_TOKEN} characters", i + 1);
+                return Err(unusable(path, reason));
+            }
+            digests.push(Sha256::digest(token).into());
+        }
+        if digests.is_empty() {
+            return Err(unusable(path, "no token is in it: write one a line"));
+        }
+        Ok(digests)
+    }
+
+    /// Reads the file again whenever it changes, for ever.
+    pub async fn watch(self: Arc<Self>) {
+        watch(vec![self.path.clone()], "tokens", || {
+            self.digests.store(Arc::new(Tokens::load(&self.path)?));
+            Ok(())
+        })
+        .await;
+    }
+
+    /// Whether a call carries one of the tokens, as `authorization: Bearer TOKEN`. Takes the same time for all that it
+    /// does not know.
+    fn open_to(&self, metadata: &MetadataMap) -> Result<(), Status> {
+        let refused = |reason| Err(Status::unauthenticated(reason));
+        let Some(header) = metadata.get("authorization") else {
+            return refused("a token is needed: send the metadata authorization with \"Bearer TOKEN\"");
+        };
+        let token = header.to_str().ok().and_then(|header| {
+            let (scheme, token) = header.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+        });
+        let Some(token) = token else { return refused("authorization must be \"Bearer TOKEN\"") };
+        let digest: [u8; 32] = Sha256::digest(token).into();
+        let none = Choice::from(0);
+        let known = self.digests.load().iter().fold(none, |known, other| known | digest.ct_eq(other));
+        if bool::from(known) { Ok(()) } else { refused("the token is not known here") }
+    }
+}
+
+/// Lets calls through that carry a token; all of them, where none is asked for.
+#[derive(Clone)]
+pub struct Gate(pub Option<Arc<Tokens>>);
+
+impl tonic::service::Interceptor for Gate {
+    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(tokens) = &self.0 {
+            tokens.open_to(request.metadata())?;
+        }
+        Ok(request)
+    }
+}
