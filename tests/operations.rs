@@ -268,3 +268,84 @@ async fn what_happens_is_counted() {
     assert!(!text.contains("budget"), "no article is in it");
     assert_eq!(get(&metrics, "/nothing").0, 404);
 }
+
+/// Resident memory of a process, in bytes.
+#[cfg(target_os = "linux")]
+fn resident(server: &Server) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.id())).expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10
+}
+
+/// A client that sends 100,000 articles and reads no answer is stopped by flow control, with flat memory, and others go on;
+/// as it reads, all its answers come, in order.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_reads_nothing_costs_no_memory() {
+    const ARTICLES: usize = 100_000;
+    let server = Server::start(&[]);
+    let mut client = client(&server).await;
+    // Threads, pools and caches are there after the first articles.
+    let warm: Vec<ClassifyRequest> = (0..200).map(request).collect();
+    let answers = client.classify_stream(tokio_stream::iter(warm)).await.expect("a stream").into_inner();
+    assert_eq!(answers.collect::<Vec<_>>().await.len(), 200);
+    let before = resident(&server);
+
+    let (send, mut answers) = stream(&mut client).await;
+    let (count, sent) = tokio::sync::watch::channel(0);
+    let sender = tokio::spawn(async move {
+        for i in 0..ARTICLES {
+            send.send(request(i)).await.expect("the stream is open");
+            count.send_replace(i);
+        }
+    });
+    // Until nothing more goes through.
+    let mut last = usize::MAX;
+    while last != *sent.borrow() {
+        last = *sent.borrow();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(last < ARTICLES - 1, "the server read on and on");
+    let grown = resident(&server).saturating_sub(before);
+    assert!(grown < 64 << 20, "{grown} bytes");
+    let mut other = self::client(&server).await;
+    other.classify(request(0)).await.expect("others are answered");
+
+    for i in 0..ARTICLES {
+        assert_eq!(answers.next().await.expect("an answer").expect("no status").id, i.to_string());
+    }
+    assert!(answers.next().await.is_none());
+    sender.await.expect("all are sent");
+    let grown = resident(&server).saturating_sub(before);
+    assert!(grown < 64 << 20, "{grown} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_streams_get_their_own_answers() {
+    let server = Server::start(&["--max-articles", "64"]);
+    let client = client(&server).await;
+    let streams: Vec<_> = (0..200_usize)
+        .map(|stream| {
+            let mut client = client.clone();
+            tokio::spawn(async move {
+                let requests: Vec<ClassifyRequest> = (0..200).map(|i| request(stream * 1000 + i)).collect();
+                let answers =
+                    client.classify_stream(tokio_stream::iter(requests)).await.expect("a stream").into_inner();
+                let ids: Vec<String> = answers.map(|answer| answer.expect("no status").id).collect().await;
+                assert_eq!(ids, (0..200).map(|i| (stream * 1000 + i).to_string()).collect::<Vec<_>>());
+            })
+        })
+        .collect();
+    for stream in streams {
+        stream.await.expect("all answers, in order");
+    }
+}
+
+#[test]
+fn the_log_can_be_json() {
+    let server = Server::start(&["--log", "json"]);
+    for line in server.log().lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("an object a line");
+        assert!(line["timestamp"].is_string() && line["level"].is_string(), "{line}");
+    }
+}

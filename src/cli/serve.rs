@@ -37,6 +37,9 @@ pub struct Args {
     /// The address of /metrics (Prometheus), /livez and /readyz over HTTP; none without it
     #[arg(long, env = "DATELINE_METRICS_LISTEN", value_name = "ADDRESS:PORT", value_parser = address)]
     metrics_listen: Option<SocketAddr>,
+    /// How the log is written: lines for people, or an object of JSON a line
+    #[arg(long, env = "DATELINE_LOG", value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    log: LogFormat,
     /// How long a drain may take, in seconds; what is open then is closed
     #[arg(long, env = "DATELINE_DRAIN_TIMEOUT", default_value_t = 10.0, value_name = "SECONDS", value_parser = seconds)]
     drain_timeout: f64,
@@ -75,6 +78,12 @@ pub struct Args {
     keepalive: f64,
 }
 
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
 /// The addresses of other machines are not for plain text.
 fn check(args: &Args) -> Result<(), Failure> {
     let open = !args.listen.ip().is_loopback() && args.tls_cert.is_none() && !args.insecure;
@@ -102,12 +111,11 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 pub fn run(args: Args) -> Result<(), Failure> {
     check(&args)?;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    match args.log {
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
     // A panic's message may quote the text that it stumbled over, which must not be logged.
     std::panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(ToString::to_string).unwrap_or_default();

@@ -79,9 +79,10 @@ impl Server {
         let mut address = None;
         while address.is_none() {
             let line = lines.next().expect("the server says where it listens").expect("the log is UTF-8");
-            address = line
-                .split_once("listening address=")
-                .map(|(_, rest)| rest.split_whitespace().next().expect("an address").to_owned());
+            let text = line.split_once("listening address=").map(|(_, rest)| rest.split_whitespace().next());
+            let json =
+                line.split_once("\"message\":\"listening\",\"address\":\"").map(|(_, rest)| rest.split('"').next());
+            address = text.or(json).flatten().map(ToOwned::to_owned);
             log.lock().expect("the log").push_str(&(line + "\n"));
         }
         let kept = log.clone();
