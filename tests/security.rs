@@ -185,6 +185,16 @@ fn what_is_not_safe_is_refused_at_the_start() {
     }
 }
 
+#[tokio::test]
+async fn silent_connections_give_their_places_free() {
+    let server = Server::start(&["--max-connections", "2"]);
+    let silent: Vec<TcpStream> = (0..2).map(|_| TcpStream::connect(&server.address).expect("it accepts")).collect();
+    let channel = Endpoint::from_shared(server.url()).expect("a URL").connect_lazy();
+    let answer = tokio::time::timeout(Duration::from_secs(60), ask(channel, None)).await;
+    answer.expect("in time").expect("an answer, once the silent ones are closed");
+    drop(silent);
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn hostile_bytes_leave_the_server_as_it_was() {

@@ -73,7 +73,7 @@ pub struct Args {
     /// Articles under way in all; streams wait, single calls are told UNAVAILABLE
     #[arg(long, env = "DATELINE_MAX_ARTICLES", default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1_000_000), help_heading = "Limits")]
     max_articles: u32,
-    /// Silent connections are asked for a sign of life after so many seconds
+    /// Silent connections are asked for a sign of life after so many seconds; 0 is never
     #[arg(long, env = "DATELINE_KEEPALIVE", default_value_t = 60.0, value_name = "SECONDS", value_parser = seconds, help_heading = "Limits")]
     keepalive: f64,
 }
@@ -124,6 +124,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let slot = Arc::new(ModelSlot::open(args.model).map_err(Failure::failed)?);
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::failed)?;
     runtime.block_on(async {
+        // Before the log says that it listens: what waits for that may signal at once.
+        let mut signals = Signals::listen().map_err(Failure::failed)?;
         let listening = Listening::on(args.listen, args.metrics_listen).await.map_err(Failure::failed)?;
         let model = slot.current();
         tracing::info!(
@@ -135,7 +137,6 @@ pub fn run(args: Args) -> Result<(), Failure> {
             "listening"
         );
         drop(model);
-        let mut signals = Signals::listen().map_err(Failure::failed)?;
         let (ask, asked) = oneshot::channel();
         let reloaded = slot.clone();
         tokio::spawn(async move {
@@ -182,6 +183,8 @@ const STOPPED_AT_ONCE: i32 = 130;
 /// The signals that a server listens to.
 struct Signals {
     #[cfg(unix)]
+    interrupt: Signal,
+    #[cfg(unix)]
     terminate: Signal,
     #[cfg(unix)]
     hang_up: Signal,
@@ -190,6 +193,8 @@ struct Signals {
 impl Signals {
     fn listen() -> std::io::Result<Self> {
         Ok(Signals {
+            #[cfg(unix)]
+            interrupt: signal(SignalKind::interrupt())?,
             #[cfg(unix)]
             terminate: signal(SignalKind::terminate())?,
             #[cfg(unix)]
@@ -202,7 +207,7 @@ impl Signals {
     async fn until_stop(&mut self, reload: impl Fn()) {
         loop {
             tokio::select! {
-                _ = tokio::signal::ctrl_c() => return,
+                _ = self.interrupt.recv() => return,
                 _ = self.terminate.recv() => return,
                 _ = self.hang_up.recv() => reload(),
             }

@@ -224,7 +224,7 @@ impl Model {
                     regions.push(home);
                     ranked.clear();
                 }
-                None => notes.push("regions: ABSTAIN: no country is named in the text".to_owned()),
+                None => notes.push("regions: no country is named in the text, and its words speak for none".to_owned()),
             }
         }
         for one in &ranked {
@@ -235,16 +235,21 @@ impl Model {
                 if !named_country && region.label.decision == Decision::Auto {
                     region.label.decision = Decision::Review;
                 }
-                if options.explain {
-                    region.label.evidence = self.regions.evidence(one, &places, words, document, MOST_EVIDENCE);
-                    region.contributions = self.regions.contributions(one);
-                }
                 regions.push(region);
             }
         }
         let least = options.min_confidence.unwrap_or(0.0);
         regions.retain(|region| region.label.confidence >= least);
         regions.truncate(options.most());
+        if options.explain {
+            for region in &mut regions {
+                // The outlet's country is in no text.
+                if let Some(one) = ranked.iter().find(|one| *one.candidate.code == *region.label.code) {
+                    region.label.evidence = self.regions.evidence(one, &places, words, document, MOST_EVIDENCE);
+                    region.contributions = self.regions.contributions(one);
+                }
+            }
+        }
         regions
     }
 }

@@ -14,7 +14,10 @@ use crate::{
     clean::Document,
     text::{Shape, Word},
 };
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// A place name and what it may mean where it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,7 +68,11 @@ pub fn readings(
     words: &[Word],
     mentions: &[Mention],
 ) -> Vec<Reading> {
-    let beside = Beside { document, words, mentions };
+    let mut named = vec![false; words.len()];
+    for mention in mentions {
+        named[mention.first as usize..=mention.last as usize].fill(true);
+    }
+    let beside = Beside { document, words, named };
     let mut family_names = BTreeSet::new();
     let mut given_names = BTreeSet::new();
     let mut readings: Vec<Reading> = Vec::with_capacity(mentions.len());
@@ -89,15 +96,20 @@ pub fn readings(
         readings.push(Reading { mention: *mention, meanings, told: false });
     }
     // A full name once, and nothing else that speaks for the place: all along it is a person.
+    let mut terms_of: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
+    for term in
+        readings.iter().filter(|one| !one.meanings.is_empty()).map(|one| one.mention.term).collect::<BTreeSet<_>>()
+    {
+        for meaning in &gazetteer.term(term).meanings {
+            terms_of.entry(meaning.code).or_default().insert(term);
+        }
+    }
     let else_named = |term: u32| {
-        let meant = &gazetteer.term(term).meanings;
-        let others = readings.iter().filter(|other| other.mention.term != term && !other.meanings.is_empty());
-        let codes: BTreeSet<&str> =
-            others.flat_map(|other| &gazetteer.term(other.mention.term).meanings).map(|one| one.code).collect();
-        meant.iter().any(|one| codes.contains(one.code))
+        let terms = gazetteer.term(term).meanings.iter().filter_map(|meaning| terms_of.get(meaning.code));
+        terms.flatten().any(|other| *other != term)
     };
-    let only_persons: BTreeSet<u32> =
-        given_names.iter().map(|(term, _)| *term).filter(|term| !else_named(*term)).collect();
+    let persons: BTreeSet<u32> = given_names.iter().map(|(term, _)| *term).collect();
+    let only_persons: BTreeSet<u32> = persons.into_iter().filter(|term| !else_named(*term)).collect();
     for reading in readings.iter_mut().filter(|reading| !reading.told) {
         let term = reading.mention.term;
         if family_names.contains(&term) {
@@ -122,7 +134,8 @@ fn may_be_a_person(meanings: &[Meaning]) -> bool {
 struct Beside<'d> {
     document: &'d Document<'d>,
     words: &'d [Word],
-    mentions: &'d [Mention],
+    /// Whether each word is part of a mention.
+    named: Vec<bool>,
 }
 
 impl Beside<'_> {
@@ -145,7 +158,7 @@ impl Beside<'_> {
     /// Whether a word is written like a name and is not one of a place.
     fn is_name(&self, word: u32) -> bool {
         let capital = self.words.get(word as usize).is_some_and(|word| word.token.shape == Shape::Capital);
-        capital && !self.mentions.iter().any(|mention| (mention.first..=mention.last).contains(&word))
+        capital && !self.named[word as usize]
     }
 
     /// "New London" is not in England; that New York is in the table makes it no part of this.
@@ -203,18 +216,31 @@ pub fn weigh(readings: &mut [Reading], scores: &TextScores<'_>, home: Option<&st
         let town = matches!(meaning.kind, Kind::Capital | Kind::City | Kind::Namesake);
         tree::is_country(meaning.code) && meaning.share >= CERTAIN && (!town || reading.meanings.len() == 1)
     };
-    let certain: Vec<(&str, u32, f64)> = readings
-        .iter()
-        .flat_map(|reading| {
-            let speaking = reading.meanings.iter().filter(|meaning| speaks(reading, meaning));
-            speaking.map(|meaning| (meaning.code, reading.mention.term, f64::from(meaning.share)))
-        })
-        .collect();
+    // By code, in order. More than so many of one term say no more, see MOST_NAMES: a text that repeats a name takes no
+    // longer for it.
+    let enough = (MOST_NAMES / f64::from(CERTAIN)).ceil() as usize;
+    let mut certain: BTreeMap<&str, Vec<(u32, f64)>> = BTreeMap::new();
+    let mut counted: BTreeMap<(&str, u32), usize> = BTreeMap::new();
+    for reading in readings.iter() {
+        for meaning in reading.meanings.iter().filter(|meaning| speaks(reading, meaning)) {
+            let count = counted.entry((meaning.code, reading.mention.term)).or_default();
+            *count += 1;
+            if *count <= enough {
+                certain.entry(meaning.code).or_default().push((reading.mention.term, f64::from(meaning.share)));
+            }
+        }
+    }
     for reading in readings.iter_mut().filter(|reading| is_open(reading)) {
         let term = reading.mention.term;
         let weigh = |meaning: &Meaning| {
-            let by_others = certain.iter().filter(|(code, other, _)| *code == meaning.code && *other != term);
-            let names: f64 = by_others.map(|(_, _, share)| share).sum();
+            let by_others = certain.get(meaning.code).into_iter().flatten().filter(|(other, _)| *other != term);
+            let mut names = 0.0;
+            for (_, share) in by_others {
+                names += share;
+                if names >= MOST_NAMES {
+                    break;
+                }
+            }
             let prior = if meaning.kind == Kind::Namesake { NAMESAKE } else { f64::from(meaning.share) };
             let at_home = if Some(meaning.code) == home { HOME } else { 0.0 };
             prior * (FLOOR + at_home + names.min(MOST_NAMES) + TEXT * scores.share_of(meaning.code, SHARPNESS))

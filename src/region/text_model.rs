@@ -6,6 +6,7 @@ use crate::{
     text::{self, Term, Vocabulary, Word},
 };
 use ndarray::ArrayView1;
+use std::collections::HashMap;
 
 /// The score of a country that the model does not know, or of any where the text has no word that it knows: what most
 /// articles score for most countries.
@@ -168,15 +169,21 @@ impl TextModel {
     /// What each term of a document adds to the score of a country, over all its occurrences; the terms that speak for it.
     pub fn speaking_for(&self, country: &str, terms: &[Term]) -> Vec<(Term, f32)> {
         let Ok(country) = self.countries.binary_search(&country) else { return Vec::new() };
-        let known: Vec<(u32, Term)> =
-            terms.iter().filter_map(|term| Some((self.vocabulary.find(term.hash)?, *term))).collect();
-        let values = self.vocabulary.tf_idf(known.iter().map(|(term, _)| *term).collect());
-        let mut speaking: Vec<(Term, f32)> = values
+        let mut known = Vec::new();
+        let mut first: HashMap<u32, Term> = HashMap::new();
+        for term in terms {
+            if let Some(place) = self.vocabulary.find(term.hash) {
+                known.push(place);
+                first.entry(place).or_insert(*term);
+            }
+        }
+        let mut speaking: Vec<(Term, f32)> = self
+            .vocabulary
+            .tf_idf(known)
             .into_iter()
             .filter_map(|(term, value)| {
                 let weight = self.cells(term).iter().find(|(other, _)| usize::from(*other) == country)?.1;
-                let first = known.iter().find(|(other, _)| *other == term)?.1;
-                (weight > 0).then(|| (first, value * self.step * f32::from(weight)))
+                (weight > 0).then(|| (first[&term], value * self.step * f32::from(weight)))
             })
             .collect();
         speaking.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.first.cmp(&b.0.first)));

@@ -16,6 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::{Semaphore, oneshot, watch};
+use tokio_util::task::AbortOnDropHandle;
 use tonic::{Code, Request, Response, Status, Streaming, metadata::MetadataValue};
 
 /// How many articles of one stream may be under way: read, and not yet taken by the client. Throughput hardly rises
@@ -56,25 +57,22 @@ impl Service {
     }
 
     /// Answers one request, whatever is wrong with it.
-    async fn answer(&self, request: pb::ClassifyRequest) -> pb::ClassifyResponse {
-        let metrics = self.slot.metrics();
-        let _under_way = Raised::by_one(&metrics.in_flight);
+    async fn answer(&self, request: pb::ClassifyRequest, under_way: UnderWay) -> pb::ClassifyResponse {
         let id = request.article.as_ref().map(|article| article.id.clone()).unwrap_or_default();
         let outcome = match checked(request) {
-            Ok((article, options)) => self.classify_on_a_thread(article, options).await,
+            Ok((article, options)) => self.classify_on_a_thread(article, options, under_way.since).await,
             // Told at once: an article over the limit does not wait for its turn with all its text.
             Err(message) => Outcome::Error(error_to_proto(Code::InvalidArgument, &message)),
         };
         if matches!(outcome, Outcome::Error(_)) {
-            metrics.failed();
+            self.slot.metrics().failed();
         }
         pb::ClassifyResponse { id, outcome: Some(outcome) }
     }
 
-    async fn classify_on_a_thread(&self, article: Article, options: Options) -> Outcome {
+    async fn classify_on_a_thread(&self, article: Article, options: Options, read: Instant) -> Outcome {
         let (reply, answer) = oneshot::channel();
         let slot = self.slot.clone();
-        let read = Instant::now();
         self.threads.spawn(move || {
             // A client that is gone needs no answer.
             if reply.is_closed() {
@@ -99,12 +97,36 @@ impl Service {
     }
 
     /// Refuses what comes after the drain has begun: another server, or this one's successor, answers it.
-    fn refuse_while_draining(&self, method: &'static str) -> Result<(), Status> {
-        if *self.drain.draining.borrow() {
-            self.slot.metrics().called(method, Code::Unavailable);
-            return Err(Status::unavailable("the server is about to stop: ask another, or try again"));
+    fn refuse_while_draining(&self) -> Result<(), Status> {
+        match *self.drain.draining.borrow() {
+            true => Err(Status::unavailable("the server is about to stop: ask another, or try again")),
+            false => Ok(()),
         }
-        Ok(())
+    }
+}
+
+/// An article from its reading to its answer.
+struct UnderWay {
+    since: Instant,
+    _counted: Raised,
+}
+
+impl UnderWay {
+    fn begin(slot: &ModelSlot) -> Self {
+        UnderWay { since: Instant::now(), _counted: Raised::by_one(&slot.metrics().in_flight) }
+    }
+}
+
+/// A call or stream, counted when it ends. Until its end is seen it is one whose client went away.
+struct Call {
+    slot: Arc<ModelSlot>,
+    method: &'static str,
+    code: Code,
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.slot.metrics().called(self.method, self.code);
     }
 }
 
@@ -163,6 +185,8 @@ fn requests(
             };
             let left = until.saturating_duration_since(Instant::now()).min(PAUSE);
             break match tokio::time::timeout(left, reading.input.next()).await {
+                // The client has ended it, however late that is seen.
+                Ok(None) => Some(None),
                 Ok(next) if !left.is_zero() => Some(next),
                 _ => None,
             };
@@ -188,13 +212,12 @@ fn checked(request: pb::ClassifyRequest) -> Result<(Article, Options), String> {
 #[tonic::async_trait]
 impl Classifier for Service {
     async fn classify(&self, request: Request<pb::ClassifyRequest>) -> Result<Response<pb::ClassifyResponse>, Status> {
-        self.refuse_while_draining("Classify")?;
-        let Ok(_place) = self.places.try_acquire() else {
-            self.slot.metrics().called("Classify", Code::Unavailable);
-            return Err(overloaded());
-        };
-        let answer = self.answer(request.into_inner()).await;
-        self.slot.metrics().called("Classify", Code::Ok);
+        let mut call = Call { slot: self.slot.clone(), method: "Classify", code: Code::Cancelled };
+        let refused = self.refuse_while_draining();
+        let place = refused.and_then(|()| self.places.try_acquire().map_err(|_| overloaded()));
+        let _place = place.inspect_err(|status| call.code = status.code())?;
+        let answer = self.answer(request.into_inner(), UnderWay::begin(&self.slot)).await;
+        call.code = Code::Ok;
         Ok(Response::new(answer))
     }
 
@@ -204,24 +227,27 @@ impl Classifier for Service {
         &self,
         request: Request<Streaming<pb::ClassifyRequest>>,
     ) -> Result<Response<Self::ClassifyStreamStream>, Status> {
-        self.refuse_while_draining("ClassifyStream")?;
         let service = self.clone();
-        let log = StreamLog::new(self.slot.clone());
+        let mut log = StreamLog::new(self.slot.clone());
+        self.refuse_while_draining().inspect_err(|status| log.call.code = status.code())?;
         // `buffered` reads the next request only while fewer than WINDOW answers wait, and it is polled only while the
-        // client takes answers: a client that stops reading stops the reading of its requests. Dropping the stream, as a
-        // client that goes away does, drops what is under way.
+        // client takes answers: a client that stops reading stops the reading of its requests. Each article has a task of its
+        // own, so that what is read is answered, and gives its place free, though nobody polls. Dropping the stream, as a
+        // client that goes away does, ends these tasks.
         let answers = requests(request.into_inner(), self.drain.clone())
             .map(move |message| {
-                let service = service.clone();
+                let task = message.map(|request| {
+                    let service = service.clone();
+                    AbortOnDropHandle::new(tokio::spawn(async move {
+                        let under_way = UnderWay::begin(&service.slot);
+                        // Never closed.
+                        let _place = service.places.acquire().await;
+                        service.answer(request, under_way).await
+                    }))
+                });
                 async move {
-                    match message {
-                        Ok(request) => {
-                            // Never closed. Waiting here stops the reading of this stream.
-                            let _place = service.places.acquire().await;
-                            Ok(service.answer(request).await)
-                        }
-                        Err(status) => Err(status),
-                    }
+                    // A task ends early only with its stream.
+                    task?.await.map_err(|_| Status::internal("a fault of the server's; it is in its log"))
                 }
             })
             .buffered(WINDOW);
@@ -269,39 +295,37 @@ impl Classifier for Service {
 
 /// Counts the answers of a stream and logs them when it ends, however it does.
 struct StreamLog {
-    slot: Arc<ModelSlot>,
+    call: Call,
     classified: u64,
     errors: u64,
-    code: Code,
     _open: Raised,
 }
 
 impl StreamLog {
     fn new(slot: Arc<ModelSlot>) -> Self {
         let open = Raised::by_one(&slot.metrics().streams);
-        // Until the end is seen: a client that goes away drops the stream.
-        StreamLog { slot, classified: 0, errors: 0, code: Code::Cancelled, _open: open }
+        let call = Call { slot, method: "ClassifyStream", code: Code::Cancelled };
+        StreamLog { call, classified: 0, errors: 0, _open: open }
     }
 
     fn count(&mut self, answer: &Result<pb::ClassifyResponse, Status>) {
         match answer {
             Ok(pb::ClassifyResponse { outcome: Some(Outcome::Classification(_)), .. }) => self.classified += 1,
             Ok(_) => self.errors += 1,
-            Err(status) => self.code = status.code(),
+            Err(status) => self.call.code = status.code(),
         }
     }
 
     fn ended(&mut self) {
-        if self.code == Code::Cancelled {
-            self.code = Code::Ok;
+        if self.call.code == Code::Cancelled {
+            self.call.code = Code::Ok;
         }
     }
 }
 
 impl Drop for StreamLog {
     fn drop(&mut self) {
-        self.slot.metrics().called("ClassifyStream", self.code);
-        tracing::debug!(classified = self.classified, errors = self.errors, code = ?self.code, "stream ended");
+        tracing::debug!(classified = self.classified, errors = self.errors, code = ?self.call.code, "stream ended");
     }
 }
 

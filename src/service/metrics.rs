@@ -84,7 +84,11 @@ impl Metrics {
     pub fn new(version: &str) -> Self {
         let mut registry = Registry::with_prefix("dateline");
         let calls = Family::default();
-        registry.register("calls", "Calls and streams that ended, by method and gRPC code", calls.clone());
+        registry.register(
+            "calls",
+            "Classify and ClassifyStream calls that ended, by gRPC code; Cancelled where the client went away",
+            calls.clone(),
+        );
         let articles = Family::default();
         registry.register("articles", "Articles answered: classified, or with an error of their own", articles.clone());
         let topics = Family::default();

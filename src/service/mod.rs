@@ -73,7 +73,7 @@ pub struct Limits {
     pub streams_per_connection: u32,
     /// Articles under way in all streams and calls: streams wait for their turn, single calls are told UNAVAILABLE.
     pub articles: usize,
-    /// A connection is asked for a sign of life after so long without one, and closed where none comes.
+    /// A connection is asked for a sign of life after so long without one, and closed where none comes; never, if zero.
     pub keepalive: Duration,
 }
 
@@ -174,9 +174,10 @@ impl Listening {
         self.address
     }
 
-    /// Answers with the slot's model until `stop` is done. Then the server drains: health turns NOT_SERVING, new calls and
+    /// Answers with the slot's model until `stop` is done. Then the server drains: health turns NOT_SERVING, new articles and
     /// streams are refused, open streams go on as long as their clients keep sending without a pause, for half of
-    /// `settings.drain` at most, and end when all that was read is answered. What is open after `settings.drain` is closed.
+    /// `settings.drain` at most, and end when all that was read is answered. After `settings.drain` this returns, whatever is
+    /// open; what is open then, and the watching of files, ends with the runtime.
     ///
     /// # Errors
     /// [`ServeError`].
@@ -228,7 +229,7 @@ impl Listening {
         let connections = transport::connections(self.listener, tls, limits.connections);
         let server = Server::builder()
             .max_concurrent_streams(limits.streams_per_connection)
-            .http2_keepalive_interval(Some(limits.keepalive))
+            .http2_keepalive_interval((!limits.keepalive.is_zero()).then_some(limits.keepalive))
             .http2_keepalive_timeout(Some(SIGN_OF_LIFE))
             .http2_max_header_list_size(HEADER_BYTES)
             .add_service(health_service)

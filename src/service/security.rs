@@ -51,26 +51,36 @@ fn read(path: &Path) -> Result<Vec<u8>, SecurityError> {
     fs::read(path).map_err(|source| SecurityError::Read { path: path.to_owned(), source })
 }
 
-/// When the files were last changed; `None` where one is away.
-fn changed(paths: &[&Path]) -> Option<Vec<SystemTime>> {
+/// When files were last changed; `None` where one is away.
+type Changed = Option<Vec<SystemTime>>;
+
+fn changed(paths: &[PathBuf]) -> Changed {
     paths.iter().map(|path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok()).collect()
 }
 
-/// Looks at files for ever, and calls `reload` where they have changed and stopped changing.
-async fn watch(paths: Vec<PathBuf>, what: &'static str, reload: impl Fn() -> Result<(), SecurityError>) {
-    let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
-    let mut tried = changed(&paths);
-    let mut seen = tried.clone();
+/// Looks at files for ever, and calls `reload` where they are not as they were when they were last read, and have stopped
+/// changing. A disk may take its time, so that neither is done on a thread of the network's.
+async fn watch(
+    paths: Vec<PathBuf>,
+    mut tried: Changed,
+    what: &'static str,
+    reload: impl Fn() -> Result<(), SecurityError> + Send + Sync + 'static,
+) {
+    let (paths, reload) = (Arc::new(paths), Arc::new(reload));
+    let mut seen = None;
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        let now = changed(&paths);
+        let looked_at = paths.clone();
+        let now = tokio::task::spawn_blocking(move || changed(&looked_at)).await.ok().flatten();
         let settled = now.is_some() && now == seen;
         seen = now.clone();
         if settled && now != tried {
             tried = now;
-            match reload() {
-                Ok(()) => tracing::info!(what, "read again"),
-                Err(error) => tracing::error!(what, %error, "cannot be used, the old ones go on"),
+            let reload = reload.clone();
+            match tokio::task::spawn_blocking(move || reload()).await {
+                Ok(Ok(())) => tracing::info!(what, "read again"),
+                Ok(Err(error)) => tracing::error!(what, %error, "cannot be used, the old ones go on"),
+                Err(error) => tracing::error!(what, %error, "cannot be read"),
             }
         }
     }
@@ -88,6 +98,10 @@ pub struct TlsFiles {
 }
 
 impl TlsFiles {
+    fn paths(&self) -> Vec<PathBuf> {
+        [&self.certificate, &self.key].into_iter().chain(&self.client_ca).cloned().collect()
+    }
+
     fn load(&self) -> Result<ServerConfig, SecurityError> {
         let certificates = |path: &Path| -> Result<Vec<CertificateDer<'static>>, SecurityError> {
             let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(path)?).collect();
@@ -126,6 +140,8 @@ impl TlsFiles {
 /// The configuration of TLS as the files have it now.
 pub struct Tls {
     files: TlsFiles,
+    /// When the files were changed before they were first read.
+    as_read: Changed,
     config: ArcSwap<ServerConfig>,
 }
 
@@ -135,8 +151,9 @@ impl Tls {
     /// # Errors
     /// [`SecurityError`].
     pub fn open(files: TlsFiles) -> Result<Self, SecurityError> {
+        let as_read = changed(&files.paths());
         let config = ArcSwap::from_pointee(files.load()?);
-        Ok(Tls { files, config })
+        Ok(Tls { files, as_read, config })
     }
 
     /// What the next connection is accepted with.
@@ -146,9 +163,7 @@ impl Tls {
 
     /// Reads the files again whenever they change, for ever. Connections keep what they were accepted with.
     pub async fn watch(self: Arc<Self>) {
-        let TlsFiles { certificate, key, client_ca } = self.files.clone();
-        let paths = [certificate, key].into_iter().chain(client_ca).collect();
-        watch(paths, "certificates", || {
+        watch(self.files.paths(), self.as_read.clone(), "certificates", move || {
             self.config.store(Arc::new(self.files.load()?));
             Ok(())
         })
@@ -160,6 +175,8 @@ impl Tls {
 /// time. Only digests are kept.
 pub struct Tokens {
     path: PathBuf,
+    /// When the file was changed before it was first read.
+    as_read: Changed,
     digests: ArcSwap<Vec<[u8; 32]>>,
 }
 
@@ -167,10 +184,11 @@ impl Tokens {
     /// Reads a file of tokens: one a line; blank lines and lines that begin with `#` are none.
     ///
     /// # Errors
-    /// [`SecurityError`], also where there is no token, or one with fewer than sixteen bytes.
+    /// [`SecurityError`], also where there is no token, or one that no header can carry or with fewer than sixteen characters.
     pub fn open(path: PathBuf) -> Result<Self, SecurityError> {
+        let as_read = changed(std::slice::from_ref(&path));
         let digests = ArcSwap::from_pointee(Tokens::load(&path)?);
-        Ok(Tokens { path, digests })
+        Ok(Tokens { path, as_read, digests })
     }
 
     fn load(path: &Path) -> Result<Vec<[u8; 32]>, SecurityError> {
@@ -178,6 +196,10 @@ impl Tokens {
         let mut digests = Vec::new();
         let lines = text.lines().map(str::trim).enumerate();
         for (i, token) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
+            if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+                let reason = format!("line {}: a token may have ASCII letters, digits and marks, no spaces", i + 1);
+                return Err(unusable(path, reason));
+            }
             if token.len() < SHORTEST_TOKEN {
                 let reason = format!("line {}: a token needs at least {SHORTEST_TOKEN} characters", i + 1);
                 return Err(unusable(path, reason));
@@ -192,7 +214,7 @@ impl Tokens {
 
     /// Reads the file again whenever it changes, for ever.
     pub async fn watch(self: Arc<Self>) {
-        watch(vec![self.path.clone()], "tokens", || {
+        watch(vec![self.path.clone()], self.as_read.clone(), "tokens", move || {
             self.digests.store(Arc::new(Tokens::load(&self.path)?));
             Ok(())
         })

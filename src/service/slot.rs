@@ -8,7 +8,7 @@ use std::{
     fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -20,7 +20,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub struct ModelSlot {
     current: ArcSwap<Model>,
     folder: Option<PathBuf>,
-    /// One load at a time; what the folder looked like when it was last tried, well or not.
+    /// Held during a load: one at a time.
+    loading: Mutex<()>,
+    /// What the folder looked like when it was last tried, well or not.
     tried: Mutex<Option<Fingerprint>>,
     metrics: Arc<Metrics>,
 }
@@ -81,7 +83,13 @@ impl ModelSlot {
         };
         model.warm_up();
         let metrics = Arc::new(Metrics::new(model.version()));
-        Ok(ModelSlot { current: ArcSwap::from_pointee(model), folder, tried: Mutex::new(tried), metrics })
+        Ok(ModelSlot {
+            current: ArcSwap::from_pointee(model),
+            folder,
+            loading: Mutex::new(()),
+            tried: Mutex::new(tried),
+            metrics,
+        })
     }
 
     /// The model that answers now.
@@ -100,21 +108,28 @@ impl ModelSlot {
     /// [`SelfCheckError`]; the old model goes on.
     pub fn reload(&self) -> Result<Reloaded, SelfCheckError> {
         let Some(folder) = &self.folder else { return Ok(Reloaded::Bundled) };
-        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
         // Before the load: what changes during it is loaded again.
-        *tried = fingerprint(folder).ok();
-        let loaded = load(folder);
-        self.metrics.reloaded(loaded.is_ok());
-        let model = loaded.inspect_err(|error| tracing::error!(%error, "the model is refused, the old one goes on"))?;
+        let found = fingerprint(folder).ok();
+        *self.tried() = found;
+        let model = load(folder).inspect_err(|error| {
+            self.metrics.reloaded(false);
+            tracing::error!(%error, "the model is refused, the old one goes on");
+        })?;
         let from = self.current().version().to_owned();
         let to = model.version().to_owned();
         if from == to {
             return Ok(Reloaded::Unchanged);
         }
+        self.metrics.reloaded(true);
         self.current.store(Arc::new(model));
         self.metrics.model(&to);
         tracing::info!(from, to, "the model was swapped");
         Ok(Reloaded::Swapped { from, to })
+    }
+
+    fn tried(&self) -> MutexGuard<'_, Option<Fingerprint>> {
+        self.tried.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks at the folder for ever, and reloads what changed there once it has stopped changing.
@@ -123,10 +138,12 @@ impl ModelSlot {
         let mut seen = None;
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            let now = fingerprint(&folder).ok();
+            // A network mount may take its time.
+            let looked_at = folder.clone();
+            let now = tokio::task::spawn_blocking(move || fingerprint(&looked_at).ok()).await.ok().flatten();
             let settled = now.is_some() && now == seen;
             seen = now;
-            if settled && now != *self.tried.lock().unwrap_or_else(PoisonError::into_inner) {
+            if settled && now != *self.tried() {
                 let slot = self.clone();
                 // What came of it is logged and counted; a model that cannot be used is tried again when it changes.
                 let _ = tokio::task::spawn_blocking(move || slot.reload()).await;

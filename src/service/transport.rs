@@ -2,6 +2,7 @@
 
 use super::security::Tls;
 use std::{
+    future::Future,
     io,
     net::SocketAddr,
     pin::Pin,
@@ -13,13 +14,16 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::Sleep,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::Connected;
 
-/// A client that has not shaken hands by then is closed.
+/// A client that has not shaken hands for TLS by then is closed, and so is one that has not begun HTTP/2 by then.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// The bytes with which every client begins HTTP/2 (RFC 9113, section 3.4).
+const PREFACE: usize = 24;
 /// After an error of the system's, such as too many open files, accepting waits so long.
 const AFTER_AN_ERROR: Duration = Duration::from_millis(100);
 
@@ -34,7 +38,13 @@ pub fn connections(
     let places = Arc::new(Semaphore::new(most));
     tokio::spawn(async move {
         loop {
-            let Ok(place) = places.clone().acquire_owned().await else { return };
+            let place = tokio::select! {
+                biased;
+                () = send.closed() => return,
+                place = places.clone().acquire_owned() => place,
+            };
+            // Closed never.
+            let Ok(place) = place else { return };
             let stream = tokio::select! {
                 () = send.closed() => return,
                 accepted = listener.accept() => match accepted {
@@ -66,7 +76,15 @@ pub fn connections(
                     }
                 };
                 // Where nobody takes it the server is at its end.
-                let _ = send.send(Ok(Connection { io, address, _place: place })).await;
+                let _ = send
+                    .send(Ok(Connection {
+                        io,
+                        address,
+                        silent: Some(Box::pin(tokio::time::sleep(HANDSHAKE))),
+                        read: 0,
+                        _place: place,
+                    }))
+                    .await;
             });
         }
     });
@@ -77,6 +95,9 @@ pub fn connections(
 pub struct Connection {
     io: Io,
     address: Option<SocketAddr>,
+    /// Until the client has begun to speak HTTP/2.
+    silent: Option<Pin<Box<Sleep>>>,
+    read: usize,
     _place: OwnedSemaphorePermit,
 }
 
@@ -95,10 +116,21 @@ impl Connected for Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().io {
+        let connection = self.get_mut();
+        let before = buffer.filled().len();
+        let polled = match &mut connection.io {
             Io::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
             Io::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        };
+        if let Some(silent) = &mut connection.silent {
+            connection.read += buffer.filled().len() - before;
+            if connection.read >= PREFACE {
+                connection.silent = None;
+            } else if polled.is_pending() && silent.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
         }
+        polled
     }
 }
 

@@ -234,8 +234,11 @@ pub fn train(request: &TrainRequest, base: Option<&Model>, progress: &Progress) 
     }
     if let Some(regions) = &regions {
         trained_on.extend(region_files);
-        let used = |file: TrainingFile| TrainingFile { task: Task::Regions, rows: regions.weak_rows as u64, ..file };
-        trained_on.extend(unlabelled_files.into_iter().map(used));
+        trained_on.extend(unlabelled_files.into_iter().zip(&request.unlabelled).map(|(file, path)| TrainingFile {
+            task: Task::Regions,
+            rows: regions.weak_rows.get(path).copied().unwrap_or_default(),
+            ..file
+        }));
     }
     if regions.is_none() {
         trained_on.extend(of_base(Task::Regions).cloned());

@@ -16,7 +16,10 @@ use crate::{
 };
 use ndarray::{Array2, Axis, Slice, concatenate};
 use rayon::prelude::*;
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    path::PathBuf,
+};
 
 /// So many rows without labels teach of one country, at most.
 const MOST_WEAK_ROWS: usize = 1000;
@@ -35,8 +38,8 @@ pub struct TrainedRegions {
     pub outcomes: Vec<Outcome>,
     /// Metric by name.
     pub measured: BTreeMap<String, f64>,
-    /// Rows without labels that taught.
-    pub weak_rows: usize,
+    /// Rows without labels that taught, by file.
+    pub weak_rows: BTreeMap<PathBuf, u64>,
 }
 
 impl TrainedRegions {
@@ -112,7 +115,8 @@ pub fn train(
     progress: &Progress,
 ) -> Result<TrainedRegions, TrainError> {
     let rows = rows(records, progress);
-    let weak = weak_rows(unlabelled, progress);
+    let labelled: HashSet<u64> = rows.iter().map(|row| row.content).collect();
+    let weak = weak_rows(unlabelled, &labelled, progress);
     let keys: Vec<(usize, u64)> = rows.iter().map(|row| (usize::from(row.truth.len() > 1), row.content)).collect();
     let fold = corpus::folds(&keys, FOLDS, seed);
 
@@ -127,7 +131,7 @@ pub fn train(
         })
         .collect();
     let weak_text_rows: Vec<TextRow<'_>> =
-        weak.iter().map(|(terms, country)| TextRow { terms, countries: vec![country], labelled: false }).collect();
+        weak.iter().map(|row| TextRow { terms: &row.terms, countries: vec![row.country], labelled: false }).collect();
     let text_model = |learns: &dyn Fn(usize) -> bool| -> Result<TextModel, TrainError> {
         let labelled = text_rows.iter().enumerate().filter(|(i, _)| learns(*i)).map(|(_, row)| row);
         let rows: Vec<&TextRow<'_>> = labelled.chain(&weak_text_rows).collect();
@@ -249,7 +253,9 @@ pub fn train(
     let layer = layers.into_iter().next_back().ok_or(TrainError::NotFinite)?;
     let home = home_share(&rows, &as_is) as f32;
     let ranker = RegionRanker::new(text, layer, thresholds, home).ok_or(TrainError::NotFinite)?;
-    Ok(TrainedRegions { ranker, scores, by_file, peers, outcomes, measured, weak_rows: weak.len() })
+    let mut weak_rows = BTreeMap::new();
+    weak.iter().for_each(|row| *weak_rows.entry(row.file.clone()).or_default() += 1);
+    Ok(TrainedRegions { ranker, scores, by_file, peers, outcomes, measured, weak_rows })
 }
 
 fn rows(records: &[Record], progress: &Progress) -> Vec<Row> {
@@ -291,11 +297,19 @@ fn rows(records: &[Record], progress: &Progress) -> Vec<Row> {
     rows
 }
 
-/// The terms of rows without labels, with the country that each names most: copies once, of one country a limited number.
-/// Which ones are taken is as good as random, and the same for the same rows.
-fn weak_rows(records: &[Record], progress: &Progress) -> Vec<(Vec<u64>, &'static str)> {
+/// A row without labels and the country that it names most.
+struct WeakRow {
+    content: u64,
+    terms: Vec<u64>,
+    country: &'static str,
+    file: PathBuf,
+}
+
+/// The rows without labels that name one country most: copies once, none that a labelled row has the text of, of one country
+/// a limited number. Which ones are taken is as good as random, and the same for the same rows.
+fn weak_rows(records: &[Record], labelled: &HashSet<u64>, progress: &Progress) -> Vec<WeakRow> {
     let bar = progress.steps("regions: unlabelled", records.len() as u64);
-    let mut rows: Vec<(u64, Vec<u64>, &'static str)> = records
+    let mut rows: Vec<WeakRow> = records
         .par_iter()
         .filter_map(|record| {
             bar.inc(1);
@@ -305,19 +319,21 @@ fn weak_rows(records: &[Record], progress: &Progress) -> Vec<(Vec<u64>, &'static
             let places = Places::of(&document, &words);
             let country = places.dominant()?;
             let content = corpus::content_hash(words.iter().map(|word| word.hash));
-            Some((content, places.terms().iter().map(|term| term.hash).collect(), country))
+            let terms = places.terms().iter().map(|term| term.hash).collect();
+            let file = corpus::file_of(&record.place).to_owned();
+            (!labelled.contains(&content)).then_some(WeakRow { content, terms, country, file })
         })
         .collect();
     bar.finish();
-    rows.sort_unstable();
-    rows.dedup_by_key(|row| row.0);
+    rows.sort_by(|a, b| (a.content, &a.terms, a.country).cmp(&(b.content, &b.terms, b.country)));
+    rows.dedup_by_key(|row| row.content);
     let mut taken: HashMap<&str, usize> = HashMap::new();
-    rows.retain(|(_, _, country)| {
-        let taken = taken.entry(country).or_default();
+    rows.retain(|row| {
+        let taken = taken.entry(row.country).or_default();
         *taken += 1;
         *taken <= MOST_WEAK_ROWS
     });
-    rows.into_iter().map(|(_, terms, country)| (terms, country)).collect()
+    rows
 }
 
 /// All rows as one way of reading and the text model of each give them.
