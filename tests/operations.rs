@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Server, file, run, stderr};
+use common::{Server, file, run, stderr, until};
 use dateline::{
     Model,
     service::proto::dateline::v1::{
@@ -53,14 +53,6 @@ fn put(from: &Path, to: &Path) {
     for name in ["model.safetensors", "manifest.json"] {
         fs::copy(from.join(name), to.join("new")).expect("it is copied");
         fs::rename(to.join("new"), to.join(name)).expect("it is moved");
-    }
-}
-
-async fn until(what: &str, is: impl AsyncFn() -> bool) {
-    let begun = Instant::now();
-    while !is().await {
-        assert!(begun.elapsed() < Duration::from_secs(30), "{what} within thirty seconds");
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

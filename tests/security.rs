@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Server, run, stderr};
+use common::{Server, run, stderr, until};
 use dateline::service::proto::dateline::v1::{Article, ClassifyRequest, classifier_client::ClassifierClient};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use std::{
@@ -11,7 +11,7 @@ use std::{
     io::{Read, Write},
     net::TcpStream,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tonic::{
     Code, Request, Status,
@@ -80,14 +80,6 @@ async fn ask(channel: Channel, token: Option<&str>) -> Result<(), Status> {
         request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().expect("metadata"));
     }
     ClassifierClient::new(channel).classify(request).await.map(|_| ())
-}
-
-async fn until(what: &str, is: impl AsyncFn() -> bool) {
-    let begun = Instant::now();
-    while !is().await {
-        assert!(begun.elapsed() < Duration::from_secs(30), "{what} within thirty seconds");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
 }
 
 #[tokio::test]

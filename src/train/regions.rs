@@ -115,21 +115,14 @@ pub fn train(
     progress: &Progress,
 ) -> Result<TrainedRegions, TrainError> {
     let rows = rows(records, progress);
-    let labelled: HashSet<u64> = rows.iter().map(|row| row.content).collect();
-    let weak = weak_rows(unlabelled, &labelled, progress);
+    let known: HashSet<u64> = rows.iter().map(|row| row.content).collect();
+    let weak = weak_rows(unlabelled, &known, progress);
     let keys: Vec<(usize, u64)> = rows.iter().map(|row| (usize::from(row.truth.len() > 1), row.content)).collect();
     let fold = corpus::folds(&keys, FOLDS, seed);
 
     // First the text models: one a fold, one that has seen no labelled row, one that has seen all.
     let bar = progress.steps("regions: text models", FOLDS as u64 + 2);
-    let text_rows: Vec<TextRow<'_>> = rows
-        .iter()
-        .map(|row| TextRow {
-            terms: &row.terms,
-            countries: row.truth.iter().map(String::as_str).collect(),
-            labelled: true,
-        })
-        .collect();
+    let text_rows = labelled(&rows, |row| &row.terms);
     let weak_text_rows: Vec<TextRow<'_>> =
         weak.iter().map(|row| TextRow { terms: &row.terms, countries: vec![row.country], labelled: false }).collect();
     let text_model = |learns: &dyn Fn(usize) -> bool| -> Result<TextModel, TrainError> {
@@ -297,6 +290,12 @@ fn rows(records: &[Record], progress: &Progress) -> Vec<Row> {
     rows
 }
 
+/// The rows as people labelled them, to learn from some of their terms.
+fn labelled<'r>(rows: &'r [Row], terms: impl Fn(&'r Row) -> &'r [u64]) -> Vec<TextRow<'r>> {
+    let countries = |row: &'r Row| row.truth.iter().map(String::as_str).collect();
+    rows.iter().map(|row| TextRow { terms: terms(row), countries: countries(row), labelled: true }).collect()
+}
+
 /// A row without labels and the country that it names most.
 struct WeakRow {
     content: u64,
@@ -307,7 +306,7 @@ struct WeakRow {
 
 /// The rows without labels that name one country most: copies once, none that a labelled row has the text of, of one country
 /// a limited number. Which ones are taken is as good as random, and the same for the same rows.
-fn weak_rows(records: &[Record], labelled: &HashSet<u64>, progress: &Progress) -> Vec<WeakRow> {
+fn weak_rows(records: &[Record], known: &HashSet<u64>, progress: &Progress) -> Vec<WeakRow> {
     let bar = progress.steps("regions: unlabelled", records.len() as u64);
     let mut rows: Vec<WeakRow> = records
         .par_iter()
@@ -321,7 +320,7 @@ fn weak_rows(records: &[Record], labelled: &HashSet<u64>, progress: &Progress) -
             let content = corpus::content_hash(words.iter().map(|word| word.hash));
             let terms = places.terms().iter().map(|term| term.hash).collect();
             let file = corpus::file_of(&record.place).to_owned();
-            (!labelled.contains(&content)).then_some(WeakRow { content, terms, country, file })
+            (!known.contains(&content)).then_some(WeakRow { content, terms, country, file })
         })
         .collect();
     bar.finish();
@@ -403,14 +402,7 @@ fn most_mentioned(places: &Places) -> Option<&'static str> {
 /// and datelines among them. Every country with a score above 0, or the best where none has.
 fn flat_svm(rows: &[Row], fold: &[usize], seed: u64, progress: &Progress) -> Result<Vec<RegionAnswer>, TrainError> {
     let bar = progress.steps("regions: peers", FOLDS as u64);
-    let text_rows: Vec<TextRow<'_>> = rows
-        .iter()
-        .map(|row| TextRow {
-            terms: &row.flat,
-            countries: row.truth.iter().map(String::as_str).collect(),
-            labelled: true,
-        })
-        .collect();
+    let text_rows = labelled(rows, |row| &row.flat);
     let mut answers = vec![RegionAnswer::default(); rows.len()];
     for held_out in 0..FOLDS {
         let learned: Vec<&TextRow<'_>> =

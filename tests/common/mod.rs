@@ -7,6 +7,7 @@ use std::{
     process::{Child, Command, Output, Stdio},
     sync::{Arc, Mutex},
     thread,
+    time::{Duration, Instant},
 };
 
 /// A file of the project.
@@ -53,6 +54,15 @@ pub fn stderr(output: &Output) -> String {
 /// Standard output as JSON, a value a line.
 pub fn json_lines(output: &Output) -> Vec<serde_json::Value> {
     stdout(output).lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
+}
+
+/// Waits until something is so.
+pub async fn until(what: &str, is: impl AsyncFn() -> bool) {
+    let begun = Instant::now();
+    while !is().await {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{what} within thirty seconds");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// A running `dateline serve`, killed when dropped.
