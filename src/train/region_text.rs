@@ -15,7 +15,8 @@ use std::collections::BTreeMap;
 const LEAST_ROWS_OF_TERM: u32 = 4;
 /// A country is known from so many rows on.
 const LEAST_ROWS_OF_COUNTRY: usize = 5;
-/// So many weights are kept: half of them cost a point of micro-F1 without datelines, twice as many gain nothing.
+/// So many weights are kept: with the gazetteer they stay under a megabyte. 150,000, chosen by weight alone, cost .002 of
+/// micro-F1 and .016 of the countries told by words alone.
 const MOST_WEIGHTS: usize = 250_000;
 /// How far a served article is taken to be like the labelled rows, from 0 (like those without labels) to 1. The two differ
 /// in more than their countries ("said", "corp"), so that the machine is told which is which; what is served may be either.
