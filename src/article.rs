@@ -225,6 +225,17 @@ fn round_confidence<S: serde::Serializer>(confidence: &f32, out: S) -> Result<S:
     out.serialize_f64((f64::from(*confidence) * 1e4).round() / 1e4)
 }
 
+impl Decision {
+    /// The word for it in JSON, in metrics and on the screen.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Decision::Auto => "AUTO",
+            Decision::Review => "REVIEW",
+            Decision::Abstain => "ABSTAIN",
+        }
+    }
+}
+
 /// Why a country is listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]

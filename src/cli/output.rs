@@ -90,7 +90,7 @@ pub fn block(
             "  {what:<8} {:<44} {:>5.2}  {style}{}{style:#}",
             printable(&label.name),
             label.confidence,
-            decision(label.decision)
+            label.decision.as_str()
         )?;
         evidence(out, &label.evidence)?;
         what = "";
@@ -111,7 +111,7 @@ pub fn block(
             out,
             "  {what:<8} {name:<44} {:>5.2}  {style}{:<8}{style:#} {role:<10} {FAINT}{}{FAINT:#}",
             label.confidence,
-            decision(label.decision),
+            label.decision.as_str(),
             up.join(", ")
         )?;
         evidence(out, &label.evidence)?;
@@ -159,14 +159,6 @@ fn evidence(out: &mut dyn io::Write, evidence: &[Evidence]) -> io::Result<()> {
         )?;
     }
     Ok(())
-}
-
-fn decision(decision: Decision) -> &'static str {
-    match decision {
-        Decision::Auto => "AUTO",
-        Decision::Review => "REVIEW",
-        Decision::Abstain => "ABSTAIN",
-    }
 }
 
 fn field(field: Field) -> &'static str {

@@ -41,7 +41,7 @@ pub struct Args {
     #[arg(long, env = "DATELINE_LOG", value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
     log: LogFormat,
     /// How long a drain may take, in seconds; what is open then is closed
-    #[arg(long, env = "DATELINE_DRAIN_TIMEOUT", default_value_t = 10.0, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, env = "DATELINE_DRAIN_TIMEOUT", default_value_t = Settings::default().drain.as_secs_f64(), value_name = "SECONDS", value_parser = seconds)]
     drain_timeout: f64,
     /// The server's certificate in PEM, with those that signed it; read again when it changes
     #[arg(long, env = "DATELINE_TLS_CERT", value_name = "FILE", requires = "tls_key", help_heading = "Security")]
@@ -65,16 +65,16 @@ pub struct Args {
     #[arg(long, env = "DATELINE_MAX_MESSAGE_BYTES", default_value_t = Limits::default().message_bytes, value_name = "BYTES", help_heading = "Limits")]
     max_message_bytes: usize,
     /// Open connections; others wait
-    #[arg(long, env = "DATELINE_MAX_CONNECTIONS", default_value_t = 1024, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1_000_000), help_heading = "Limits")]
+    #[arg(long, env = "DATELINE_MAX_CONNECTIONS", default_value_t = Limits::default().connections as u32, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1_000_000), help_heading = "Limits")]
     max_connections: u32,
     /// Open streams and calls of one connection
-    #[arg(long, env = "DATELINE_MAX_STREAMS", default_value_t = 256, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1_000_000), help_heading = "Limits")]
+    #[arg(long, env = "DATELINE_MAX_STREAMS", default_value_t = Limits::default().streams_per_connection, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1_000_000), help_heading = "Limits")]
     max_streams: u32,
     /// Articles under way in all; streams wait, single calls are told UNAVAILABLE
-    #[arg(long, env = "DATELINE_MAX_ARTICLES", default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1_000_000), help_heading = "Limits")]
+    #[arg(long, env = "DATELINE_MAX_ARTICLES", default_value_t = Limits::default().articles as u32, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1_000_000), help_heading = "Limits")]
     max_articles: u32,
     /// Silent connections are asked for a sign of life after so many seconds; 0 is never
-    #[arg(long, env = "DATELINE_KEEPALIVE", default_value_t = 60.0, value_name = "SECONDS", value_parser = seconds, help_heading = "Limits")]
+    #[arg(long, env = "DATELINE_KEEPALIVE", default_value_t = Limits::default().keepalive.as_secs_f64(), value_name = "SECONDS", value_parser = seconds, help_heading = "Limits")]
     keepalive: f64,
 }
 

@@ -61,17 +61,14 @@ const HOME: f64 = 3.0;
 /// How sharp the text scores are as probabilities.
 const SHARPNESS: f32 = 3.0;
 
-/// Reads the mentions of a document by the words beside them.
+/// Reads the mentions of a document by the words beside them. `named` says of each word whether it is part of a mention.
 pub fn readings(
     gazetteer: &'static Gazetteer,
     document: &Document<'_>,
     words: &[Word],
     mentions: &[Mention],
+    named: &[bool],
 ) -> Vec<Reading> {
-    let mut named = vec![false; words.len()];
-    for mention in mentions {
-        named[mention.first as usize..=mention.last as usize].fill(true);
-    }
     let beside = Beside { document, words, named };
     let mut family_names = BTreeSet::new();
     let mut given_names = BTreeSet::new();
@@ -135,7 +132,7 @@ struct Beside<'d> {
     document: &'d Document<'d>,
     words: &'d [Word],
     /// Whether each word is part of a mention.
-    named: Vec<bool>,
+    named: &'d [bool],
 }
 
 impl Beside<'_> {
@@ -186,7 +183,7 @@ impl Beside<'_> {
 /// What a place means before the name of what it lies in: "Moscow, Idaho", "Paris, France".
 fn within(place: &[Meaning], container: &[Meaning]) -> Option<Meaning> {
     let (first, holds) = (place.first()?, container.first().filter(|holds| holds.share >= CERTAIN)?);
-    let a_town = matches!(first.kind, Kind::Capital | Kind::City | Kind::Namesake);
+    let a_town = first.kind.is_town();
     match holds.kind {
         // A state holds towns that the table does not have, and towns with the names of countries.
         Kind::State | Kind::Abbreviation if a_town || first.kind == Kind::Country => {
@@ -213,8 +210,8 @@ pub fn open(readings: &[Reading]) -> bool {
 /// country of its outlet, where that is known.
 pub fn weigh(readings: &mut [Reading], scores: &TextScores<'_>, home: Option<&str>) {
     let speaks = |reading: &Reading, meaning: &Meaning| {
-        let town = matches!(meaning.kind, Kind::Capital | Kind::City | Kind::Namesake);
-        tree::is_country(meaning.code) && meaning.share >= CERTAIN && (!town || reading.meanings.len() == 1)
+        let alone = reading.meanings.len() == 1;
+        tree::is_country(meaning.code) && meaning.share >= CERTAIN && (!meaning.kind.is_town() || alone)
     };
     // By code, in order. More than so many of one term say no more, see MOST_NAMES: a text that repeats a name takes no
     // longer for it.
@@ -230,6 +227,7 @@ pub fn weigh(readings: &mut [Reading], scores: &TextScores<'_>, home: Option<&st
             }
         }
     }
+    let text_shares = scores.shares(SHARPNESS);
     for reading in readings.iter_mut().filter(|reading| is_open(reading)) {
         let term = reading.mention.term;
         let weigh = |meaning: &Meaning| {
@@ -243,7 +241,7 @@ pub fn weigh(readings: &mut [Reading], scores: &TextScores<'_>, home: Option<&st
             }
             let prior = if meaning.kind == Kind::Namesake { NAMESAKE } else { f64::from(meaning.share) };
             let at_home = if Some(meaning.code) == home { HOME } else { 0.0 };
-            prior * (FLOOR + at_home + names.min(MOST_NAMES) + TEXT * scores.share_of(meaning.code, SHARPNESS))
+            prior * (FLOOR + at_home + names.min(MOST_NAMES) + TEXT * text_shares.of(meaning.code))
         };
         let weights: Vec<f64> = reading.meanings.iter().map(weigh).collect();
         let place = |one: &&Meaning| one.kind != Kind::Namesake;
@@ -272,7 +270,8 @@ mod tests {
         let mut words = Vec::new();
         words_into(&document, &mut words);
         let mentions = mentions::find(gazetteer(), &document, &words);
-        let mut readings = readings(gazetteer(), &document, &words, &mentions);
+        let named = mentions::named_words(&mentions, words.len());
+        let mut readings = readings(gazetteer(), &document, &words, &mentions, &named);
         weigh(&mut readings, &TextModel::none().scores(std::iter::empty()), home);
         let likeliest = |reading: &Reading| {
             let best = reading.meanings.iter().max_by(|a, b| a.share.total_cmp(&b.share));

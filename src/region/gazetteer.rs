@@ -39,6 +39,11 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether it is the name of a town.
+    pub fn is_town(self) -> bool {
+        matches!(self, Kind::Capital | Kind::City | Kind::Namesake)
+    }
+
     fn parse(word: &str) -> Option<Kind> {
         Some(match word {
             "country" => Kind::Country,

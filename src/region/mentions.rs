@@ -62,6 +62,15 @@ pub fn find(gazetteer: &Gazetteer, document: &Document<'_>, words: &[Word]) -> V
     mentions
 }
 
+/// Of each of `words` words whether it is part of a mention.
+pub fn named_words(mentions: &[Mention], words: usize) -> Vec<bool> {
+    let mut named = vec![false; words];
+    for mention in mentions {
+        named[mention.first as usize..=mention.last as usize].fill(true);
+    }
+    named
+}
+
 /// The longest term that the words begin with, and how many words it has.
 fn longest(gazetteer: &Gazetteer, text: &str, words: &[Word], any_case: bool) -> Option<(u32, usize)> {
     let mut node = ROOT;

@@ -48,8 +48,9 @@ impl Places {
     pub fn of(document: &Document<'_>, words: &[Word]) -> Self {
         let gazetteer = gazetteer();
         let mentions = mentions::find(gazetteer, document, words);
-        let readings = context::readings(gazetteer, document, words, &mentions);
-        let terms = text_model::terms(words, &readings);
+        let named = mentions::named_words(&mentions, words.len());
+        let readings = context::readings(gazetteer, document, words, &mentions, &named);
+        let terms = text_model::terms(words, &named);
         let headline_words = words.iter().filter(|word| word.role == Field::Headline).count() as u32;
         Places { readings, terms, headline_words, words: words.len() }
     }
@@ -230,6 +231,9 @@ impl RegionRanker {
         let mut named = Vec::new();
         let mut evidence = Vec::new();
         for (mention, share) in &ranked.candidate.mentions {
+            if evidence.len() == most {
+                break;
+            }
             if !named.contains(&mention.term) {
                 named.push(mention.term);
                 evidence.push((mention.first, mention.last, *share));

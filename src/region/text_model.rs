@@ -1,6 +1,6 @@
 //! What the words around the place names say of countries: "the Bundesbank", "Bajwa", "crore", "the Sheriff's deputies".
 
-use super::{context::Reading, tree};
+use super::tree;
 use crate::{
     linear::LinearSvm,
     text::{self, Term, Vocabulary, Word},
@@ -28,12 +28,9 @@ pub struct TextModel {
     bias: Vec<f32>,
 }
 
-/// The words and word pairs of a document that stand outside its place names and its dateline.
-pub fn terms(words: &[Word], readings: &[Reading]) -> Vec<Term> {
-    let mut named = vec![false; words.len()];
-    for reading in readings {
-        named[reading.mention.first as usize..=reading.mention.last as usize].fill(true);
-    }
+/// The words and word pairs of a document that stand outside its place names and its dateline. `named` says of each word
+/// whether it is part of a place name.
+pub fn terms(words: &[Word], named: &[bool]) -> Vec<Term> {
     let free = |term: &Term| !named[term.first as usize] && !named[term.last as usize];
     text::words(words).chain(text::pairs(words)).filter(free).collect()
 }
@@ -217,12 +214,26 @@ impl TextScores<'_> {
         best
     }
 
-    /// The softmax of the scores times `sharpness`, at a country; 0 for one that the model does not know.
-    pub fn share_of(&self, code: &str, sharpness: f32) -> f64 {
-        let Ok(at) = self.countries.binary_search(&code) else { return 0.0 };
+    /// The softmax of the scores times `sharpness`.
+    pub fn shares(&self, sharpness: f32) -> TextShares<'_> {
         let highest = self.values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let power = |value: f32| f64::from((value - highest) * sharpness).exp();
-        power(self.values[at]) / self.values.iter().map(|value| power(*value)).sum::<f64>()
+        let powers: Vec<f64> = self.values.iter().map(|value| f64::from((value - highest) * sharpness).exp()).collect();
+        let sum: f64 = powers.iter().sum();
+        TextShares { countries: self.countries, shares: powers.into_iter().map(|power| power / sum).collect() }
+    }
+}
+
+/// The scores of all countries as shares that sum to 1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextShares<'m> {
+    countries: &'m [&'static str],
+    shares: Vec<f64>,
+}
+
+impl TextShares<'_> {
+    /// The share of a country; 0 for one that the model does not know.
+    pub fn of(&self, code: &str) -> f64 {
+        self.countries.binary_search(&code).map_or(0.0, |at| self.shares[at])
     }
 }
 
@@ -247,7 +258,8 @@ mod tests {
         assert!((scores.of("IN") - -1.4).abs() < 0.02, "{}", scores.of("IN"));
         assert_eq!(scores.of("FR"), UNKNOWN);
         assert_eq!(scores.best(1)[0].0, "DE");
-        assert!(scores.share_of("DE", 3.0) > 0.99 && scores.share_of("FR", 3.0) == 0.0);
+        let shares = scores.shares(3.0);
+        assert!(shares.of("DE") > 0.99 && shares.of("FR") == 0.0);
         assert_eq!(model.scores([7].into_iter()).of("DE"), UNKNOWN, "no word is known");
         let term = |hash, first| Term { hash, first, last: first };
         let speaking = model.speaking_for("IN", &[term(1, 0), term(2, 1), term(3, 2)]);

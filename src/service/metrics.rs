@@ -71,14 +71,6 @@ fn seconds() -> Histogram {
     Histogram::new([2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0])
 }
 
-fn word(decision: Decision) -> &'static str {
-    match decision {
-        Decision::Auto => "AUTO",
-        Decision::Review => "REVIEW",
-        Decision::Abstain => "ABSTAIN",
-    }
-}
-
 impl Metrics {
     /// Nothing counted yet; `version` is the live model's.
     pub fn new(version: &str) -> Self {
@@ -162,11 +154,11 @@ impl Metrics {
         self.queue.observe(queued.as_secs_f64());
         self.classify.observe(took.as_secs_f64());
         if let Some(best) = answer.topics.first() {
-            self.topics.get_or_create(&Topic { code: best.code.to_string(), decision: word(best.decision) }).inc();
+            self.topics.get_or_create(&Topic { code: best.code.to_string(), decision: best.decision.as_str() }).inc();
         }
         let about = answer.regions.iter().filter(|region| region.role == Role::About);
         for region in about {
-            let (code, decision) = (region.label.code.to_string(), word(region.label.decision));
+            let (code, decision) = (region.label.code.to_string(), region.label.decision.as_str());
             self.regions.get_or_create(&Region { code, decision }).inc();
         }
         if answer.topics.iter().all(|label| label.decision == Decision::Abstain) {

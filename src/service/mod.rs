@@ -6,6 +6,7 @@
 
 mod classifier;
 mod convert;
+mod files;
 mod metrics;
 mod probes;
 mod security;

@@ -1,12 +1,13 @@
 //! Who may ask: certificates and tokens, from files that are read again when they change.
 
+use super::files::Watch;
 use arc_swap::ArcSwap;
 use sha2::{Digest, Sha256};
 use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 use subtle::{Choice, ConstantTimeEq};
 use tokio_rustls::rustls::{
@@ -17,8 +18,6 @@ use tokio_rustls::rustls::{
 };
 use tonic::{Request, Status, metadata::MetadataMap};
 
-/// How often the files are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A shorter token can be guessed.
 const SHORTEST_TOKEN: usize = 16;
 
@@ -66,16 +65,12 @@ async fn watch(
     what: &'static str,
     reload: impl Fn() -> Result<(), SecurityError> + Send + Sync + 'static,
 ) {
-    let (paths, reload) = (Arc::new(paths), Arc::new(reload));
-    let mut seen = None;
+    let reload = Arc::new(reload);
+    let mut files = Watch::new(move || changed(&paths));
     loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        let looked_at = paths.clone();
-        let now = tokio::task::spawn_blocking(move || changed(&looked_at)).await.ok().flatten();
-        let settled = now.is_some() && now == seen;
-        seen = now.clone();
-        if settled && now != tried {
-            tried = now;
+        let now = files.settled().await;
+        if Some(&now) != tried.as_ref() {
+            tried = Some(now);
             let reload = reload.clone();
             match tokio::task::spawn_blocking(move || reload()).await {
                 Ok(Ok(())) => tracing::info!(what, "read again"),

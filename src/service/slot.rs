@@ -1,4 +1,4 @@
-use super::metrics::Metrics;
+use super::{files::Watch, metrics::Metrics};
 use crate::{
     article::{Article, Options},
     model::{MANIFEST, Model, ModelError, TENSORS},
@@ -9,12 +9,8 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
-
-/// How often the model's folder is looked at. Events of the file system do not reach network mounts and miss the links that
-/// orchestrators swap, so that looking is the one way that always works.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The model that answers, and where the next one comes from.
 pub struct ModelSlot {
@@ -135,15 +131,10 @@ impl ModelSlot {
     /// Looks at the folder for ever, and reloads what changed there once it has stopped changing.
     pub async fn watch(self: Arc<Self>) {
         let Some(folder) = self.folder.clone() else { return };
-        let mut seen = None;
+        let mut files = Watch::new(move || fingerprint(&folder).ok());
         loop {
-            tokio::time::sleep(LOOK_EVERY).await;
-            // A network mount may take its time.
-            let looked_at = folder.clone();
-            let now = tokio::task::spawn_blocking(move || fingerprint(&looked_at).ok()).await.ok().flatten();
-            let settled = now.is_some() && now == seen;
-            seen = now;
-            if settled && now != *self.tried() {
+            let now = files.settled().await;
+            if Some(now) != *self.tried() {
                 let slot = self.clone();
                 // What came of it is logged and counted; a model that cannot be used is tried again when it changes.
                 let _ = tokio::task::spawn_blocking(move || slot.reload()).await;

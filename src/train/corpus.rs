@@ -4,6 +4,7 @@ use crate::{
     model::{Task, TrainingFile},
     text::pair_hash,
 };
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::{
     collections::HashMap,
@@ -100,6 +101,20 @@ pub fn text_hash(text: &str) -> u64 {
 /// What tells copies of a text: a hash of its words in order.
 pub fn content_hash(words: impl Iterator<Item = u64>) -> u64 {
     words.fold(0, pair_hash)
+}
+
+/// The different terms of some rows, and how many rows have each: those that at least `least` rows have, rising.
+pub fn common_terms(rows: impl ParallelIterator<Item = Vec<u64>>, least: u32) -> Vec<(u64, u32)> {
+    let mut hashes: Vec<u64> = rows
+        .flat_map_iter(|mut terms| {
+            terms.sort_unstable();
+            terms.dedup();
+            terms
+        })
+        .collect();
+    hashes.par_sort_unstable();
+    let counted = hashes.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32));
+    counted.filter(|(_, rows)| *rows >= least).collect()
 }
 
 /// The fold of each row, `0..folds`: rows with the same content share a fold, and each label is spread evenly. `rows`

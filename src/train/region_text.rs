@@ -1,6 +1,6 @@
 //! Trains the text model of the regions: which words speak for which country.
 
-use super::TrainError;
+use super::{TrainError, corpus};
 use crate::{
     linear::{LinearSvm, LinearSvmParams, SparseRecords},
     region::TextModel,
@@ -51,22 +51,7 @@ pub struct Machines {
 /// [`TrainError::Linear`].
 pub fn fit(rows: &[&TextRow<'_>], seed: u64) -> Result<Option<Machines>, TrainError> {
     let countries = countries(rows);
-    let mut hashes: Vec<u64> = rows
-        .par_iter()
-        .flat_map_iter(|row| {
-            let mut terms = row.terms.to_vec();
-            terms.sort_unstable();
-            terms.dedup();
-            terms
-        })
-        .collect();
-    hashes.par_sort_unstable();
-    let terms: Vec<(u64, u32)> = hashes
-        .chunk_by(|a, b| a == b)
-        .map(|same| (same[0], same.len() as u32))
-        .filter(|(_, rows)| *rows >= LEAST_ROWS_OF_TERM)
-        .collect();
-    drop(hashes);
+    let terms = corpus::common_terms(rows.par_iter().map(|row| row.terms.to_vec()), LEAST_ROWS_OF_TERM);
     if countries.len() < 2 || terms.is_empty() {
         return Ok(None);
     }

@@ -7,12 +7,12 @@ use super::{
     topics::FOLDS,
 };
 use crate::{
-    article::{Field, Thresholds},
+    article::{Article, Field, Thresholds},
     formats::Record,
     linear::LogisticLayer,
     model::{RegionManifest, clean_article},
     region::{Candidate, FEATURES, Places, RegionRanker, TextModel, is_about, tree},
-    text::{pair_hash, words_into},
+    text::{Word, pair_hash, words_into},
 };
 use ndarray::{Array2, Axis, Slice, concatenate};
 use rayon::prelude::*;
@@ -251,15 +251,21 @@ pub fn train(
     Ok(TrainedRegions { ranker, scores, by_file, peers, outcomes, measured, weak_rows })
 }
 
+/// The words of an article and the places that they name.
+fn read(article: &Article) -> (Vec<Word>, Places) {
+    let document = clean_article(article);
+    let mut words = Vec::new();
+    words_into(&document, &mut words);
+    let places = Places::of(&document, &words);
+    (words, places)
+}
+
 fn rows(records: &[Record], progress: &Progress) -> Vec<Row> {
     let bar = progress.steps("regions: reading", records.len() as u64);
     let rows = records
         .par_iter()
         .map(|record| {
-            let document = clean_article(&record.article);
-            let mut words = Vec::new();
-            words_into(&document, &mut words);
-            let places = Places::of(&document, &words);
+            let (words, places) = read(&record.article);
             let mut truth: Vec<String> = record
                 .regions
                 .iter()
@@ -312,10 +318,7 @@ fn weak_rows(records: &[Record], known: &HashSet<u64>, progress: &Progress) -> V
         .par_iter()
         .filter_map(|record| {
             bar.inc(1);
-            let document = clean_article(&record.article);
-            let mut words = Vec::new();
-            words_into(&document, &mut words);
-            let places = Places::of(&document, &words);
+            let (words, places) = read(&record.article);
             let country = places.dominant()?;
             let content = corpus::content_hash(words.iter().map(|word| word.hash));
             let terms = places.terms().iter().map(|term| term.hash).collect();

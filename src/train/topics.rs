@@ -475,24 +475,12 @@ impl Trainer<'_> {
     fn fit(&self, rows: &[&Row], setting: Setting) -> Result<(Vocabulary, LinearLayer), TrainError> {
         let Trainer { vectors, n_labels, params, .. } = self;
         let common = |of: fn(&ArticleTerms) -> Vec<u64>, least: u32| {
-            let mut hashes: Vec<u64> = rows
-                .par_iter()
-                .filter(|row| row.kind != Kind::Made)
-                .flat_map_iter(|row| {
-                    let mut hashes = of(&row.terms);
-                    hashes.sort_unstable();
-                    hashes.dedup();
-                    hashes
-                })
-                .collect();
-            hashes.par_sort_unstable();
-            let counted: Vec<(u64, u32)> =
-                hashes.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32)).collect();
-            counted.into_iter().filter(move |(_, df)| *df >= least)
+            let learned = rows.par_iter().filter(|row| row.kind != Kind::Made);
+            corpus::common_terms(learned.map(|row| of(&row.terms)), least)
         };
         let words = common(ArticleTerms::words_by_place, params.min_articles_word);
         let pairs = common(|terms| terms.pairs.clone(), params.min_articles_pair);
-        let vocabulary = Vocabulary::build(words.chain(pairs), rows.len());
+        let vocabulary = Vocabulary::build(words.into_iter().chain(pairs), rows.len());
 
         let mut records = SparseRecords::with_dense(vocabulary.len(), vectors.dimensions());
         let mut targets = Array2::from_elem((rows.len(), *n_labels), false);
