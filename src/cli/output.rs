@@ -180,7 +180,8 @@ fn excerpt(text: &str) -> String {
     if text.chars().count() > 60 { text.chars().take(57).chain("...".chars()).collect() } else { text }
 }
 
-fn table(head: &[&str], left_columns: usize) -> Table {
+/// An empty table under its heads, the first columns with their text to the left, the others to the right.
+pub fn table(head: &[&str], left_columns: usize) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_header(head);
     for (i, column) in table.column_iter_mut().enumerate() {

@@ -105,7 +105,16 @@ impl Model {
     pub fn classify(&self, article: &Article, options: &Options) -> Result<Classification, ArticleError> {
         article.check()?;
         options.check()?;
-        let document = clean_article(article);
+        Ok(self.classify_document(article, clean_article(article), options))
+    }
+
+    /// Classifies an article that was checked, as were the options, and cleaned by [`clean_article`].
+    pub(crate) fn classify_document(
+        &self,
+        article: &Article,
+        document: Document<'_>,
+        options: &Options,
+    ) -> Classification {
         let mut words = Vec::new();
         words_into(&document, &mut words);
         let mut notes = Vec::new();
@@ -122,14 +131,14 @@ impl Model {
             topics.iter_mut().for_each(|label| label.decision = Decision::Abstain);
             regions.iter_mut().for_each(|region| region.label.decision = Decision::Abstain);
         }
-        Ok(Classification {
+        Classification {
             topics,
             regions,
             language: document.language.into_owned(),
             model_version: self.version.clone(),
             notes,
             removed: if options.explain { document.removed } else { Vec::new() },
-        })
+        }
     }
 
     /// The language of a document that the model was not trained on; `None` where it was, or where it cannot be told.

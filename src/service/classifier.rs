@@ -1,15 +1,18 @@
 use super::{
     ServeError,
     convert::{answer_to_proto, article_from_proto, error_to_proto, options_from_proto},
+    metrics::{Metrics, Raised, Took},
     proto::dateline::v1::{self as pb, classifier_server::Classifier, classify_response::Outcome},
+    shadow::{Digest, Shadow},
     slot::ModelSlot,
+    transport::Activity,
 };
 use crate::{
     article::{Article, Options},
+    model::clean_article,
     region::tree,
 };
 use futures_util::{Stream, StreamExt, stream::BoxStream};
-use prometheus_client::metrics::gauge::Gauge;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -18,42 +21,60 @@ use std::{
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Code, Request, Response, Status, Streaming, metadata::MetadataValue};
+use tracing::{Instrument, Span};
 
 /// How many articles of one stream may be under way: read, and not yet taken by the client. Throughput hardly rises
 /// beyond; memory does.
 pub const WINDOW: usize = 64;
+
+/// What an article is told that the server stumbled over.
+const FAULT: &str = "a fault of the server's; it is in its log";
 
 /// Once the server drains, a stream whose client pauses for so long has sent what it had to send.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The service `dateline.v1.Classifier`.
 #[derive(Clone)]
-pub struct Service {
+pub struct Service(Arc<Parts>);
+
+struct Parts {
     slot: Arc<ModelSlot>,
+    shadow: Option<Arc<Shadow>>,
+    metrics: Arc<Metrics>,
     /// Threads for classifying, so that the network's are always free. One for each core.
-    threads: Arc<rayon::ThreadPool>,
-    drain: Drain,
+    threads: rayon::ThreadPool,
+    streams: StreamEnd,
     /// A place for each article that may be under way.
-    places: Arc<Semaphore>,
+    places: Semaphore,
 }
 
-/// Whether the server drains, and until when streams may go on reading.
+/// When streams end though their clients have not ended them.
 #[derive(Clone)]
-pub struct Drain {
-    /// Turns true once.
+pub struct StreamEnd {
+    /// Turns true once: the server drains.
     pub draining: watch::Receiver<bool>,
-    /// How long open streams may go on reading what keeps coming.
+    /// How long open streams may go on reading what keeps coming, once their end has come.
     pub read_on: Duration,
+    /// How old a connection may get; for ever, if zero.
+    pub connection_age: Duration,
+    /// How long a stream may bring no article; for ever, if zero.
+    pub idle: Duration,
 }
 
 impl Service {
     /// A service that answers with the slot's model, at most so many articles at once.
-    pub fn new(slot: Arc<ModelSlot>, drain: Drain, most: usize) -> Result<Self, ServeError> {
+    pub fn new(
+        slot: Arc<ModelSlot>,
+        shadow: Option<Arc<Shadow>>,
+        metrics: Arc<Metrics>,
+        streams: StreamEnd,
+        most: usize,
+    ) -> Result<Self, ServeError> {
         let threads = rayon::ThreadPoolBuilder::new()
             .thread_name(|i| format!("classify-{i}"))
             .build()
             .map_err(|error| ServeError::Threads(error.to_string()))?;
-        Ok(Service { slot, threads: Arc::new(threads), drain, places: Arc::new(Semaphore::new(most)) })
+        Ok(Service(Arc::new(Parts { slot, shadow, metrics, threads, streams, places: Semaphore::new(most) })))
     }
 
     /// Answers one request, whatever is wrong with it.
@@ -65,40 +86,54 @@ impl Service {
             Err(message) => Outcome::Error(error_to_proto(Code::InvalidArgument, &message)),
         };
         if matches!(outcome, Outcome::Error(_)) {
-            self.slot.metrics().failed();
+            self.0.metrics.failed();
         }
         pb::ClassifyResponse { id, outcome: Some(outcome) }
     }
 
     async fn classify_on_a_thread(&self, article: Article, options: Options, read: Instant) -> Outcome {
         let (reply, answer) = oneshot::channel();
-        let slot = self.slot.clone();
-        self.threads.spawn(move || {
+        let parts = self.0.clone();
+        let span = Span::current();
+        self.0.threads.spawn(move || {
             // A client that is gone needs no answer.
             if reply.is_closed() {
                 return;
             }
             let queued = read.elapsed();
+            // A fault is logged with the call that it befell.
+            let _inside = span.enter();
             // Whatever model takes over meanwhile, this article is answered by one.
-            let model = slot.current();
+            let model = parts.slot.current();
+            let answer = catch_unwind(AssertUnwindSafe(|| {
+                let document = clean_article(&article);
+                let cleaned = read.elapsed() - queued;
+                let answer = model.classify_document(&article, document, &options);
+                (answer, Took { queued, cleaned, classified: read.elapsed() - queued - cleaned })
+            }));
             // Dropping the reply makes a panic an INTERNAL error of this one article.
-            if let Ok(answer) = catch_unwind(AssertUnwindSafe(|| model.classify(&article, &options))) {
-                if let Ok(answer) = &answer {
-                    slot.metrics().classified(answer, queued, read.elapsed() - queued);
+            let Ok((answer, took)) = answer else { return };
+            parts.metrics.classified(&answer, &took);
+            match &parts.shadow {
+                Some(shadow) => {
+                    let live = Digest::of(&answer);
+                    let _ = reply.send(answer);
+                    shadow.give(article, &options, live);
                 }
-                let _ = reply.send(answer);
+                None => {
+                    let _ = reply.send(answer);
+                }
             }
         });
         match answer.await {
-            Ok(Ok(classification)) => Outcome::Classification(answer_to_proto(classification)),
-            Ok(Err(error)) => Outcome::Error(error_to_proto(Code::InvalidArgument, &error.to_string())),
-            Err(_) => Outcome::Error(error_to_proto(Code::Internal, "a fault of the server's; it is in its log")),
+            Ok(classification) => Outcome::Classification(answer_to_proto(classification)),
+            Err(_) => Outcome::Error(error_to_proto(Code::Internal, FAULT)),
         }
     }
 
     /// Refuses what comes after the drain has begun: another server, or this one's successor, answers it.
     fn refuse_while_draining(&self) -> Result<(), Status> {
-        match *self.drain.draining.borrow() {
+        match *self.0.streams.draining.borrow() {
             true => Err(Status::unavailable("the server is about to stop: ask another, or try again")),
             false => Ok(()),
         }
@@ -112,21 +147,8 @@ struct UnderWay {
 }
 
 impl UnderWay {
-    fn begin(slot: &ModelSlot) -> Self {
-        UnderWay { since: Instant::now(), _counted: Raised::by_one(&slot.metrics().in_flight) }
-    }
-}
-
-/// A call or stream, counted when it ends. Until its end is seen it is one whose client went away.
-struct Call {
-    slot: Arc<ModelSlot>,
-    method: &'static str,
-    code: Code,
-}
-
-impl Drop for Call {
-    fn drop(&mut self) {
-        self.slot.metrics().called(self.method, self.code);
+    fn begin(metrics: &Metrics) -> Self {
+        UnderWay { since: Instant::now(), _counted: Raised::by_one(&metrics.in_flight) }
     }
 }
 
@@ -137,69 +159,76 @@ fn overloaded() -> Status {
     status
 }
 
-/// A gauge that is one higher as long as this lives.
-struct Raised(Gauge);
-
-impl Raised {
-    fn by_one(gauge: &Gauge) -> Self {
-        gauge.inc();
-        Raised(gauge.clone())
-    }
-}
-
-impl Drop for Raised {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
-
-/// The requests of a stream until the client ends it; once the server drains, until the client pauses or the time for
-/// reading on is over. Then an error is the last item: what was read is answered before it, and the client knows that the
-/// rest was not.
+/// The requests of a stream until the client ends it. Once the server drains or the connection is old, until the client
+/// pauses or the time for reading on is over; then an error is the last item: what was read is answered before it, and the
+/// client knows that the rest was not.
 fn requests(
     input: Streaming<pb::ClassifyRequest>,
-    drain: Drain,
+    end: StreamEnd,
+    accepted: Option<tokio::time::Instant>,
 ) -> impl Stream<Item = Result<pb::ClassifyRequest, Status>> + Send {
     struct Reading {
         input: Streaming<pb::ClassifyRequest>,
-        drain: Drain,
+        end: StreamEnd,
+        /// When the connection is old.
+        old: Option<tokio::time::Instant>,
         until: Option<Instant>,
         over: bool,
     }
-    let reading = Reading { input, drain, until: None, over: false };
+    let old = accepted.filter(|_| !end.connection_age.is_zero()).map(|accepted| accepted + end.connection_age);
+    let reading = Reading { input, end, old, until: None, over: false };
     futures_util::stream::unfold(reading, async |mut reading| {
         if reading.over {
             return None;
         }
         let next = loop {
             let Some(until) = reading.until else {
+                let StreamEnd { draining, read_on, idle, .. } = &mut reading.end;
                 tokio::select! {
                     biased;
-                    next = reading.input.next() => break Some(next),
+                    next = reading.input.next() => break Ok(next),
                     // An error means that the server is gone, and this stream with it.
-                    _ = reading.drain.draining.wait_for(|draining| *draining) => {
-                        reading.until = Some(Instant::now() + reading.drain.read_on);
-                        continue;
-                    }
+                    _ = draining.wait_for(|draining| *draining) => reading.until = Some(Instant::now() + *read_on),
+                    () = sleep_until(reading.old) => reading.until = Some(Instant::now() + *read_on),
+                    () = sleep(*idle) => break Err("no article has come for long: open a stream again when there is one"),
                 }
+                continue;
             };
             let left = until.saturating_duration_since(Instant::now()).min(PAUSE);
             break match tokio::time::timeout(left, reading.input.next()).await {
                 // The client has ended it, however late that is seen.
-                Ok(None) => Some(None),
-                Ok(next) if !left.is_zero() => Some(next),
-                _ => None,
+                Ok(None) => Ok(None),
+                Ok(next) if !left.is_zero() => Ok(next),
+                _ if reading.old.is_some_and(|old| old <= tokio::time::Instant::now()) => {
+                    Err("the connection is old: send again, on another, what was not answered")
+                }
+                _ => Err("the server is about to stop: send again, to another, what was not answered"),
             };
         };
         match next {
-            Some(next) => next.map(|next| (next, reading)),
-            None => {
+            Ok(next) => next.map(|next| (next, reading)),
+            Err(reason) => {
                 reading.over = true;
-                let status = "the server is about to stop: send again, to another, what was not answered";
-                Some((Err(Status::unavailable(status)), reading))
+                Some((Err(Status::unavailable(reason)), reading))
             }
         }
     })
+}
+
+/// Done at a time; never, without one.
+async fn sleep_until(time: Option<tokio::time::Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Done after a time; never, if it is zero.
+async fn sleep(time: Duration) {
+    match time.is_zero() {
+        true => std::future::pending().await,
+        false => tokio::time::sleep(time).await,
+    }
 }
 
 /// What a request asks, or what is wrong with it.
@@ -212,12 +241,11 @@ fn checked(request: pb::ClassifyRequest) -> Result<(Article, Options), String> {
 #[tonic::async_trait]
 impl Classifier for Service {
     async fn classify(&self, request: Request<pb::ClassifyRequest>) -> Result<Response<pb::ClassifyResponse>, Status> {
-        let mut call = Call { slot: self.slot.clone(), method: "Classify", code: Code::Cancelled };
-        let refused = self.refuse_while_draining();
-        let place = refused.and_then(|()| self.places.try_acquire().map_err(|_| overloaded()));
-        let _place = place.inspect_err(|status| call.code = status.code())?;
-        let answer = self.answer(request.into_inner(), UnderWay::begin(&self.slot)).await;
-        call.code = Code::Ok;
+        self.refuse_while_draining()?;
+        let _place = self.0.places.try_acquire().map_err(|_| overloaded())?;
+        let answer = self.answer(request.into_inner(), UnderWay::begin(&self.0.metrics)).await;
+        let mut counts = Counts::of_this_call();
+        counts.count(&answer);
         Ok(Response::new(answer))
     }
 
@@ -227,35 +255,44 @@ impl Classifier for Service {
         &self,
         request: Request<Streaming<pb::ClassifyRequest>>,
     ) -> Result<Response<Self::ClassifyStreamStream>, Status> {
+        self.refuse_while_draining()?;
         let service = self.clone();
-        let mut log = StreamLog::new(self.slot.clone());
-        self.refuse_while_draining().inspect_err(|status| log.call.code = status.code())?;
+        let open = Raised::by_one(&self.0.metrics.streams);
+        let mut counts = Counts::of_this_call();
+        let accepted = request.extensions().get::<Activity>().map(Activity::accepted);
         // `buffered` reads the next request only while fewer than WINDOW answers wait, and it is polled only while the
         // client takes answers: a client that stops reading stops the reading of its requests. Each article has a task of its
         // own, so that what is read is answered, and gives its place free, though nobody polls. Dropping the stream, as a
         // client that goes away does, ends these tasks.
-        let answers = requests(request.into_inner(), self.drain.clone())
+        let answers = requests(request.into_inner(), self.0.streams.clone(), accepted)
             .map(move |message| {
                 let task = message.map(|request| {
                     let service = service.clone();
-                    AbortOnDropHandle::new(tokio::spawn(async move {
-                        let under_way = UnderWay::begin(&service.slot);
+                    let answer = async move {
+                        let under_way = UnderWay::begin(&service.0.metrics);
                         // Never closed.
-                        let _place = service.places.acquire().await;
+                        let _place = service.0.places.acquire().await;
                         service.answer(request, under_way).await
-                    }))
+                    };
+                    AbortOnDropHandle::new(tokio::spawn(answer.in_current_span()))
                 });
                 async move {
                     // A task ends early only with its stream.
-                    task?.await.map_err(|_| Status::internal("a fault of the server's; it is in its log"))
+                    task?.await.map_err(|_| Status::internal(FAULT))
                 }
             })
-            .buffered(WINDOW);
-        Ok(Response::new(logged(answers.boxed(), log).boxed()))
+            .buffered(WINDOW)
+            .inspect(move |answer| {
+                let _open = &open;
+                if let Ok(answer) = answer {
+                    counts.count(answer);
+                }
+            });
+        Ok(Response::new(answers.boxed()))
     }
 
     async fn get_model(&self, _: Request<pb::GetModelRequest>) -> Result<Response<pb::Model>, Status> {
-        let model = self.slot.current();
+        let model = self.0.slot.current();
         let manifest = model.manifest();
         let measured = |part: &str, of: &std::collections::BTreeMap<String, f64>| {
             of.iter().map(|(name, value)| (format!("{part}.{name}"), *value)).collect::<Vec<_>>()
@@ -293,58 +330,29 @@ impl Classifier for Service {
     }
 }
 
-/// Counts the answers of a stream and logs them when it ends, however it does.
-struct StreamLog {
-    call: Call,
+/// Counts the answers of a call, for its span.
+struct Counts {
+    span: Span,
     classified: u64,
     errors: u64,
-    _open: Raised,
 }
 
-impl StreamLog {
-    fn new(slot: Arc<ModelSlot>) -> Self {
-        let open = Raised::by_one(&slot.metrics().streams);
-        let call = Call { slot, method: "ClassifyStream", code: Code::Cancelled };
-        StreamLog { call, classified: 0, errors: 0, _open: open }
+impl Counts {
+    fn of_this_call() -> Self {
+        Counts { span: Span::current(), classified: 0, errors: 0 }
     }
 
-    fn count(&mut self, answer: &Result<pb::ClassifyResponse, Status>) {
-        match answer {
-            Ok(pb::ClassifyResponse { outcome: Some(Outcome::Classification(_)), .. }) => self.classified += 1,
-            Ok(_) => self.errors += 1,
-            Err(status) => self.call.code = status.code(),
-        }
-    }
-
-    fn ended(&mut self) {
-        if self.call.code == Code::Cancelled {
-            self.call.code = Code::Ok;
+    fn count(&mut self, answer: &pb::ClassifyResponse) {
+        match answer.outcome {
+            Some(Outcome::Classification(_)) => self.classified += 1,
+            _ => self.errors += 1,
         }
     }
 }
 
-impl Drop for StreamLog {
+impl Drop for Counts {
     fn drop(&mut self) {
-        tracing::debug!(classified = self.classified, errors = self.errors, code = ?self.call.code, "stream ended");
+        self.span.record("classified", self.classified);
+        self.span.record("errors", self.errors);
     }
-}
-
-/// The answers, counted; the end of the stream is seen.
-fn logged<S>(answers: S, log: StreamLog) -> impl Stream<Item = Result<pb::ClassifyResponse, Status>> + Send
-where
-    S: Stream<Item = Result<pb::ClassifyResponse, Status>> + Send + Unpin,
-{
-    futures_util::stream::unfold((answers, log), async |(mut answers, mut log)| {
-        let next = answers.next().await;
-        match next {
-            Some(answer) => {
-                log.count(&answer);
-                Some((answer, (answers, log)))
-            }
-            None => {
-                log.ended();
-                None
-            }
-        }
-    })
 }

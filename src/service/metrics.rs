@@ -1,3 +1,7 @@
+use super::{
+    shadow::{Compared, Kind},
+    slot::Status,
+};
 use crate::article::{Classification, Decision, Role};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -6,37 +10,66 @@ use prometheus_client::{
 };
 use std::{
     collections::BTreeSet,
-    sync::{Mutex, PoisonError, atomic::AtomicU64},
-    time::Duration,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
+use tokio::sync::watch;
 use tonic::Code;
 
 /// What the server counts. Labels hold codes of models and of gRPC, never anything that a client sent.
 pub struct Metrics {
-    registry: Registry,
+    registries: [Registry; 2],
     calls: Family<Call, Counter>,
     articles: Family<Outcome, Counter>,
     topics: Family<Topic, Counter>,
     regions: Family<Region, Counter>,
     abstained: Family<Part, Counter>,
+    reviewed: Family<Part, Counter>,
     queue: Histogram,
+    clean: Histogram,
     classify: Histogram,
+    whole: Histogram,
     /// Articles under way: read, and not yet answered.
     pub in_flight: Gauge,
     /// Streams that are open.
     pub streams: Gauge,
-    reloads: Family<Outcome, Counter>,
+    /// Connections that are open.
+    pub connections: Gauge,
+    /// Bytes read from connections, without those of TLS.
+    pub received: Counter,
+    /// Bytes written to connections, without those of TLS.
+    pub sent: Counter,
+    compared: Family<Outcome, Counter>,
+    differ: Family<Part, Counter>,
+    topics_differ: Family<Pair, Counter>,
+    slots: Vec<Slot>,
+    loads: Family<Load, Counter>,
+    refused: Family<Place, Gauge>,
     model: Family<Version, Gauge>,
+    process: ProcessMetrics,
+    scrape: Mutex<()>,
+}
+
+struct Slot {
+    name: &'static str,
+    status: watch::Receiver<Status>,
+}
+
+#[derive(Default)]
+struct ProcessMetrics {
     resident: Gauge,
     files: Gauge,
-    cpu: Gauge<f64, AtomicU64>,
-    scrape: Mutex<()>,
+    cpu: Counter<f64, AtomicU64>,
+    start: Gauge<f64, AtomicU64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Call {
     method: &'static str,
-    code: String,
+    code: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -62,7 +95,25 @@ struct Part {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Pair {
+    live: String,
+    shadow: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Place {
+    slot: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Load {
+    slot: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Version {
+    slot: &'static str,
     version: String,
 }
 
@@ -71,88 +122,124 @@ fn seconds() -> Histogram {
     Histogram::new([2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0])
 }
 
+/// Registers a metric and gives it back.
+trait Registers {
+    fn take<M: prometheus_client::registry::Metric + Clone>(&mut self, name: &str, help: &str, metric: M) -> M;
+    fn seconds(&mut self, name: &str, help: &str) -> Histogram;
+}
+
+impl Registers for Registry {
+    fn take<M: prometheus_client::registry::Metric + Clone>(&mut self, name: &str, help: &str, metric: M) -> M {
+        self.register(name, help, metric.clone());
+        metric
+    }
+
+    fn seconds(&mut self, name: &str, help: &str) -> Histogram {
+        let histogram = seconds();
+        self.register_with_unit(name, help, Unit::Seconds, histogram.clone());
+        histogram
+    }
+}
+
 impl Metrics {
-    /// Nothing counted yet; `version` is the live model's.
-    pub fn new(version: &str) -> Self {
-        let mut registry = Registry::with_prefix("dateline");
-        let calls = Family::default();
-        registry.register(
-            "calls",
-            "Classify and ClassifyStream calls that ended, by gRPC code; Cancelled where the client went away",
-            calls.clone(),
-        );
-        let articles = Family::default();
-        registry.register("articles", "Articles answered: classified, or with an error of their own", articles.clone());
-        let topics = Family::default();
-        registry.register(
-            "topics",
-            "Best topics of articles, by code and decision: a change in the mix is drift",
-            topics.clone(),
-        );
-        let regions = Family::default();
-        registry.register("regions", "ABOUT countries of articles, by code and decision", regions.clone());
-        let abstained = Family::default();
-        registry.register(
-            "abstained",
-            "Articles whose topics or regions are all ABSTAIN or missing",
-            abstained.clone(),
-        );
-        let (queue, classify) = (seconds(), seconds());
-        registry.register_with_unit(
-            "queue",
-            "From reading an article until a thread takes it",
-            Unit::Seconds,
-            queue.clone(),
-        );
-        registry.register_with_unit("classify", "Cleaning and classifying an article", Unit::Seconds, classify.clone());
-        let (in_flight, streams) = (Gauge::default(), Gauge::default());
-        registry.register("articles_in_flight", "Articles read and not yet answered", in_flight.clone());
-        registry.register("streams_open", "Streams that are open", streams.clone());
-        let reloads = Family::default();
-        registry.register("model_loads", "Models that were loaded to take over, or refused", reloads.clone());
-        let model = Family::<Version, Gauge>::default();
-        registry.register("model_info", "The live model has 1", model.clone());
-        let (resident, files, cpu) = (Gauge::default(), Gauge::default(), Gauge::<f64, AtomicU64>::default());
-        registry.register_with_unit("process_resident_memory", "Resident memory", Unit::Bytes, resident.clone());
-        registry.register("process_open_fds", "Open file descriptors", files.clone());
-        registry.register_with_unit(
-            "process_cpu",
+    /// Nothing counted yet.
+    pub fn new(live: watch::Receiver<Status>, shadow: Option<watch::Receiver<Status>>) -> Self {
+        // Named as every exporter names them, so that dashboards for processes fit.
+        let mut own = Registry::with_prefix("process");
+        let process = ProcessMetrics::default();
+        own.register_with_unit("resident_memory", "Resident memory", Unit::Bytes, process.resident.clone());
+        own.register("open_fds", "Open file descriptors", process.files.clone());
+        own.register_with_unit(
+            "cpu",
             "Processor time of all threads since the start",
             Unit::Seconds,
-            cpu.clone(),
+            process.cpu.clone(),
         );
-        let metrics = Metrics {
-            registry,
-            calls,
-            articles,
-            topics,
-            regions,
-            abstained,
-            queue,
-            classify,
-            in_flight,
-            streams,
-            reloads,
-            model,
-            resident,
-            files,
-            cpu,
+        own.register_with_unit("start_time", "When the process began, from 1970", Unit::Seconds, process.start.clone());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        process.start.set(now.as_secs_f64());
+
+        let mut registry = Registry::with_prefix("dateline");
+        Metrics {
+            calls: registry.take(
+                "calls",
+                "Calls and streams that ended, by method and gRPC code; CANCELLED where the client went away",
+                Family::default(),
+            ),
+            articles: registry.take(
+                "articles",
+                "Articles answered: classified, or with an error of their own",
+                Family::default(),
+            ),
+            topics: registry.take(
+                "topics",
+                "Best topics of articles, by code and decision: a change in the mix is drift",
+                Family::default(),
+            ),
+            regions: registry.take("regions", "ABOUT countries of articles, by code and decision", Family::default()),
+            abstained: registry.take(
+                "abstained",
+                "Articles whose topics or regions are all ABSTAIN or missing",
+                Family::default(),
+            ),
+            reviewed: registry.take(
+                "reviewed",
+                "Articles whose topics or regions hold a REVIEW and no AUTO",
+                Family::default(),
+            ),
+            queue: registry.seconds("queue", "From reading an article until a thread takes it"),
+            clean: registry.seconds("clean", "Making text of an article"),
+            classify: registry.seconds("classify", "Classifying the text of an article"),
+            whole: registry.seconds("article", "From reading an article until its answer is ready"),
+            in_flight: registry.take("articles_in_flight", "Articles read and not yet answered", Gauge::default()),
+            streams: registry.take("streams_open", "Streams that are open", Gauge::default()),
+            connections: registry.take("connections_open", "Connections that are open", Gauge::default()),
+            received: registry.take("received_bytes", "Bytes read from connections, TLS taken off", Counter::default()),
+            sent: registry.take("sent_bytes", "Bytes written to connections, before TLS", Counter::default()),
+            compared: registry.take(
+                "shadow_articles",
+                "Articles that the shadow model answered too (compared), could not answer (error) or had no time for (skipped)",
+                Family::default(),
+            ),
+            differ: registry.take(
+                "shadow_differs",
+                "Compared articles whose best topic, or ABOUT countries, differ",
+                Family::default(),
+            ),
+            topics_differ: registry.take(
+                "shadow_topics_differ",
+                "Compared articles whose best topic differs, by the topics of both",
+                Family::default(),
+            ),
+            loads: registry.take("model_loads", "Models that were loaded to take over, or refused", Family::default()),
+            refused: registry.take(
+                "model_refused",
+                "1 where the watched folder holds a model that was refused",
+                Family::default(),
+            ),
+            model: registry.take("model_info", "1 for the model that answers", Family::default()),
+            slots: [("live", Some(live)), ("shadow", shadow)]
+                .into_iter()
+                .filter_map(|(name, status)| Some(Slot { name, status: status? }))
+                .collect(),
+            process,
             scrape: Mutex::new(()),
-        };
-        metrics.model(version);
-        metrics
+            registries: [registry, own],
+        }
     }
 
     /// A call or stream has ended.
     pub fn called(&self, method: &'static str, code: Code) {
-        self.calls.get_or_create(&Call { method, code: format!("{code:?}") }).inc();
+        self.calls.get_or_create(&Call { method, code: code_name(code) }).inc();
     }
 
     /// An article was classified.
-    pub fn classified(&self, answer: &Classification, queued: Duration, took: Duration) {
+    pub fn classified(&self, answer: &Classification, took: &Took) {
         self.articles.get_or_create(&Outcome { outcome: "classified" }).inc();
-        self.queue.observe(queued.as_secs_f64());
-        self.classify.observe(took.as_secs_f64());
+        self.queue.observe(took.queued.as_secs_f64());
+        self.clean.observe(took.cleaned.as_secs_f64());
+        self.classify.observe(took.classified.as_secs_f64());
+        self.whole.observe((took.queued + took.cleaned + took.classified).as_secs_f64());
         if let Some(best) = answer.topics.first() {
             self.topics.get_or_create(&Topic { code: best.code.to_string(), decision: best.decision.as_str() }).inc();
         }
@@ -161,11 +248,17 @@ impl Metrics {
             let (code, decision) = (region.label.code.to_string(), region.label.decision.as_str());
             self.regions.get_or_create(&Region { code, decision }).inc();
         }
-        if answer.topics.iter().all(|label| label.decision == Decision::Abstain) {
-            self.abstained.get_or_create(&Part { part: "topics" }).inc();
-        }
-        if answer.regions.iter().all(|region| region.label.decision == Decision::Abstain) {
-            self.abstained.get_or_create(&Part { part: "regions" }).inc();
+        self.decided("topics", answer.topics.iter().map(|label| label.decision));
+        self.decided("regions", answer.regions.iter().map(|region| region.label.decision));
+    }
+
+    fn decided(&self, part: &'static str, decisions: impl Iterator<Item = Decision> + Clone) {
+        let has = |one| decisions.clone().any(|decision| decision == one);
+        if has(Decision::Auto) {
+        } else if has(Decision::Review) {
+            self.reviewed.get_or_create(&Part { part }).inc();
+        } else {
+            self.abstained.get_or_create(&Part { part }).inc();
         }
     }
 
@@ -174,15 +267,23 @@ impl Metrics {
         self.articles.get_or_create(&Outcome { outcome: "error" }).inc();
     }
 
-    /// A model was loaded to take over, or refused.
-    pub fn reloaded(&self, well: bool) {
-        self.reloads.get_or_create(&Outcome { outcome: if well { "loaded" } else { "refused" } }).inc();
-    }
-
-    /// Another model answers.
-    pub fn model(&self, version: &str) {
-        self.model.clear();
-        self.model.get_or_create(&Version { version: version.to_owned() }).set(1);
+    /// The shadow model dealt with an article.
+    pub fn shadowed(&self, kind: &Kind) {
+        let outcome = match kind {
+            Kind::Compared(_) => "compared",
+            Kind::Failed => "error",
+            Kind::Skipped => "skipped",
+        };
+        self.compared.get_or_create(&Outcome { outcome }).inc();
+        let Kind::Compared(Compared { topics, regions }) = kind else { return };
+        if let Some([live, shadow]) = topics {
+            self.differ.get_or_create(&Part { part: "topics" }).inc();
+            let name = |code: &Option<_>| code.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
+            self.topics_differ.get_or_create(&Pair { live: name(live), shadow: name(shadow) }).inc();
+        }
+        if *regions {
+            self.differ.get_or_create(&Part { part: "regions" }).inc();
+        }
     }
 
     /// All of it, in the text format of Prometheus (0.0.4), which every monitor reads.
@@ -192,13 +293,73 @@ impl Metrics {
     pub fn text(&self) -> Result<String, std::fmt::Error> {
         let _one_at_a_time = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(process) = Process::now() {
-            self.resident.set(process.resident);
-            self.files.set(process.files);
-            self.cpu.set(process.cpu);
+            self.process.resident.set(process.resident);
+            self.process.files.set(process.files);
+            self.process.cpu.inner().store(process.cpu.to_bits(), Ordering::Relaxed);
+        }
+        self.model.clear();
+        for Slot { name: slot, status } in &self.slots {
+            let status = status.borrow().clone();
+            for (outcome, count) in [("loaded", status.loaded), ("refused", status.refused)] {
+                self.loads.get_or_create(&Load { slot, outcome }).inner().store(count, Ordering::Relaxed);
+            }
+            self.refused.get_or_create(&Place { slot }).set(status.refusal.is_some().into());
+            self.model.get_or_create(&Version { slot, version: status.version }).set(1);
         }
         let mut text = String::new();
-        encode(&mut text, &self.registry)?;
+        for registry in &self.registries {
+            encode(&mut text, registry)?;
+        }
         Ok(without_open_metrics(&text))
+    }
+}
+
+/// A gauge that is one higher as long as this lives.
+pub struct Raised(Gauge);
+
+impl Raised {
+    pub fn by_one(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Raised(gauge.clone())
+    }
+}
+
+impl Drop for Raised {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// How long the parts of answering an article took.
+pub struct Took {
+    /// From its reading until a thread took it.
+    pub queued: Duration,
+    /// Making text of it.
+    pub cleaned: Duration,
+    /// Classifying the text.
+    pub classified: Duration,
+}
+
+/// The name of a code as gRPC's own documents have it.
+pub fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 
@@ -253,10 +414,19 @@ mod tests {
 
     #[test]
     fn counters_are_described_by_the_names_of_their_samples() {
-        let metrics = Metrics::new("v1");
+        let status =
+            Status { version: "v1".to_owned(), loaded: 0, refused: 2, refusal: Some("half a file".to_owned()) };
+        let metrics = Metrics::new(watch::Sender::new(status).subscribe(), None);
         metrics.failed();
         let text = metrics.text().expect("it is written");
-        for line in ["# TYPE dateline_articles_total counter", "dateline_articles_total{outcome=\"error\"} 1"] {
+        for line in [
+            "# TYPE dateline_articles_total counter",
+            "dateline_articles_total{outcome=\"error\"} 1",
+            "dateline_model_loads_total{slot=\"live\",outcome=\"refused\"} 2",
+            "dateline_model_refused{slot=\"live\"} 1",
+            "dateline_model_info{slot=\"live\",version=\"v1\"} 1",
+            "# TYPE process_cpu_seconds_total counter",
+        ] {
             assert!(text.lines().any(|other| other == line), "{line} in\n{text}");
         }
         assert!(text.contains("# HELP dateline_articles_total Articles answered"), "{text}");

@@ -4,12 +4,15 @@
 //! long article does not hold up the network. Models are swapped under running streams, the end is a drain, and what happens
 //! is counted for monitors. What a label is worth is not known here.
 
+mod admin;
+mod calls;
 mod classifier;
 mod convert;
 mod files;
 mod metrics;
 mod probes;
 mod security;
+mod shadow;
 mod slot;
 mod transport;
 
@@ -35,14 +38,20 @@ pub mod proto {
 pub use classifier::WINDOW;
 pub(crate) use convert::{answer_from_proto, article_to_proto, options_to_proto};
 pub use security::{SecurityError, TlsFiles, Tokens};
-pub use slot::{ModelSlot, Reloaded, SelfCheckError};
+pub use slot::{ModelSlot, Reloaded, SelfCheckError, Status};
 
-use classifier::Drain;
-use proto::dateline::v1::classifier_server::ClassifierServer;
+use calls::Calls;
+use classifier::StreamEnd;
+use http::{HeaderName, HeaderValue, Method, header};
+use metrics::Metrics;
+use proto::dateline::v1::{admin_server::AdminServer, classifier_server::ClassifierServer};
 use security::{Gate, Tls};
+use shadow::Shadow;
 use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch};
-use tonic::{service::interceptor::InterceptedService, transport::Server};
+use tonic::{codec::CompressionEncoding, service::interceptor::InterceptedService, transport::Server};
+use tonic_health::{ServingStatus, server::HealthReporter};
+use tower_http::cors::CorsLayer;
 
 /// The descriptors of the contract, for reflection.
 const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
@@ -56,26 +65,58 @@ pub struct Settings {
     pub tls: Option<TlsFiles>,
     /// A file of tokens, one of which every call but health checks must carry; anyone may call without it.
     pub tokens: Option<PathBuf>,
+    /// A file of tokens, one of which the calls of an operator must carry; there are no such calls without it.
+    pub admin_tokens: Option<PathBuf>,
     /// Whether clients may ask for the descriptors of the contract.
     pub reflection: bool,
+    /// The origins (`https://desk.example`) whose pages may call through gRPC-Web; it is not spoken without any.
+    pub web_origins: Vec<String>,
     /// What a client may ask of the server.
     pub limits: Limits,
 }
 
-/// What clients may ask of a server.
+/// What clients may ask of a server. A time of zero is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// The largest message that is read, in bytes. An article over its own limit answers with its own error; only a message
-    /// over this ends the stream.
+    /// The largest message that is read, in bytes, compressed or not. An article over its own limit answers with its own
+    /// error; only a message over this ends the stream.
     pub message_bytes: usize,
+    /// The largest list of headers that is read, in bytes.
+    pub header_bytes: u32,
     /// Open connections; others wait to be accepted.
     pub connections: usize,
     /// Open streams and calls of one connection.
     pub streams_per_connection: u32,
     /// Articles under way in all streams and calls: streams wait for their turn, single calls are told UNAVAILABLE.
     pub articles: usize,
-    /// A connection is asked for a sign of life after so long without one, and closed where none comes; never, if zero.
+    /// A connection is asked for a sign of life after so long without one, and closed where none comes.
     pub keepalive: Duration,
+    /// A call that is no stream must be sent and answered in so long.
+    pub call: Duration,
+    /// A stream that brings no article for so long ends.
+    pub stream_idle: Duration,
+    /// A connection without an open call for so long is closed.
+    pub connection_idle: Duration,
+    /// A connection takes no new calls once it is so old, and its streams end as in a drain: their clients go on with
+    /// another, perhaps of another server.
+    pub connection_age: Duration,
+}
+
+impl Settings {
+    /// Reads all files that the settings name.
+    ///
+    /// # Errors
+    /// Where one cannot be used.
+    pub fn check(&self) -> Result<(), ServeError> {
+        cors(&self.web_origins)?;
+        if let Some(files) = self.tls.clone() {
+            Tls::open(files, false)?;
+        }
+        for tokens in [&self.tokens, &self.admin_tokens].into_iter().flatten() {
+            Tokens::open(tokens.clone())?;
+        }
+        Ok(())
+    }
 }
 
 impl Default for Settings {
@@ -84,7 +125,9 @@ impl Default for Settings {
             drain: Duration::from_secs(10),
             tls: None,
             tokens: None,
+            admin_tokens: None,
             reflection: true,
+            web_origins: Vec::new(),
             limits: Limits::default(),
         }
     }
@@ -94,40 +137,42 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             message_bytes: MAX_MESSAGE_BYTES,
+            header_bytes: 16 << 10,
             connections: 1024,
             streams_per_connection: 256,
             articles: 4096,
             keepalive: Duration::from_secs(60),
+            call: Duration::from_secs(60),
+            stream_idle: Duration::ZERO,
+            connection_idle: Duration::from_secs(900),
+            connection_age: Duration::ZERO,
         }
     }
 }
 
 /// The largest message that is read where nothing else is set (16 MiB).
 pub const MAX_MESSAGE_BYTES: usize = 16 << 20;
-/// The largest list of headers that is read, in bytes.
-const HEADER_BYTES: u32 = 16 << 10;
 /// How long a client has for a sign of life.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
+/// What health checks ask for to learn whether the folder's model is the one that answers.
+pub const MODEL_HEALTH: &str = "dateline.model";
 
 /// Why the server stopped, or never began.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}; choose another address with --listen")]
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; choose another address with {flag}")]
     Listen {
         /// The address.
         address: SocketAddr,
+        /// What sets it on the command line.
+        flag: &'static str,
         /// What the system said.
         source: io::Error,
     },
-    /// The address of metrics and probes cannot be listened on.
-    #[error("cannot listen on {address} for metrics: {source}; choose another address with --metrics-listen")]
-    ListenMetrics {
-        /// The address.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// What should be the origin of web pages is none.
+    #[error("{0:?} is no origin: write it as browsers do, such as https://desk.example")]
+    Origin(String),
     /// Certificates, keys or tokens cannot be used.
     #[error(transparent)]
     Security(#[from] SecurityError),
@@ -139,43 +184,65 @@ pub enum ServeError {
     Transport(#[from] tonic::transport::Error),
 }
 
+/// Where a server listens; port 0 takes a free one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    /// For the classifier, health and reflection.
+    pub classifier: SocketAddr,
+    /// For the calls of an operator; that of the classifier without it.
+    pub admin: Option<SocketAddr>,
+    /// For metrics and probes over HTTP; there are none without it.
+    pub metrics: Option<SocketAddr>,
+}
+
+/// The models of a server.
+pub struct Models {
+    /// The one that answers.
+    pub live: Arc<ModelSlot>,
+    /// One that answers beside it without being heard.
+    pub shadow: Option<Arc<ModelSlot>>,
+}
+
 /// A server that listens already, and has not begun to answer.
 pub struct Listening {
-    listener: TcpListener,
-    address: SocketAddr,
+    classifier: TcpListener,
+    admin: Option<TcpListener>,
     metrics: Option<TcpListener>,
+    addresses: Addresses,
 }
 
 impl Listening {
-    /// Listens on an address, and for metrics and probes on another, where one is given; port 0 takes a free one.
+    /// Listens.
     ///
     /// # Errors
-    /// [`ServeError::Listen`] and [`ServeError::ListenMetrics`].
-    pub async fn on(address: SocketAddr, metrics: Option<SocketAddr>) -> Result<Self, ServeError> {
-        let fault = |source| ServeError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(fault)?;
-        let address = listener.local_addr().map_err(fault)?;
-        let metrics = match metrics {
-            Some(address) => {
-                let fault = |source| ServeError::ListenMetrics { address, source };
-                Some(TcpListener::bind(address).await.map_err(fault)?)
-            }
-            None => None,
+    /// [`ServeError::Listen`].
+    pub async fn on(addresses: Addresses) -> Result<Self, ServeError> {
+        let listen = async |address: SocketAddr, flag| {
+            let fault = |source| ServeError::Listen { address, flag, source };
+            let listener = TcpListener::bind(address).await.map_err(fault)?;
+            let address = listener.local_addr().map_err(fault)?;
+            Ok::<_, ServeError>((listener, address))
         };
-        Ok(Listening { listener, address, metrics })
+        let (classifier, address) = listen(addresses.classifier, "--listen").await?;
+        let mut listening = Listening { classifier, admin: None, metrics: None, addresses };
+        listening.addresses.classifier = address;
+        if let Some(address) = addresses.admin {
+            let (listener, address) = listen(address, "--admin-listen").await?;
+            (listening.admin, listening.addresses.admin) = (Some(listener), Some(address));
+        }
+        if let Some(address) = addresses.metrics {
+            let (listener, address) = listen(address, "--metrics-listen").await?;
+            (listening.metrics, listening.addresses.metrics) = (Some(listener), Some(address));
+        }
+        Ok(listening)
     }
 
-    /// The address of metrics and probes.
-    pub fn metrics_address(&self) -> Option<SocketAddr> {
-        self.metrics.as_ref().and_then(|listener| listener.local_addr().ok())
+    /// Where it listens, with the ports that were taken.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
     }
 
-    /// The address that is listened on.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Answers with the slot's model until `stop` is done. Then the server drains: health turns NOT_SERVING, new articles and
+    /// Answers with the live model until `stop` is done. Then the server drains: health turns NOT_SERVING, new articles and
     /// streams are refused, open streams go on as long as their clients keep sending without a pause, for half of
     /// `settings.drain` at most, and end when all that was read is answered. After `settings.drain` this returns, whatever is
     /// open; what is open then, and the watching of files, ends with the runtime.
@@ -184,32 +251,58 @@ impl Listening {
     /// [`ServeError`].
     pub async fn serve(
         self,
-        slot: Arc<ModelSlot>,
+        models: Models,
         settings: Settings,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServeError> {
         let Settings { drain: drain_for, limits, .. } = settings;
-        let tls = settings.tls.map(Tls::open).transpose()?.map(Arc::new);
-        let tokens = settings.tokens.map(Tokens::open).transpose()?.map(Arc::new);
+        let cors = cors(&settings.web_origins)?;
+        let web = cors.is_some();
+        let tls = settings.tls.map(|files| Tls::open(files, web)).transpose()?.map(Arc::new);
+        let gate = Gate(settings.tokens.map(Tokens::open).transpose()?.map(Arc::new));
+        let admin_gate = Gate(settings.admin_tokens.map(Tokens::open).transpose()?.map(Arc::new));
         if let Some(tls) = &tls {
             tokio::spawn(tls.clone().watch());
         }
-        if let Some(tokens) = &tokens {
+        for tokens in [&gate, &admin_gate].into_iter().filter_map(|gate| gate.0.as_ref()) {
             tokio::spawn(tokens.clone().watch());
         }
-        let gate = Gate(tokens);
 
+        let Models { live, shadow } = models;
+        let metrics = Arc::new(Metrics::new(live.status(), shadow.as_ref().map(|slot| slot.status())));
+        let shadow = match shadow {
+            Some(slot) => {
+                tokio::spawn(slot.clone().watch());
+                let shadow = Shadow::start(slot.clone(), metrics.clone());
+                Some((slot, Arc::new(shadow.map_err(|error| ServeError::Threads(error.to_string()))?)))
+            }
+            None => None,
+        };
+        tokio::spawn(live.clone().watch());
         let (drain, draining) = watch::channel(false);
-        let streams = Drain { draining: draining.clone(), read_on: drain_for / 2 };
-        let classifier = ClassifierServer::new(classifier::Service::new(slot.clone(), streams, limits.articles)?)
+        let streams = StreamEnd {
+            draining: draining.clone(),
+            read_on: drain_for / 2,
+            connection_age: limits.connection_age,
+            idle: limits.stream_idle,
+        };
+        let heard = shadow.as_ref().map(|(_, shadow)| shadow.clone());
+        let classifier = classifier::Service::new(live.clone(), heard, metrics.clone(), streams, limits.articles)?;
+        let classifier = ClassifierServer::new(classifier)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .accept_compressed(CompressionEncoding::Zstd)
             .max_decoding_message_size(limits.message_bytes)
             .max_encoding_message_size(usize::MAX);
         let classifier = InterceptedService::new(classifier, gate.clone());
+        let admin = admin_gate.0.is_some().then(|| {
+            let service = admin::Service { live: live.clone(), shadow, draining: draining.clone() };
+            InterceptedService::new(AdminServer::new(service), admin_gate)
+        });
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_serving::<ClassifierServer<classifier::Service>>().await;
-        tokio::spawn(slot.clone().watch());
-        if let Some(metrics) = self.metrics {
-            tokio::spawn(probes::serve(metrics, slot, draining.clone()));
+        tokio::spawn(tell_of_refusals(live.status(), health.clone()));
+        if let Some(listener) = self.metrics {
+            tokio::spawn(probes::serve(listener, metrics.clone(), live.status(), draining.clone()));
         }
         let reflection = settings.reflection.then(|| {
             (
@@ -219,38 +312,115 @@ impl Listening {
         });
         let (v1, v1alpha) = reflection.unzip();
 
-        let mut stopping = draining.clone();
-        let stop = async move {
+        let server = || {
+            Server::builder()
+                .max_concurrent_streams(limits.streams_per_connection)
+                .http2_keepalive_interval(some(limits.keepalive))
+                .http2_keepalive_timeout(Some(SIGN_OF_LIFE))
+                .http2_max_header_list_size(limits.header_bytes)
+        };
+        let calls = Calls { metrics: metrics.clone(), longest: limits.call, largest: limits.message_bytes };
+        let mut aged = server();
+        if let Some(age) = some(limits.connection_age) {
+            // Its streams end by themselves; whoever takes no end is closed.
+            aged = aged.max_connection_age(age).max_connection_age_grace(drain_for);
+        }
+        let router = aged
+            .accept_http1(web)
+            .layer(tower::util::option_layer(cors))
+            .layer(tower::util::option_layer(web.then(tonic_web::GrpcWebLayer::new)))
+            .layer(calls.clone())
+            .add_service(health_service.clone())
+            .add_optional_service(v1)
+            .add_optional_service(v1alpha)
+            .add_service(classifier);
+        let own_admin = self.admin.zip(admin.clone());
+        let router = router.add_optional_service(admin.filter(|_| own_admin.is_none()));
+
+        let connections = transport::connections(self.classifier, tls.clone(), &limits, metrics.clone());
+        let drained = |mut draining: watch::Receiver<bool>| async move {
+            // An error means that the task below is gone, and the runtime with it.
+            let _ = draining.wait_for(|draining| *draining).await;
+        };
+        let classifier = router.serve_with_incoming_shutdown(connections, drained(draining.clone()));
+        let admin = async {
+            let Some((listener, admin)) = own_admin else { return Ok(()) };
+            let connections = transport::connections(listener, tls, &limits, metrics);
+            let router = server().layer(calls).add_service(health_service).add_service(admin);
+            router.serve_with_incoming_shutdown(connections, drained(draining.clone())).await
+        };
+        tokio::spawn(async move {
             stop.await;
             tracing::info!(seconds = drain_for.as_secs_f64(), "draining");
             health.set_not_serving::<ClassifierServer<classifier::Service>>().await;
-            health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+            health.set_service_status("", ServingStatus::NotServing).await;
             drain.send_replace(true);
-        };
-        let connections = transport::connections(self.listener, tls, limits.connections);
-        let server = Server::builder()
-            .max_concurrent_streams(limits.streams_per_connection)
-            .http2_keepalive_interval((!limits.keepalive.is_zero()).then_some(limits.keepalive))
-            .http2_keepalive_timeout(Some(SIGN_OF_LIFE))
-            .http2_max_header_list_size(HEADER_BYTES)
-            .add_service(health_service)
-            .add_optional_service(v1)
-            .add_optional_service(v1alpha)
-            .add_service(classifier)
-            .serve_with_incoming_shutdown(connections, stop);
+        });
         // tonic waits for idle connections for as long as they stay open.
-        let deadline = async move {
-            match stopping.wait_for(|draining| *draining).await {
-                Ok(_) => tokio::time::sleep(drain_for).await,
-                Err(_) => std::future::pending().await,
-            }
+        let deadline = async {
+            drained(draining.clone()).await;
+            tokio::time::sleep(drain_for).await;
         };
         tokio::select! {
-            ended = server => ended?,
+            ended = futures_util::future::try_join(classifier, admin) => { ended?; }
             () = deadline => tracing::warn!("connections were still open at the end of the drain and are closed"),
         }
         Ok(())
     }
+}
+
+/// A time, if it is a limit.
+fn some(time: Duration) -> Option<Duration> {
+    Some(time).filter(|time| !time.is_zero())
+}
+
+/// Says in health whether the folder's model was refused.
+async fn tell_of_refusals(mut status: watch::Receiver<Status>, health: HealthReporter) {
+    loop {
+        let serving = match status.borrow_and_update().refusal {
+            None => ServingStatus::Serving,
+            Some(_) => ServingStatus::NotServing,
+        };
+        health.set_service_status(MODEL_HEALTH, serving).await;
+        if status.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Lets pages of these origins call, and no others; `None` where there are none.
+fn cors(origins: &[String]) -> Result<Option<CorsLayer>, ServeError> {
+    if origins.is_empty() {
+        return Ok(None);
+    }
+    let allowed = origins.iter().map(|origin| {
+        let uri: Option<http::Uri> = origin.parse().ok();
+        let named = uri.is_some_and(|uri| {
+            let plain = origin.trim_start_matches(|other| other != ':').strip_prefix("://");
+            uri.scheme().is_some() && plain.is_some_and(|host| uri.authority().is_some_and(|name| name == host))
+        });
+        let value = HeaderValue::from_str(origin).ok().filter(|_| named);
+        value.ok_or_else(|| ServeError::Origin(origin.clone()))
+    });
+    let allowed: Vec<HeaderValue> = allowed.collect::<Result<_, _>>()?;
+    let names = |names: &[&'static str]| names.iter().copied().map(HeaderName::from_static).collect::<Vec<_>>();
+    let mut asked = names(&[
+        "x-grpc-web",
+        "x-user-agent",
+        "grpc-timeout",
+        "grpc-encoding",
+        "grpc-accept-encoding",
+        "traceparent",
+        "tracestate",
+    ]);
+    asked.extend([header::CONTENT_TYPE, header::AUTHORIZATION]);
+    let layer = CorsLayer::new()
+        .allow_origin(allowed)
+        .allow_methods([Method::POST])
+        .allow_headers(asked)
+        .expose_headers(names(&["grpc-status", "grpc-message", "grpc-status-details-bin", "grpc-retry-pushback-ms"]))
+        .max_age(Duration::from_secs(3600));
+    Ok(Some(layer))
 }
 
 fn reflection_v1()

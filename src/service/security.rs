@@ -97,7 +97,7 @@ impl TlsFiles {
         [&self.certificate, &self.key].into_iter().chain(&self.client_ca).cloned().collect()
     }
 
-    fn load(&self) -> Result<ServerConfig, SecurityError> {
+    fn load(&self, http1: bool) -> Result<ServerConfig, SecurityError> {
         let certificates = |path: &Path| -> Result<Vec<CertificateDer<'static>>, SecurityError> {
             let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(path)?).collect();
             let found = found.map_err(|error| unusable(path, error))?;
@@ -128,6 +128,9 @@ impl TlsFiles {
             .with_single_cert(certificates(&self.certificate)?, key)
             .map_err(|error: rustls::Error| unusable(&self.certificate, error))?;
         config.alpn_protocols = vec![b"h2".to_vec()];
+        if http1 {
+            config.alpn_protocols.push(b"http/1.1".to_vec());
+        }
         Ok(config)
     }
 }
@@ -138,6 +141,8 @@ pub struct Tls {
     /// When the files were changed before they were first read.
     as_read: Changed,
     config: ArcSwap<ServerConfig>,
+    /// Whether HTTP/1.1 is spoken too.
+    http1: bool,
 }
 
 impl Tls {
@@ -145,10 +150,10 @@ impl Tls {
     ///
     /// # Errors
     /// [`SecurityError`].
-    pub fn open(files: TlsFiles) -> Result<Self, SecurityError> {
+    pub fn open(files: TlsFiles, http1: bool) -> Result<Self, SecurityError> {
         let as_read = changed(&files.paths());
-        let config = ArcSwap::from_pointee(files.load()?);
-        Ok(Tls { files, as_read, config })
+        let config = ArcSwap::from_pointee(files.load(http1)?);
+        Ok(Tls { files, as_read, config, http1 })
     }
 
     /// What the next connection is accepted with.
@@ -159,7 +164,7 @@ impl Tls {
     /// Reads the files again whenever they change, for ever. Connections keep what they were accepted with.
     pub async fn watch(self: Arc<Self>) {
         watch(self.files.paths(), self.as_read.clone(), "certificates", move || {
-            self.config.store(Arc::new(self.files.load()?));
+            self.config.store(Arc::new(self.files.load(self.http1)?));
             Ok(())
         })
         .await;

@@ -1,4 +1,4 @@
-use super::{files::Watch, metrics::Metrics};
+use super::files::Watch;
 use crate::{
     article::{Article, Options},
     model::{MANIFEST, Model, ModelError, TENSORS},
@@ -11,8 +11,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
+use tokio::sync::watch;
 
-/// The model that answers, and where the next one comes from.
+/// A model that answers, and where the next one comes from.
 pub struct ModelSlot {
     current: ArcSwap<Model>,
     folder: Option<PathBuf>,
@@ -20,7 +21,20 @@ pub struct ModelSlot {
     loading: Mutex<()>,
     /// What the folder looked like when it was last tried, well or not.
     tried: Mutex<Option<Fingerprint>>,
-    metrics: Arc<Metrics>,
+    status: watch::Sender<Status>,
+}
+
+/// What a slot holds, and what became of the models that it was given since the start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// The version that answers.
+    pub version: String,
+    /// How many models took over.
+    pub loaded: u64,
+    /// How many were refused.
+    pub refused: u64,
+    /// Why the folder's model was refused; `None` where it is the one that answers.
+    pub refusal: Option<String>,
 }
 
 /// What came of a reload.
@@ -33,8 +47,8 @@ pub enum Reloaded {
         /// The version that answers now.
         to: String,
     },
-    /// The folder holds the model that answers already.
-    Unchanged,
+    /// The folder holds the model that answers already; its version.
+    Unchanged(String),
     /// There is no folder: the bundled model answers.
     Bundled,
 }
@@ -78,13 +92,13 @@ impl ModelSlot {
             None => Model::bundled()?,
         };
         model.warm_up();
-        let metrics = Arc::new(Metrics::new(model.version()));
+        let status = Status { version: model.version().to_owned(), loaded: 0, refused: 0, refusal: None };
         Ok(ModelSlot {
             current: ArcSwap::from_pointee(model),
             folder,
             loading: Mutex::new(()),
             tried: Mutex::new(tried),
-            metrics,
+            status: watch::Sender::new(status),
         })
     }
 
@@ -93,8 +107,9 @@ impl ModelSlot {
         self.current.load_full()
     }
 
-    pub(super) fn metrics(&self) -> &Arc<Metrics> {
-        &self.metrics
+    /// What the slot holds now and will hold.
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
     }
 
     /// Loads the folder's model, checks it and lets it take over. Takes as long as a load does; articles are answered by the
@@ -109,17 +124,24 @@ impl ModelSlot {
         let found = fingerprint(folder).ok();
         *self.tried() = found;
         let model = load(folder).inspect_err(|error| {
-            self.metrics.reloaded(false);
             tracing::error!(%error, "the model is refused, the old one goes on");
+            self.status.send_modify(|status| {
+                status.refused += 1;
+                status.refusal = Some(error.to_string());
+            });
         })?;
         let from = self.current().version().to_owned();
         let to = model.version().to_owned();
         if from == to {
-            return Ok(Reloaded::Unchanged);
+            self.status.send_modify(|status| status.refusal = None);
+            return Ok(Reloaded::Unchanged(to));
         }
-        self.metrics.reloaded(true);
         self.current.store(Arc::new(model));
-        self.metrics.model(&to);
+        self.status.send_modify(|status| {
+            status.version = to.clone();
+            status.loaded += 1;
+            status.refusal = None;
+        });
         tracing::info!(from, to, "the model was swapped");
         Ok(Reloaded::Swapped { from, to })
     }

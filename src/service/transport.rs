@@ -1,12 +1,18 @@
-//! Connections: accepted one by one, counted, with TLS where it is asked for.
+//! Connections: accepted one by one, counted, with TLS where it is asked for, closed when nothing is asked on them.
 
-use super::security::Tls;
+use super::{
+    Limits,
+    metrics::{Metrics, Raised},
+    security::Tls,
+};
 use std::{
     future::Future,
     io,
-    net::SocketAddr,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -14,7 +20,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    time::Sleep,
+    time::{Instant, Sleep, sleep, sleep_until},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_stream::wrappers::ReceiverStream;
@@ -27,15 +33,17 @@ const PREFACE: usize = 24;
 /// After an error of the system's, such as too many open files, accepting waits so long.
 const AFTER_AN_ERROR: Duration = Duration::from_millis(100);
 
-/// Accepts connections for as long as the result is kept, at most `most` open at once: the others wait in the system's
-/// queue.
+/// Accepts connections for as long as the result is kept, at most `limits.connections` open at once: the others wait in the
+/// system's queue.
 pub fn connections(
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
-    most: usize,
+    limits: &Limits,
+    metrics: Arc<Metrics>,
 ) -> ReceiverStream<io::Result<Connection>> {
     let (send, accepted) = mpsc::channel(1);
-    let places = Arc::new(Semaphore::new(most));
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let idle = Some(limits.connection_idle).filter(|idle| !idle.is_zero());
     tokio::spawn(async move {
         loop {
             let place = tokio::select! {
@@ -60,10 +68,10 @@ pub fn connections(
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "TCP_NODELAY cannot be set");
             }
-            let (send, tls) = (send.clone(), tls.clone());
+            let (send, tls, metrics) = (send.clone(), tls.clone(), metrics.clone());
             // Hands are shaken side by side, so that a slow client holds up no other.
             tokio::spawn(async move {
-                let address = stream.peer_addr().ok();
+                let open = Raised::by_one(&metrics.connections);
                 let io = match tls {
                     None => Io::Plain(stream),
                     Some(tls) => {
@@ -79,9 +87,12 @@ pub fn connections(
                 let _ = send
                     .send(Ok(Connection {
                         io,
-                        address,
-                        silent: Some(Box::pin(tokio::time::sleep(HANDSHAKE))),
+                        silent: Some(Box::pin(sleep(HANDSHAKE))),
                         read: 0,
+                        activity: Activity::new(),
+                        idle: idle.map(|idle| (idle, Box::pin(sleep(idle)))),
+                        metrics,
+                        _open: open,
                         _place: place,
                     }))
                     .await;
@@ -94,10 +105,14 @@ pub fn connections(
 /// An accepted connection; its place is free again when it is dropped.
 pub struct Connection {
     io: Io,
-    address: Option<SocketAddr>,
-    /// Until the client has begun to speak HTTP/2.
+    /// Until the client has begun to speak HTTP.
     silent: Option<Pin<Box<Sleep>>>,
     read: usize,
+    activity: Activity,
+    /// How long the connection may be idle, and when to look whether it is.
+    idle: Option<(Duration, Pin<Box<Sleep>>)>,
+    metrics: Arc<Metrics>,
+    _open: Raised,
     _place: OwnedSemaphorePermit,
 }
 
@@ -106,11 +121,80 @@ enum Io {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-impl Connected for Connection {
-    type ConnectInfo = Option<SocketAddr>;
+/// What goes on on a connection, known to its calls.
+#[derive(Clone)]
+pub struct Activity(Arc<Calls>);
 
-    fn connect_info(&self) -> Self::ConnectInfo {
-        self.address
+struct Calls {
+    accepted: Instant,
+    open: AtomicUsize,
+    /// When a call ended last.
+    ended: Mutex<Instant>,
+}
+
+/// A call that is open on a connection.
+pub struct OpenCall(Activity);
+
+impl Activity {
+    fn new() -> Self {
+        let now = Instant::now();
+        Activity(Arc::new(Calls { accepted: now, open: AtomicUsize::new(0), ended: Mutex::new(now) }))
+    }
+
+    /// When the connection was accepted.
+    pub fn accepted(&self) -> Instant {
+        self.0.accepted
+    }
+
+    /// A call begins; it is open as long as the result is kept.
+    pub fn begin(&self) -> OpenCall {
+        self.0.open.fetch_add(1, Ordering::AcqRel);
+        OpenCall(self.clone())
+    }
+
+    /// Since when no call is open; `None` while one is.
+    fn idle_since(&self) -> Option<Instant> {
+        let ended = *self.0.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        (self.0.open.load(Ordering::Acquire) == 0).then_some(ended)
+    }
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        let Calls { open, ended, .. } = &*self.0.0;
+        *ended.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        open.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = Activity;
+
+    fn connect_info(&self) -> Activity {
+        self.activity.clone()
+    }
+}
+
+impl Connection {
+    /// Whether no call has been open for as long as that may last; otherwise the task is woken to ask again.
+    fn is_idle(&mut self, context: &mut Context<'_>) -> bool {
+        let Some((most, look)) = &mut self.idle else { return false };
+        while look.as_mut().poll(context).is_ready() {
+            let since = self.activity.idle_since().unwrap_or_else(Instant::now);
+            let end = since + *most;
+            if end <= Instant::now() {
+                return true;
+            }
+            *look = Box::pin(sleep_until(end));
+        }
+        false
+    }
+
+    fn wrote(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = &polled {
+            self.metrics.sent.inc_by(*bytes as u64);
+        }
+        polled
     }
 }
 
@@ -122,13 +206,19 @@ impl AsyncRead for Connection {
             Io::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
             Io::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
         };
+        let read = buffer.filled().len() - before;
+        connection.metrics.received.inc_by(read as u64);
         if let Some(silent) = &mut connection.silent {
-            connection.read += buffer.filled().len() - before;
+            connection.read += read;
             if connection.read >= PREFACE {
                 connection.silent = None;
             } else if polled.is_pending() && silent.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
+        }
+        if polled.is_pending() && connection.is_idle(context) {
+            // As if the client had closed it, which one that wants no more should have done.
+            return Poll::Ready(Ok(()));
         }
         polled
     }
@@ -136,10 +226,12 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().io {
+        let connection = self.get_mut();
+        let polled = match &mut connection.io {
             Io::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Io::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
+        };
+        connection.wrote(polled)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -161,10 +253,12 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().io {
+        let connection = self.get_mut();
+        let polled = match &mut connection.io {
             Io::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
             Io::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-        }
+        };
+        connection.wrote(polled)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,14 +1,21 @@
 //! What the end-to-end tests share: the real binary, a real server on a free port, samples.
 #![allow(dead_code)] // each test file uses its part
 
+use dateline::service::proto::dateline::v1::{
+    Article, ClassifyRequest, ClassifyResponse, classifier_client::ClassifierClient, classify_response::Outcome,
+};
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming, transport::Channel};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 /// A file of the project.
 pub fn file(path: &str) -> PathBuf {
@@ -108,6 +115,18 @@ impl Server {
         format!("http://{}", self.address)
     }
 
+    /// An address that the log tells: `metrics` or `admin`.
+    pub fn told(&self, what: &str) -> String {
+        let log = self.log();
+        let rest = log.split_once(&format!(" {what}=")).expect("the log says where").1;
+        rest.split_whitespace().next().expect("an address").to_owned()
+    }
+
+    /// A channel that connects when it is used.
+    pub fn channel(&self) -> Channel {
+        channel(&self.address)
+    }
+
     /// The number of its process.
     pub fn id(&self) -> u32 {
         self.child.id()
@@ -176,4 +195,70 @@ pub fn articles(count: usize) -> String {
         lines.push_str(&(row.to_string() + "\n"));
     }
     lines
+}
+
+/// A channel in plain text that connects when it is used.
+pub fn channel(address: &str) -> Channel {
+    Channel::from_shared(format!("http://{address}")).expect("a URL").connect_lazy()
+}
+
+pub async fn client(server: &Server) -> ClassifierClient<Channel> {
+    ClassifierClient::connect(server.url()).await.expect("the server takes connections")
+}
+
+pub fn request(id: usize) -> ClassifyRequest {
+    let body = format!("NAIROBI (Reuters) - On day {id} Kenya's parliament passed the budget after a long debate.");
+    ClassifyRequest { article: Some(Article { id: id.to_string(), body, ..Article::default() }), options: None }
+}
+
+/// A stream that requests can be sent on one by one.
+pub async fn stream(
+    client: &mut ClassifierClient<Channel>,
+) -> (tokio::sync::mpsc::Sender<ClassifyRequest>, Streaming<ClassifyResponse>) {
+    let (send, requests) = tokio::sync::mpsc::channel(8);
+    let answers = client.classify_stream(ReceiverStream::new(requests)).await.expect("a stream").into_inner();
+    (send, answers)
+}
+
+pub fn version(answer: &ClassifyResponse) -> String {
+    match answer.outcome.as_ref().expect("an outcome") {
+        Outcome::Classification(answer) => answer.model_version.clone(),
+        Outcome::Error(error) => panic!("{}", error.message),
+    }
+}
+
+/// The status and the body of a GET.
+pub fn get(address: &str, path: &str) -> (u16, String) {
+    let mut connection = TcpStream::connect(address).expect("it listens");
+    connection.set_read_timeout(Some(Duration::from_secs(10))).expect("a time-out");
+    write!(connection, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").expect("it is sent");
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).expect("an answer");
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
+    (status, body)
+}
+
+/// The value of a sample, by its whole name with labels; 0 where there is none.
+pub fn sample(text: &str, name: &str) -> f64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.map_or(0.0, |value| value.parse().expect("a number"))
+}
+
+/// Resident memory of a server, in bytes.
+pub fn resident(server: &Server) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10
+}
+
+/// Open file descriptors of a server.
+pub fn descriptors(server: &Server) -> usize {
+    std::fs::read_dir(format!("/proc/{}/fd", server.id())).expect("Linux").count()
+}
+
+/// The health of a service.
+pub async fn health(address: &str, service: &str) -> Result<ServingStatus, Status> {
+    let check = HealthCheckRequest { service: service.into() };
+    HealthClient::new(channel(address)).check(check).await.map(|answer| answer.into_inner().status())
 }

@@ -1,0 +1,340 @@
+mod settings;
+mod telemetry;
+
+use super::Failure;
+use crate::{
+    region::tree,
+    service::{Addresses, Limits, Listening, ModelSlot, Models, Settings, TlsFiles},
+};
+use std::{
+    io::Write,
+    net::{SocketAddr, ToSocketAddrs},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+use telemetry::{Otlp, Telemetry};
+#[cfg(unix)]
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+/// Answer articles over gRPC
+///
+/// Serves dateline.v1.Classifier, the standard health service and server reflection. The log goes to standard error;
+/// RUST_LOG=debug says more.
+///
+/// Settings come from flags, from the environment and from the file of --config, in this order; in the file they have the
+/// names of the flags. --check-config tells what holds and where it came from.
+///
+/// SIGINT or SIGTERM drains: health turns NOT_SERVING, new streams are refused, open ones are answered to the end of what
+/// they have sent. A second signal ends at once. The folder of --model is watched: a new model that loads and passes its
+/// self-check takes over without a gap, a broken one is refused and the old one goes on; SIGHUP looks there at once.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  dateline serve\n  dateline serve --listen 127.0.0.1:8080 --model my-model\n  \
+                        dateline serve --metrics-listen 127.0.0.1:9464 --drain-timeout 30\n  \
+                        dateline serve --config dateline.toml --check-config\n  \
+                        dateline serve --model live --shadow candidate --admin-tokens operators.txt\n  \
+                        grpcurl -plaintext 127.0.0.1:50051 list")]
+pub struct Args {
+    /// A file of settings in TOML, such as: listen = "127.0.0.1:50051"
+    #[arg(long, env = "DATELINE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print every setting and where it came from, try all files that they name, and end
+    #[arg(long)]
+    check_config: bool,
+    /// Print JSON (with --check-config)
+    #[arg(long, requires = "check_config")]
+    json: bool,
+    /// The address to listen on; port 0 takes a free one, and the log tells which
+    #[arg(long, env = "DATELINE_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS:PORT", value_parser = address)]
+    listen: SocketAddr,
+    /// The address of /metrics (Prometheus), /livez and /readyz over HTTP; none without it
+    #[arg(long, env = "DATELINE_METRICS_LISTEN", value_name = "ADDRESS:PORT", value_parser = address)]
+    metrics_listen: Option<SocketAddr>,
+    /// A folder that `dateline train` wrote, instead of the bundled model; watched for a new one
+    #[arg(long, env = "DATELINE_MODEL", value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// A folder with a second model, watched too: it answers the same articles unheard, and metrics tell how often it differs
+    #[arg(long, env = "DATELINE_SHADOW", value_name = "DIR")]
+    shadow: Option<PathBuf>,
+    /// How long a drain may take, in seconds; what is open then is closed
+    #[arg(long, env = "DATELINE_DRAIN_TIMEOUT", default_value_t = Settings::default().drain.as_secs_f64(), value_name = "SECONDS", value_parser = seconds)]
+    drain_timeout: f64,
+    /// The server's certificate in PEM, with those that signed it; read again when it changes
+    #[arg(long, env = "DATELINE_TLS_CERT", value_name = "FILE", help_heading = "Security")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key in PEM
+    #[arg(long, env = "DATELINE_TLS_KEY", value_name = "FILE", help_heading = "Security")]
+    tls_key: Option<PathBuf>,
+    /// Certificates in PEM, one of which must have signed that of a client (mutual TLS)
+    #[arg(long, env = "DATELINE_CLIENT_CA", value_name = "FILE", help_heading = "Security")]
+    client_ca: Option<PathBuf>,
+    /// A file of tokens, one a line; calls must carry one as "authorization: Bearer TOKEN". Read again when it changes
+    #[arg(long, env = "DATELINE_TOKENS", value_name = "FILE", help_heading = "Security")]
+    tokens: Option<PathBuf>,
+    /// A file of tokens for dateline.v1.Admin, which there is not without it
+    #[arg(long, env = "DATELINE_ADMIN_TOKENS", value_name = "FILE", help_heading = "Security")]
+    admin_tokens: Option<PathBuf>,
+    /// An address of its own for dateline.v1.Admin
+    #[arg(long, env = "DATELINE_ADMIN_LISTEN", value_name = "ADDRESS:PORT", value_parser = address, help_heading = "Security")]
+    admin_listen: Option<SocketAddr>,
+    /// Tell nobody the descriptors of the contract
+    #[arg(long, env = "DATELINE_NO_REFLECTION", help_heading = "Security")]
+    no_reflection: bool,
+    /// Listen on addresses of other machines without TLS
+    #[arg(long, env = "DATELINE_INSECURE", help_heading = "Security")]
+    insecure: bool,
+    /// Speak gRPC-Web to pages of this origin, such as https://desk.example; may be given several times
+    #[arg(long, env = "DATELINE_WEB_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', help_heading = "Security")]
+    web_origin: Vec<String>,
+    /// The largest message that is read, in bytes, compressed or not; a larger one ends its stream
+    #[arg(long, env = "DATELINE_MAX_MESSAGE_BYTES", default_value_t = Limits::default().message_bytes, value_name = "BYTES", help_heading = "Limits")]
+    max_message_bytes: usize,
+    /// The largest list of headers of a call, in bytes
+    #[arg(long, env = "DATELINE_MAX_HEADER_BYTES", default_value_t = Limits::default().header_bytes, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1024..16_777_216), help_heading = "Limits")]
+    max_header_bytes: u32,
+    /// Open connections; others wait
+    #[arg(long, env = "DATELINE_MAX_CONNECTIONS", default_value_t = Limits::default().connections as u32, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1_000_000), help_heading = "Limits")]
+    max_connections: u32,
+    /// Open streams and calls of one connection
+    #[arg(long, env = "DATELINE_MAX_STREAMS", default_value_t = Limits::default().streams_per_connection, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1_000_000), help_heading = "Limits")]
+    max_streams: u32,
+    /// Articles under way in all; streams wait, single calls are told UNAVAILABLE
+    #[arg(long, env = "DATELINE_MAX_ARTICLES", default_value_t = Limits::default().articles as u32, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1_000_000), help_heading = "Limits")]
+    max_articles: u32,
+    /// Silent connections are asked for a sign of life after so many seconds; 0 is never
+    #[arg(long, env = "DATELINE_KEEPALIVE", default_value_t = Limits::default().keepalive.as_secs_f64(), value_name = "SECONDS", value_parser = seconds, help_heading = "Limits")]
+    keepalive: f64,
+    /// A call that is no stream must be sent and answered in so many seconds; 0 is no limit
+    #[arg(long, env = "DATELINE_CALL_TIMEOUT", default_value_t = Limits::default().call.as_secs_f64(), value_name = "SECONDS", value_parser = seconds, help_heading = "Limits")]
+    call_timeout: f64,
+    /// A stream that brings no article for so many seconds ends; 0 is never
+    #[arg(long, env = "DATELINE_STREAM_IDLE", default_value_t = Limits::default().stream_idle.as_secs_f64(), value_name = "SECONDS", value_parser = seconds, help_heading = "Limits")]
+    stream_idle: f64,
+    /// A connection without an open call for so many seconds is closed; 0 is never
+    #[arg(long, env = "DATELINE_CONNECTION_IDLE", default_value_t = Limits::default().connection_idle.as_secs_f64(), value_name = "SECONDS", value_parser = seconds, help_heading = "Limits")]
+    connection_idle: f64,
+    /// Connections end after so many seconds, their streams as in a drain, so that clients spread over new servers; 0 is never
+    #[arg(long, env = "DATELINE_CONNECTION_AGE", default_value_t = Limits::default().connection_age.as_secs_f64(), value_name = "SECONDS", value_parser = seconds, help_heading = "Limits")]
+    connection_age: f64,
+    /// How the log is written: lines for people, or an object of JSON a line
+    #[arg(long, env = "DATELINE_LOG", value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT", help_heading = "Log and traces")]
+    log: LogFormat,
+    /// Send a span of each call and stream to this collector (OTLP over gRPC), such as http://127.0.0.1:4317
+    #[arg(long, env = "DATELINE_OTLP_ENDPOINT", value_name = "URL", help_heading = "Log and traces")]
+    otlp_endpoint: Option<String>,
+    /// Headers for the collector: key=value, several with commas between
+    #[arg(
+        long,
+        env = "DATELINE_OTLP_HEADERS",
+        hide_env_values = true,
+        value_name = "HEADERS",
+        help_heading = "Log and traces"
+    )]
+    otlp_headers: Option<String>,
+    /// Which share of the traces that begin here is kept, from 0 to 1; a client's own trace is kept where the client keeps it
+    #[arg(long, env = "DATELINE_TRACE_SHARE", default_value_t = 1.0, value_name = "SHARE", value_parser = share, help_heading = "Log and traces")]
+    trace_share: f64,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+/// What fits together and what does not, wherever it was said.
+fn check(args: &Args) -> Result<(), Failure> {
+    let wrong = |reason: String| Err(Failure::Usage(reason));
+    match (&args.tls_cert, &args.tls_key) {
+        (Some(_), None) => {
+            return wrong("tls-cert needs tls-key: a certificate is of no use without its key".to_owned());
+        }
+        (None, Some(_)) => {
+            return wrong("tls-key needs tls-cert: a key is of no use without its certificate".to_owned());
+        }
+        _ => {}
+    }
+    if args.client_ca.is_some() && args.tls_cert.is_none() {
+        return wrong("client-ca needs tls-cert and tls-key: clients show certificates over TLS".to_owned());
+    }
+    if args.admin_listen.is_some() && args.admin_tokens.is_none() {
+        return wrong("admin-listen needs admin-tokens: an operator's calls are never open to all".to_owned());
+    }
+    // The addresses of other machines are not for plain text.
+    let plain = args.tls_cert.is_none() && !args.insecure;
+    let mut open = [Some(args.listen), args.admin_listen].into_iter().flatten();
+    match open.find(|address| plain && !address.ip().is_loopback()) {
+        Some(address) => wrong(format!(
+            "{address} can be reached from other machines: give --tls-cert and --tls-key, or --insecure where the network \
+             is yours"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// A time in seconds, from 0 to a day.
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.0..=86_400.0).contains(seconds));
+    seconds.ok_or_else(|| "write a number of seconds from 0 to 86400".to_owned())
+}
+
+/// A share from 0 to 1.
+fn share(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| "write a number from 0 to 1".to_owned())
+}
+
+/// An address, or a name that has one.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let found = text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
+    found.ok_or_else(|| "write ADDRESS:PORT, such as 127.0.0.1:50051 or localhost:0".to_owned())
+}
+
+impl Args {
+    fn settings(&self) -> Settings {
+        let files = self.tls_cert.clone().zip(self.tls_key.clone());
+        let time = Duration::from_secs_f64;
+        Settings {
+            drain: time(self.drain_timeout),
+            tls: files.map(|(certificate, key)| TlsFiles { certificate, key, client_ca: self.client_ca.clone() }),
+            tokens: self.tokens.clone(),
+            admin_tokens: self.admin_tokens.clone(),
+            reflection: !self.no_reflection,
+            web_origins: self.web_origin.clone(),
+            limits: Limits {
+                message_bytes: self.max_message_bytes,
+                header_bytes: self.max_header_bytes,
+                connections: self.max_connections as usize,
+                streams_per_connection: self.max_streams,
+                articles: self.max_articles as usize,
+                keepalive: time(self.keepalive),
+                call: time(self.call_timeout),
+                stream_idle: time(self.stream_idle),
+                connection_idle: time(self.connection_idle),
+                connection_age: time(self.connection_age),
+            },
+        }
+    }
+
+    fn models(&self) -> Result<Models, Failure> {
+        let open = |folder: Option<PathBuf>| ModelSlot::open(folder).map(Arc::new).map_err(Failure::failed);
+        let shadow = self.shadow.clone().map(|folder| open(Some(folder))).transpose()?;
+        Ok(Models { live: open(self.model.clone())?, shadow })
+    }
+
+    fn otlp(&self) -> Option<Otlp<'_>> {
+        let endpoint = self.otlp_endpoint.as_deref()?;
+        Some(Otlp { endpoint, headers: self.otlp_headers.as_deref(), share: self.trace_share })
+    }
+}
+
+/// Serves as the arguments, the environment and the file of settings say.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let words = std::env::args_os().skip_while(|word| word != "serve").skip(1);
+    let settings = settings::read(words, args.config.as_deref())?;
+    let args = &settings.args;
+    if args.check_config {
+        settings.print(&mut anstream::stdout().lock(), args.json)?;
+    }
+    check(args)?;
+    let runtime = tokio::runtime::Runtime::new().map_err(Failure::failed)?;
+    let _inside = runtime.enter();
+    if args.check_config {
+        args.settings().check().map_err(Failure::failed)?;
+        let models = args.models()?;
+        let model = models.live.current();
+        return writeln!(anstream::stderr().lock(), "all of it can be used; model {} would answer", model.version())
+            .map_err(Failure::from);
+    }
+    // To the very end, for the last spans.
+    let _telemetry = Telemetry::begin(args.log, args.otlp().as_ref())?;
+    // A panic's message may quote the text that it stumbled over, which must not be logged.
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(location, "a fault of the program");
+    }));
+    let models = args.models()?;
+    runtime.block_on(async {
+        // Before the log says that it listens: what waits for that may signal at once.
+        let mut signals = Signals::listen().map_err(Failure::failed)?;
+        let addresses = Addresses { classifier: args.listen, admin: args.admin_listen, metrics: args.metrics_listen };
+        let listening = Listening::on(addresses).await.map_err(Failure::failed)?;
+        let model = models.live.current();
+        let addresses = listening.addresses();
+        tracing::info!(
+            address = %addresses.classifier,
+            metrics = addresses.metrics.map(tracing::field::display),
+            admin = addresses.admin.map(tracing::field::display),
+            model = %model.version(),
+            shadow = models.shadow.as_ref().map(|slot| tracing::field::display(slot.current().version().to_owned())),
+            topics = model.topics().topics().len(),
+            countries = tree::countries(),
+            "listening"
+        );
+        drop(model);
+        let (ask, asked) = oneshot::channel();
+        let reloaded = models.live.clone();
+        tokio::spawn(async move {
+            signals
+                .until_stop(|| {
+                    let slot = reloaded.clone();
+                    // What came of it is logged and counted.
+                    tokio::task::spawn_blocking(move || slot.reload());
+                })
+                .await;
+            let _ = ask.send(());
+            signals.until_stop(|| {}).await;
+            tracing::warn!("stopped at once by a second signal");
+            std::process::exit(STOPPED_AT_ONCE);
+        });
+        let stop = async move {
+            // An error means that the task above is gone, and the runtime with it.
+            let _ = asked.await;
+        };
+        listening.serve(models, args.settings(), stop).await.map_err(Failure::failed)
+    })
+}
+
+/// The exit status of a server that did not drain, as of one that SIGINT ended.
+const STOPPED_AT_ONCE: i32 = 130;
+
+/// The signals that a server listens to.
+struct Signals {
+    #[cfg(unix)]
+    interrupt: Signal,
+    #[cfg(unix)]
+    terminate: Signal,
+    #[cfg(unix)]
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Signals {
+            #[cfg(unix)]
+            interrupt: signal(SignalKind::interrupt())?,
+            #[cfg(unix)]
+            terminate: signal(SignalKind::terminate())?,
+            #[cfg(unix)]
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Done at the next SIGINT or SIGTERM; calls `reload` at every SIGHUP before it.
+    #[cfg(unix)]
+    async fn until_stop(&mut self, reload: impl Fn()) {
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => return,
+                _ = self.hang_up.recv() => reload(),
+            }
+        }
+    }
+
+    /// Done at the next interrupt from the keyboard.
+    #[cfg(not(unix))]
+    async fn until_stop(&mut self, _: impl Fn()) {
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}

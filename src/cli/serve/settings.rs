@@ -1,0 +1,176 @@
+//! Settings: from flags, the environment and a file, in this order; each knows where it came from.
+
+use super::{Args, Failure};
+use crate::cli::output;
+use clap::{ArgMatches, Args as _, Command, FromArgMatches, parser::ValueSource};
+use serde::Serialize;
+use std::{collections::BTreeMap, ffi::OsString, fs, path::Path};
+use toml::de::{DeTable, DeValue};
+
+/// Flags that are no settings.
+const NO_SETTINGS: [&str; 4] = ["config", "check-config", "json", "help"];
+/// Settings whose values are nobody's business.
+const SECRETS: [&str; 1] = ["otlp-headers"];
+
+/// What holds, and where it came from.
+pub struct Settings {
+    pub args: Args,
+    origins: Vec<Origin>,
+}
+
+/// A setting, for people and scripts.
+#[derive(Debug, Serialize)]
+struct Origin {
+    setting: String,
+    value: Option<String>,
+    from: String,
+}
+
+/// All that the words of the command line, the environment and the file say. The words were parsed before, without the file.
+///
+/// # Errors
+/// Where the file cannot be used.
+pub fn read(words: impl Iterator<Item = OsString>, file: Option<&Path>) -> Result<Settings, Failure> {
+    let command = || Args::augment_args(Command::new("serve").no_binary_name(true));
+    let wrong = |error: clap::Error| match file {
+        // Without the file the words were well.
+        Some(path) => in_file(path, &error),
+        None => Failure::Usage(error.to_string()),
+    };
+    let values = match file {
+        None => BTreeMap::new(),
+        Some(path) => {
+            let text = fs::read_to_string(path).map_err(|error| {
+                Failure::failed(format!("{}: {error}; --config names a file of settings in TOML", path.display()))
+            })?;
+            parse(path, &text, &command())?
+        }
+    };
+    let lines = values.iter().map(|(setting, value)| (setting.clone(), value.line)).collect();
+    let matches = with_defaults(command(), values).try_get_matches_from(words).map_err(wrong)?;
+    let args = Args::from_arg_matches(&matches).map_err(wrong)?;
+    let origins = origins(&command(), &matches, file, &lines);
+    Ok(Settings { args, origins })
+}
+
+/// What a file says of a setting.
+struct Value {
+    words: Vec<String>,
+    line: usize,
+}
+
+fn in_file(path: &Path, error: &clap::Error) -> Failure {
+    let text = error.render().to_string();
+    let reason = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    Failure::Usage(format!("{}: {reason}; `dateline serve --help` tells what may stand there", path.display()))
+}
+
+/// The settings of a file, by the names of their flags.
+fn parse(path: &Path, text: &str, command: &Command) -> Result<BTreeMap<String, Value>, Failure> {
+    let line_of = |offset: usize| text[..offset].matches('\n').count() + 1;
+    let table = DeTable::parse(text).map_err(|error| {
+        let line = error.span().map_or(1, |span| line_of(span.start));
+        Failure::Usage(format!("{}:{line}: {}", path.display(), error.message()))
+    })?;
+    let known = settings(command);
+    let mut values = BTreeMap::new();
+    for (key, value) in table.get_ref() {
+        let line = line_of(key.span().start);
+        let fault = |reason: String| Failure::Usage(format!("{}:{line}: {reason}", path.display()));
+        let key = key.get_ref().to_string();
+        if !known.contains(&key) {
+            let nearest = known.iter().max_by(|a, b| {
+                let likeness = |other: &str| strsim::jaro_winkler(&key, other);
+                likeness(a).total_cmp(&likeness(b))
+            });
+            let nearest = nearest.map(|nearest| format!("; the nearest is {nearest}")).unwrap_or_default();
+            return Err(fault(format!("{key} is no setting{nearest}")));
+        }
+        let word = |value: &DeValue<'_>| match value {
+            DeValue::String(text) => Some(text.to_string()),
+            DeValue::Integer(number) if number.radix() == 10 => Some(number.as_str().to_owned()),
+            DeValue::Float(number) => Some(number.as_str().to_owned()),
+            DeValue::Boolean(is) => Some(is.to_string()),
+            _ => None,
+        };
+        let words: Option<Vec<String>> = match value.get_ref() {
+            DeValue::Array(values) => values.iter().map(|value| word(value.get_ref())).collect(),
+            value => word(value).map(|word| vec![word]),
+        };
+        let words =
+            words.ok_or_else(|| fault(format!("{key}: write a text, a number, true, false, or a list of texts")))?;
+        let several = command
+            .get_arguments()
+            .any(|arg| arg.get_long() == Some(&key) && matches!(arg.get_action(), clap::ArgAction::Append));
+        if words.len() != 1 && !several {
+            return Err(fault(format!("{key} has one value, not {}", words.len())));
+        }
+        values.insert(key, Value { words, line });
+    }
+    Ok(values)
+}
+
+/// The names of all settings.
+fn settings(command: &Command) -> Vec<String> {
+    let names = command.get_arguments().filter_map(|arg| arg.get_long());
+    names.filter(|name| !NO_SETTINGS.contains(name)).map(ToOwned::to_owned).collect()
+}
+
+/// A command whose defaults are the values.
+fn with_defaults(command: Command, mut values: BTreeMap<String, Value>) -> Command {
+    command.mut_args(|arg| match arg.get_long().and_then(|name| values.remove(name)) {
+        Some(value) => arg.default_values(value.words),
+        None => arg,
+    })
+}
+
+fn origins(
+    command: &Command,
+    matches: &ArgMatches,
+    file: Option<&Path>,
+    lines: &BTreeMap<String, usize>,
+) -> Vec<Origin> {
+    let args = command.get_arguments().filter_map(|arg| Some((arg, arg.get_long()?)));
+    args.filter(|(_, name)| !NO_SETTINGS.contains(name))
+        .map(|(arg, name)| {
+            let id = arg.get_id().as_str();
+            let words = matches.get_raw(id).map(|words| words.map(|word| word.to_string_lossy()).collect::<Vec<_>>());
+            let value = match words {
+                Some(_) if SECRETS.contains(&name) => Some("****".to_owned()),
+                words => words.map(|words| words.join(",")),
+            };
+            let from = match (matches.value_source(id), lines.get(name), file) {
+                (Some(ValueSource::CommandLine), ..) => format!("--{name}"),
+                (Some(ValueSource::EnvVariable), ..) => {
+                    arg.get_env().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+                }
+                (_, Some(line), Some(file)) => format!("{}:{line}", file.display()),
+                _ => "default".to_owned(),
+            };
+            Origin { setting: name.to_owned(), value, from }
+        })
+        .collect()
+}
+
+impl Settings {
+    /// What holds and where it came from, as a table, or as an object of JSON by setting.
+    pub fn print(&self, out: &mut dyn std::io::Write, json: bool) -> std::io::Result<()> {
+        if json {
+            let all: serde_json::Map<String, serde_json::Value> = self
+                .origins
+                .iter()
+                .map(|origin| {
+                    let value = serde_json::json!({ "value": origin.value, "from": origin.from });
+                    (origin.setting.clone(), value)
+                })
+                .collect();
+            serde_json::to_writer_pretty(&mut *out, &all)?;
+            return writeln!(out);
+        }
+        let mut table = output::table(&["setting", "value", "from"], 3);
+        for Origin { setting, value, from } in &self.origins {
+            table.add_row([setting, value.as_deref().unwrap_or("-"), from]);
+        }
+        writeln!(out, "{table}")
+    }
+}

@@ -1,0 +1,120 @@
+//! The log, and traces over OTLP.
+
+use super::{Failure, LogFormat};
+use opentelemetry::{KeyValue, global, trace::TracerProvider as _};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithTonicConfig};
+use opentelemetry_sdk::{
+    Resource,
+    propagation::TraceContextPropagator,
+    trace::{Sampler, SdkTracerProvider},
+};
+use std::{io::IsTerminal, time::Duration};
+use tonic::metadata::{MetadataKey, MetadataMap};
+use tracing::{Level, level_filters::LevelFilter};
+use tracing_subscriber::{EnvFilter, Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// How long the last spans may take to be sent.
+const LAST_SPANS: Duration = Duration::from_secs(5);
+
+/// Where spans go, and which of them.
+pub struct Otlp<'a> {
+    /// The address of a collector that speaks OTLP over gRPC: `http://127.0.0.1:4317`.
+    pub endpoint: &'a str,
+    /// `key=value`, several with commas between.
+    pub headers: Option<&'a str>,
+    /// Which share of the traces that begin here is kept, from 0 to 1. A trace that a client began is kept where the
+    /// client keeps it.
+    pub share: f64,
+}
+
+/// What has to be done at the end for the last spans to be sent.
+pub struct Telemetry(Option<SdkTracerProvider>);
+
+impl Telemetry {
+    /// Begins to log, and to trace where that is wanted. Inside a runtime of tokio's, which the exporter uses.
+    ///
+    /// # Errors
+    /// Where the exporter cannot be made.
+    pub fn begin(log: LogFormat, otlp: Option<&Otlp<'_>>) -> Result<Self, Failure> {
+        let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+        let lines = match log {
+            LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+            LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        };
+        let provider = otlp.map(provider).transpose()?;
+        let spans = provider.as_ref().map(|provider| {
+            global::set_text_map_propagator(TraceContextPropagator::new());
+            // Only our own: the exporter's transport would trace itself.
+            let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), Level::INFO);
+            tracing_opentelemetry::layer().with_tracer(provider.tracer("dateline")).with_filter(ours)
+        });
+        tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans).init();
+        Ok(Telemetry(provider))
+    }
+}
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        if let Some(provider) = &self.0
+            && let Err(error) = provider.shutdown_with_timeout(LAST_SPANS)
+        {
+            tracing::warn!(%error, "the last spans were not sent");
+        }
+    }
+}
+
+fn provider(otlp: &Otlp<'_>) -> Result<SdkTracerProvider, Failure> {
+    let fault = |reason: &dyn std::fmt::Display| {
+        Failure::Usage(format!("{}: {reason}; --otlp-endpoint is such as http://127.0.0.1:4317", otlp.endpoint))
+    };
+    let endpoint: http::Uri = otlp.endpoint.parse().map_err(|error| fault(&error))?;
+    if endpoint.scheme().is_none() || endpoint.authority().is_none() {
+        return Err(fault(&"it is no URL"));
+    }
+    let exporter = SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(otlp.endpoint)
+        .with_metadata(metadata(otlp.headers.unwrap_or_default())?)
+        .build()
+        .map_err(|error| fault(&error))?;
+    let resource = Resource::builder()
+        .with_service_name("dateline")
+        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .build();
+    Ok(SdkTracerProvider::builder()
+        .with_batch_exporter(exporter)
+        .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(otlp.share))))
+        .with_resource(resource)
+        .build())
+}
+
+/// Headers of `key=value`, several with commas between. What they hold is not told.
+fn metadata(headers: &str) -> Result<MetadataMap, Failure> {
+    let mut map = MetadataMap::new();
+    for pair in headers.split(',').filter(|pair| !pair.trim().is_empty()) {
+        let read = pair.split_once('=').and_then(|(key, value)| {
+            let key = MetadataKey::from_bytes(key.trim().to_ascii_lowercase().as_bytes()).ok()?;
+            Some((key, value.trim().parse().ok()?))
+        });
+        let Some((key, value)) = read else {
+            return Err(Failure::Usage("--otlp-headers: write key=value, several with commas between".to_owned()));
+        };
+        map.insert(key, value);
+    }
+    Ok(map)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_pairs() {
+        let map = metadata("Authorization=Bearer x, tenant = news ,").expect("pairs");
+        assert_eq!(map.get("authorization").and_then(|value| value.to_str().ok()), Some("Bearer x"));
+        assert_eq!(map.get("tenant").and_then(|value| value.to_str().ok()), Some("news"));
+        assert!(matches!(metadata("nothing"), Err(Failure::Usage(reason)) if !reason.contains("nothing")));
+        assert!(metadata("a b=c").is_err());
+    }
+}

@@ -1,0 +1,274 @@
+//! Every call from outside: a span with the client's trace around it, its deadline, and what became of it, whoever
+//! answered or refused it.
+
+use super::{
+    metrics::{Metrics, code_name},
+    transport::{Activity, OpenCall},
+};
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, Request, Response, header::HeaderName};
+use http_body::Frame;
+use opentelemetry::{global, propagation::Extractor};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tonic::{Code, Status, body::Body};
+use tower::{Layer, Service};
+use tracing::{Instrument, Span, field};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+/// Watches the calls of the services that it is put around.
+#[derive(Clone)]
+pub struct Calls {
+    /// Counts them.
+    pub metrics: Arc<Metrics>,
+    /// How long a call that is no stream may take, from its first byte to its answer; for ever, if zero.
+    pub longest: Duration,
+    /// The largest message that is read, in bytes.
+    pub largest: usize,
+}
+
+impl<S> Layer<S> for Calls {
+    type Service = Watched<S>;
+
+    fn layer(&self, service: S) -> Watched<S> {
+        Watched { service, calls: self.clone() }
+    }
+}
+
+/// A service whose calls are watched.
+#[derive(Clone)]
+pub struct Watched<S> {
+    service: S,
+    calls: Calls,
+}
+
+/// The methods that a server may have, with whether they stream: only these are told apart in metrics and traces, as
+/// clients may call what they like.
+const METHODS: [(&str, &str, bool); 10] = [
+    ("dateline.v1.Classifier", "Classify", false),
+    ("dateline.v1.Classifier", "ClassifyStream", true),
+    ("dateline.v1.Classifier", "GetModel", false),
+    ("dateline.v1.Admin", "ReloadModel", false),
+    ("dateline.v1.Admin", "GetStatus", false),
+    ("grpc.health.v1.Health", "Check", false),
+    ("grpc.health.v1.Health", "List", false),
+    ("grpc.health.v1.Health", "Watch", true),
+    ("grpc.reflection.v1.ServerReflection", "ServerReflectionInfo", true),
+    ("grpc.reflection.v1alpha.ServerReflection", "ServerReflectionInfo", true),
+];
+
+impl<S> Service<Request<Body>> for Watched<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Send,
+    S::Future: Send + 'static,
+    S::Error: Send,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Response<Body>, S::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.service.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let path = request.uri().path().trim_start_matches('/').split_once('/').unwrap_or_default();
+        let known = METHODS.iter().find(|(service, method, _)| (*service, *method) == path);
+        let (service, method, streams) = *known.unwrap_or(&("other", "other", false));
+        let call = Call::begin(&self.calls, service, method, request.headers());
+        let open = request.extensions().get::<Activity>().map(Activity::begin);
+        let longest = (!streams && !self.calls.longest.is_zero()).then_some(self.calls.longest);
+        let deadline = [deadline(request.headers()), longest].into_iter().flatten().min();
+        let deadline = deadline.and_then(|left| Instant::now().checked_add(left));
+
+        let answer = self.service.call(request).instrument(call.span.clone());
+        Box::pin(async move {
+            let mut call = call;
+            let answer = match deadline {
+                Some(deadline) => tokio::time::timeout_at(deadline, answer).await,
+                None => Ok(answer.await),
+            };
+            let mut response = match answer {
+                Ok(response) => response?,
+                // The work that was begun ends with its future.
+                Err(_) => too_late().into_http(),
+            };
+            // Only the answer to a call that failed at once has its status here.
+            call.see(response.headers_mut());
+            let deadline = deadline.map(|deadline| Box::pin(sleep_until(deadline)));
+            Ok(response.map(|body| Body::new(Answer { body, call, deadline, over: false, _open: open })))
+        })
+    }
+}
+
+fn too_late() -> Status {
+    Status::deadline_exceeded("the time for this call is over: give it more, or send less at once")
+}
+
+/// How much time the client gives, from `grpc-timeout`: at most eight digits and a unit.
+fn deadline(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let amount: u32 = Some(digits).filter(|digits| digits.len() <= 8)?.parse().ok()?;
+    let unit = match unit {
+        "H" => Duration::from_secs(3600),
+        "M" => Duration::from_secs(60),
+        "S" => Duration::from_secs(1),
+        "m" => Duration::from_millis(1),
+        "u" => Duration::from_micros(1),
+        "n" => Duration::from_nanos(1),
+        _ => return None,
+    };
+    unit.checked_mul(amount)
+}
+
+/// A call, counted when it ends. Until its end is seen it is one whose client went away.
+struct Call {
+    calls: Calls,
+    method: &'static str,
+    span: Span,
+    code: Code,
+}
+
+impl Call {
+    fn begin(calls: &Calls, service: &'static str, method: &'static str, headers: &HeaderMap) -> Self {
+        let span = tracing::info_span!(
+            "call",
+            otel.name = format!("{service}/{method}"),
+            otel.kind = "server",
+            otel.status_code = field::Empty,
+            rpc.system = "grpc",
+            rpc.service = service,
+            rpc.method = method,
+            rpc.grpc.status_code = field::Empty,
+            classified = field::Empty,
+            errors = field::Empty,
+        );
+        let parent = global::get_text_map_propagator(|propagator| propagator.extract(&Headers(headers)));
+        // Without a tracer there is nobody to tell.
+        let _ = span.set_parent(parent);
+        Call { calls: calls.clone(), method, span, code: Code::Cancelled }
+    }
+
+    /// Keeps the status that headers or trailers hold, if they do.
+    fn see(&mut self, headers: &mut HeaderMap) {
+        let Some(code) = headers.get(Status::GRPC_STATUS) else { return };
+        self.code = Code::from_bytes(code.as_bytes());
+        // tonic's words for a message over the limit; ours never use this code.
+        if self.code == Code::OutOfRange {
+            self.code = Code::ResourceExhausted;
+            let most = self.calls.largest;
+            let status = Status::resource_exhausted(format!("a message may have {most} bytes: send shorter articles"));
+            // A status of ours always fits into headers.
+            let _ = status.add_header(headers);
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.calls.metrics.called(self.method, self.code);
+        self.span.record("rpc.grpc.status_code", self.code as i32);
+        // What is the server's fault; the rest is the client's affair.
+        if matches!(
+            self.code,
+            Code::Unknown | Code::Internal | Code::DataLoss | Code::Unavailable | Code::DeadlineExceeded
+        ) {
+            self.span.record("otel.status_code", "ERROR");
+        }
+        self.span.in_scope(|| tracing::debug!(code = code_name(self.code), "ended"));
+    }
+}
+
+/// The trace of a client, in the headers of W3C Trace Context.
+struct Headers<'h>(&'h HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key)?.to_str().ok()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
+    }
+}
+
+/// An answer on its way, until its status has passed.
+struct Answer {
+    body: Body,
+    call: Call,
+    deadline: Option<Pin<Box<Sleep>>>,
+    over: bool,
+    _open: Option<OpenCall>,
+}
+
+impl http_body::Body for Answer {
+    type Data = <Body as http_body::Body>::Data;
+    type Error = <Body as http_body::Body>::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let answer = self.get_mut();
+        if answer.over {
+            return Poll::Ready(None);
+        }
+        let span = answer.call.span.clone();
+        let _inside = span.enter();
+        let mut polled = Pin::new(&mut answer.body).poll_frame(context);
+        match &mut polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    answer.call.see(trailers);
+                }
+            }
+            Poll::Pending => {
+                if let Some(deadline) = &mut answer.deadline
+                    && deadline.as_mut().poll(context).is_ready()
+                {
+                    answer.over = true;
+                    // Ends the work.
+                    answer.body = Body::empty();
+                    let mut trailers = HeaderMap::new();
+                    // A status of ours always fits into headers.
+                    let _ = too_late().add_header(&mut trailers);
+                    answer.call.see(&mut trailers);
+                    return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+                }
+            }
+            Poll::Ready(_) => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.over || self.body.is_end_stream()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_are_read_as_the_protocol_writes_them() {
+        let of = |text: &str| {
+            let headers =
+                HeaderMap::from_iter([(HeaderName::from_static("grpc-timeout"), text.parse().expect("a value"))]);
+            deadline(&headers)
+        };
+        assert_eq!(of("5S"), Some(Duration::from_secs(5)));
+        assert_eq!(of("99999999H").map(|time| time.as_secs()), Some(359_999_996_400));
+        assert_eq!(of("250m"), Some(Duration::from_millis(250)));
+        for wrong in ["", "S", "5", "5X", "-1S", "123456789S", "5 S", "é"] {
+            assert_eq!(of(wrong), None, "{wrong:?}");
+        }
+    }
+}

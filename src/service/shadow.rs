@@ -1,0 +1,177 @@
+//! A second model that answers beside the live one without being heard, so that it can be judged on what really comes.
+
+use super::{metrics::Metrics, slot::ModelSlot};
+use crate::article::{Article, Classification, Decision, Options, Role};
+use std::{
+    collections::BTreeSet,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
+};
+
+/// How many articles may wait for the shadow. Beyond, they are skipped: it never holds up the live model, and takes one
+/// core at most.
+const WAITING: usize = 32;
+
+/// The shadow's thread, seen by those who give it work.
+pub struct Shadow {
+    work: SyncSender<Work>,
+    tally: Arc<Mutex<Tally>>,
+    metrics: Arc<Metrics>,
+}
+
+struct Work {
+    article: Article,
+    options: Options,
+    live: Digest,
+}
+
+/// What is compared of an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Digest {
+    version: Arc<str>,
+    topic: Option<Arc<str>>,
+    about: BTreeSet<Arc<str>>,
+}
+
+impl Digest {
+    pub fn of(answer: &Classification) -> Self {
+        let about = answer.regions.iter().filter(|region| region.role == Role::About);
+        let about = about.filter(|region| region.label.decision != Decision::Abstain);
+        Digest {
+            version: answer.model_version.clone(),
+            topic: answer.topics.first().map(|label| label.code.clone()),
+            about: about.map(|region| region.label.code.clone()).collect(),
+        }
+    }
+
+    fn compared(&self, shadow: &Digest) -> Compared {
+        Compared {
+            topics: (self.topic != shadow.topic).then(|| [self.topic.clone(), shadow.topic.clone()]),
+            regions: self.about != shadow.about,
+        }
+    }
+}
+
+/// What became of an article that the shadow was given.
+pub enum Kind {
+    /// Both models answered it.
+    Compared(Compared),
+    /// The shadow could not answer it.
+    Failed,
+    /// Too many were waiting already.
+    Skipped,
+}
+
+/// How two answers differ.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Compared {
+    /// The best topics of the live model and of the shadow, where they differ.
+    pub topics: Option<[Option<Arc<str>>; 2]>,
+    /// Whether the countries differ that the article is said to be about, those apart whose decision is ABSTAIN.
+    pub regions: bool,
+}
+
+/// How often two models differed, for as long as both are in their places.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    versions: [Arc<str>; 2],
+    /// Articles that both answered.
+    pub articles: u64,
+    /// Articles that the shadow had no time for.
+    pub skipped: u64,
+    /// Articles whose best topics differ.
+    pub topics: u64,
+    /// Articles whose countries differ.
+    pub regions: u64,
+}
+
+impl Tally {
+    fn count(&mut self, versions: [Arc<str>; 2], kind: &Kind) {
+        if self.versions != versions {
+            *self = Tally { versions, ..Tally::default() };
+        }
+        if let Kind::Compared(compared) = kind {
+            self.articles += 1;
+            self.topics += u64::from(compared.topics.is_some());
+            self.regions += u64::from(compared.regions);
+        }
+    }
+}
+
+impl Shadow {
+    /// Starts the thread; it ends with the last of those who give it work.
+    ///
+    /// # Errors
+    /// Where the system gives no thread.
+    pub fn start(slot: Arc<ModelSlot>, metrics: Arc<Metrics>) -> std::io::Result<Self> {
+        let (work, waiting) = sync_channel(WAITING);
+        let tally = Arc::new(Mutex::new(Tally::default()));
+        let (counted, counts) = (tally.clone(), metrics.clone());
+        thread::Builder::new().name("shadow".to_owned()).spawn(move || run(&slot, &waiting, &counted, &counts))?;
+        Ok(Shadow { work, tally, metrics })
+    }
+
+    /// Lets the shadow answer an article that the live model has answered, if it has time.
+    pub fn give(&self, article: Article, options: &Options, live: Digest) {
+        let work = Work { article, options: Options { explain: false, ..*options }, live };
+        if self.work.try_send(work).is_err() {
+            self.metrics.shadowed(&Kind::Skipped);
+            self.tally.lock().unwrap_or_else(PoisonError::into_inner).skipped += 1;
+        }
+    }
+
+    /// How both compare.
+    pub fn tally(&self) -> Tally {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn run(slot: &ModelSlot, waiting: &Receiver<Work>, tally: &Mutex<Tally>, metrics: &Metrics) {
+    while let Ok(Work { article, options, live }) = waiting.recv() {
+        let model = slot.current();
+        let answer = catch_unwind(AssertUnwindSafe(|| model.classify(&article, &options)));
+        let kind = match answer {
+            Ok(Ok(answer)) => Kind::Compared(live.compared(&Digest::of(&answer))),
+            // What the live model answered is no article's fault.
+            Ok(Err(_)) | Err(_) => Kind::Failed,
+        };
+        metrics.shadowed(&kind);
+        let versions = [live.version, model.version().into()];
+        tally.lock().unwrap_or_else(PoisonError::into_inner).count(versions, &kind);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(topic: Option<&str>, about: &[&str]) -> Digest {
+        Digest {
+            version: "a".into(),
+            topic: topic.map(Arc::from),
+            about: about.iter().map(|code| Arc::from(*code)).collect(),
+        }
+    }
+
+    #[test]
+    fn answers_are_compared_and_counted_for_a_pair_of_models() {
+        let live = digest(Some("sport"), &["KE", "IT"]);
+        let same = live.compared(&digest(Some("sport"), &["IT", "KE"]));
+        assert_eq!(same, Compared { topics: None, regions: false });
+        let other = live.compared(&digest(None, &["KE"]));
+        assert_eq!(other, Compared { topics: Some([Some("sport".into()), None]), regions: true });
+
+        let mut tally = Tally::default();
+        let versions = [Arc::from("a"), Arc::from("b")];
+        for kind in [Kind::Compared(same), Kind::Compared(other), Kind::Failed] {
+            tally.count(versions.clone(), &kind);
+        }
+        assert_eq!((tally.articles, tally.topics, tally.regions), (2, 1, 1));
+        tally.count([Arc::from("a"), Arc::from("c")], &Kind::Failed);
+        assert_eq!((tally.articles, tally.topics, tally.regions), (0, 0, 0), "another pair");
+    }
+}

@@ -1,0 +1,267 @@
+//! What hostile, broken and vanishing clients do to a server: nothing that lasts.
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use bytes::Bytes;
+use common::{Server, client, dateline, descriptors, get, request, resident, sample, stream, until};
+use dateline::service::proto::dateline::v1::{Article, ClassifyRequest, classifier_client::ClassifierClient};
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+use tokio_stream::StreamExt;
+use tonic::{Code, Request, codec::CompressionEncoding};
+
+/// What a server holds; compared before and after.
+struct Held {
+    memory: u64,
+    descriptors: usize,
+}
+
+/// A warm server, what it holds, and where it tells its metrics.
+async fn warm(args: &[&str]) -> (Server, Held, String) {
+    let server = Server::start(&[&["--metrics-listen", "127.0.0.1:0"], args].concat());
+    let metrics = server.told("metrics");
+    let warm: Vec<ClassifyRequest> = (0..200).map(request).collect();
+    let answers = client(&server).await.classify_stream(tokio_stream::iter(warm)).await.expect("a stream").into_inner();
+    assert_eq!(answers.collect::<Vec<_>>().await.len(), 200);
+    nothing_is_open(&metrics).await;
+    let held = Held { memory: resident(&server), descriptors: descriptors(&server) };
+    (server, held, metrics)
+}
+
+async fn nothing_is_open(metrics: &str) {
+    until("nothing is open", async || {
+        let text = get(metrics, "/metrics").1;
+        ["streams_open", "articles_in_flight", "connections_open"]
+            .iter()
+            .all(|what| sample(&text, &format!("dateline_{what}")) == 0.0)
+    })
+    .await;
+}
+
+/// The server serves on, and holds what it held before, and `most` bytes at most.
+async fn serves_on(server: &Server, held: &Held, metrics: &str, most: u64) {
+    let answer = client(server).await.classify(request(7)).await.expect("the server serves on").into_inner();
+    assert_eq!(answer.id, "7");
+    nothing_is_open(metrics).await;
+    until("no descriptor is left behind", async || descriptors(server) <= held.descriptors).await;
+    let grown = resident(server).saturating_sub(held.memory);
+    assert!(grown < most, "{grown} bytes");
+    assert!(!server.log().contains("a fault of the program"), "{}", server.log());
+}
+
+fn article(body: String) -> ClassifyRequest {
+    ClassifyRequest { article: Some(Article { id: "x".into(), body, ..Article::default() }), options: None }
+}
+
+#[tokio::test]
+async fn compressed_messages_are_taken_and_bombs_are_not() {
+    let (server, held, metrics) = warm(&[]).await;
+    for encoding in [CompressionEncoding::Gzip, CompressionEncoding::Zstd] {
+        let mut client = client(&server).await.send_compressed(encoding);
+        let answer = client.classify(request(1)).await.expect("an answer").into_inner();
+        assert_eq!(answer.id, "1", "{encoding:?}");
+        // 64 MiB in a few kilobytes, over the limit of 16 MiB.
+        let bomb = article("x".repeat(64 << 20));
+        let refused = client.classify(bomb.clone()).await.expect_err("a bomb");
+        assert_eq!(refused.code(), Code::ResourceExhausted, "{encoding:?}: {refused}");
+        let requests = tokio_stream::iter([request(1), bomb]);
+        let mut answers = client.classify_stream(requests).await.expect("a stream").into_inner();
+        assert_eq!(answers.next().await.expect("an answer").expect("no status").id, "1", "what was before is answered");
+        let refused = answers.next().await.expect("an end").expect_err("a bomb");
+        assert_eq!(refused.code(), Code::ResourceExhausted, "{encoding:?}: {refused}");
+    }
+    serves_on(&server, &held, &metrics, 64 << 20).await;
+    let text = get(&metrics, "/metrics").1;
+    for method in ["Classify", "ClassifyStream"] {
+        let name = format!("dateline_calls_total{{method=\"{method}\",code=\"RESOURCE_EXHAUSTED\"}}");
+        assert_eq!(sample(&text, &name), 2.0, "{text}");
+    }
+}
+
+/// A connection below gRPC, and a call of `ClassifyStream` on it whose body is sent by hand.
+async fn by_hand(
+    server: &Server,
+    headers: &[(String, String)],
+) -> Result<(h2::SendStream<Bytes>, Option<String>), h2::Error> {
+    let connection = tokio::net::TcpStream::connect(&server.address).await.expect("it accepts");
+    let (send, connection) = h2::client::handshake(connection).await?;
+    tokio::spawn(connection);
+    let mut call = http::Request::post(format!("{}/dateline.v1.Classifier/Classify", server.url()))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers");
+    for (name, value) in headers {
+        call = call.header(name, value);
+    }
+    let mut send = send.ready().await?;
+    let (response, mut body) = send.send_request(call.body(()).expect("a request"), false)?;
+    // One gigabyte is announced, and eleven bytes come.
+    let _ = body.send_data(Bytes::from_static(b"\0\x40\0\0\0hello world"), false);
+    let response = tokio::time::timeout(Duration::from_secs(10), response).await.expect("an answer, not a wait")?;
+    let status = response.headers().get("grpc-status").and_then(|status| status.to_str().ok());
+    Ok((body, status.map(ToOwned::to_owned)))
+}
+
+#[tokio::test]
+async fn announcements_and_headers_without_measure_are_refused() {
+    let (server, held, metrics) = warm(&["--max-message-bytes", "100000"]).await;
+    let (_, status) = by_hand(&server, &[]).await.expect("an answer");
+    assert_eq!(status.as_deref(), Some("8"), "RESOURCE_EXHAUSTED");
+    let refused = client(&server).await.classify(article("x ".repeat(100_000))).await.expect_err("too large");
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+    assert!(refused.message().contains("100000 bytes"), "{refused}");
+
+    let headers: Vec<(String, String)> = (0..10_000).map(|i| (format!("x-header-{i}"), "value".to_owned())).collect();
+    let answer = by_hand(&server, &headers).await;
+    assert!(answer.is_err() || answer.is_ok_and(|(_, status)| status.is_none()), "no call was taken");
+    let mut large = Request::new(request(0));
+    large.metadata_mut().insert("x-large", "y".repeat(100_000).parse().expect("metadata"));
+    assert!(client(&server).await.classify(large).await.is_err());
+    serves_on(&server, &held, &metrics, 32 << 20).await;
+}
+
+#[tokio::test]
+async fn garbage_and_silence_leave_nothing_behind() {
+    let (server, held, metrics) = warm(&[]).await;
+    for garbage in [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        &[0xff; 1000],
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    ] {
+        let mut connection = TcpStream::connect(&server.address).expect("it accepts");
+        connection.set_read_timeout(Some(Duration::from_secs(15))).expect("a time-out");
+        connection.write_all(garbage).expect("it is sent");
+        let mut answer = Vec::new();
+        // Whatever it says, it ends.
+        let _ = connection.read_to_end(&mut answer);
+    }
+    let half_open: Vec<TcpStream> =
+        (0..100).map(|_| TcpStream::connect(&server.address).expect("it accepts")).collect();
+    client(&server).await.classify(request(0)).await.expect("others are answered meanwhile");
+    // They are closed though their clients keep them.
+    nothing_is_open(&metrics).await;
+    drop(half_open);
+    serves_on(&server, &held, &metrics, 32 << 20).await;
+}
+
+#[tokio::test]
+async fn a_client_killed_in_mid_stream_is_forgotten() {
+    let (server, held, metrics) = warm(&[]).await;
+    for _ in 0..3 {
+        let mut killed = dateline()
+            .args(["classify", "--json", "--server", &server.url(), "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("dateline starts");
+        let mut input = killed.stdin.take().expect("it is piped");
+        std::thread::spawn(move || while input.write_all(common::articles(100).as_bytes()).is_ok() {});
+        until("it is in mid-stream", async || sample(&get(&metrics, "/metrics").1, "dateline_streams_open") == 1.0)
+            .await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        killed.kill().expect("it is killed");
+        killed.wait().expect("it ends");
+        nothing_is_open(&metrics).await;
+    }
+    serves_on(&server, &held, &metrics, 32 << 20).await;
+}
+
+#[tokio::test]
+async fn a_client_that_freezes_is_found_out() {
+    let server = Server::start(&["--keepalive", "1", "--metrics-listen", "127.0.0.1:0"]);
+    let metrics = server.told("metrics");
+    let mut frozen = dateline()
+        .args(["classify", "--json", "--server", &server.url(), "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("dateline starts");
+    frozen.stdin.as_mut().expect("it is piped").write_all(common::articles(10).as_bytes()).expect("it reads");
+    until("it is in mid-stream", async || sample(&get(&metrics, "/metrics").1, "dateline_streams_open") == 1.0).await;
+    let stop = Command::new("kill").args(["-STOP", &frozen.id().to_string()]).status().expect("kill runs");
+    assert!(stop.success());
+    nothing_is_open(&metrics).await;
+    frozen.kill().expect("it is killed");
+    frozen.wait().expect("it ends");
+}
+
+#[tokio::test]
+async fn slow_calls_and_idle_streams_and_connections_end() {
+    let server = Server::start(&[
+        "--call-timeout",
+        "1",
+        "--stream-idle",
+        "1",
+        "--connection-idle",
+        "2",
+        "--metrics-listen",
+        "127.0.0.1:0",
+    ]);
+    let metrics = server.told("metrics");
+    // A message that does not come to its end.
+    let connection = tokio::net::TcpStream::connect(&server.address).await.expect("it accepts");
+    let (send, connection) = h2::client::handshake(connection).await.expect("HTTP/2");
+    tokio::spawn(connection);
+    let call = http::Request::post(format!("{}/dateline.v1.Classifier/Classify", server.url()))
+        .header("content-type", "application/grpc")
+        .body(())
+        .expect("a request");
+    let (response, mut body) = send.ready().await.expect("ready").send_request(call, false).expect("it is sent");
+    body.send_data(Bytes::from_static(b"\0\0\0\x10\0hello"), false).expect("it is sent");
+    let response = response.await.expect("an answer");
+    assert_eq!(response.headers().get("grpc-status").expect("a status"), "4", "DEADLINE_EXCEEDED");
+
+    let mut client = client(&server).await;
+    let (send, mut answers) = stream(&mut client).await;
+    send.send(request(0)).await.expect("the server reads");
+    assert_eq!(answers.next().await.expect("an answer").expect("no status").id, "0");
+    let begun = Instant::now();
+    let end = answers.next().await.expect("an end").expect_err("it was idle");
+    assert_eq!(end.code(), Code::Unavailable, "{end}");
+    assert!(end.message().contains("no article has come"), "{end}");
+    assert!(begun.elapsed() > Duration::from_millis(900), "it waited");
+    nothing_is_open(&metrics).await;
+    // The client connects again by itself.
+    client.classify(request(1)).await.expect("an answer");
+
+    // What a client gives as its time holds for streams too.
+    let (_send, requests) = tokio::sync::mpsc::channel(1);
+    let mut timed = Request::new(tokio_stream::wrappers::ReceiverStream::new(requests));
+    timed.set_timeout(Duration::from_millis(300));
+    let mut answers = client.classify_stream(timed).await.expect("a stream").into_inner();
+    let end = answers.next().await.expect("an end").expect_err("its time is over");
+    assert!(matches!(end.code(), Code::DeadlineExceeded | Code::Cancelled), "{end}");
+}
+
+#[tokio::test]
+async fn old_connections_end_as_in_a_drain() {
+    let server = Server::start(&["--connection-age", "2"]);
+    let mut client = ClassifierClient::new(server.channel());
+    let (send, mut answers) = stream(&mut client).await;
+    let sender = tokio::spawn(async move {
+        let mut sent = 0;
+        while send.send(request(sent)).await.is_ok() {
+            sent += 1;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let mut count = 0;
+    let end = loop {
+        match answers.next().await.expect("an end") {
+            Ok(answer) => assert_eq!(answer.id, count.to_string()),
+            Err(end) => break end,
+        }
+        count += 1;
+    };
+    assert!(count > 10, "{count}");
+    assert_eq!(end.code(), Code::Unavailable, "{end}");
+    assert!(end.message().contains("the connection is old"), "{end}");
+    sender.await.expect("the stream is closed");
+    client.classify(request(1)).await.expect("the next connection answers");
+}
