@@ -6,6 +6,7 @@ mod common;
 use bytes::Bytes;
 use common::{Server, client, dateline, descriptors, get, request, resident, sample, stream, until};
 use dateline::service::proto::dateline::v1::{Article, ClassifyRequest, classifier_client::ClassifierClient};
+use prost::Message;
 use std::{
     io::{Read, Write},
     net::TcpStream,
@@ -122,6 +123,75 @@ async fn announcements_and_headers_without_measure_are_refused() {
     large.metadata_mut().insert("x-large", "y".repeat(100_000).parse().expect("metadata"));
     assert!(client(&server).await.classify(large).await.is_err());
     serves_on(&server, &held, &metrics, 32 << 20).await;
+}
+
+/// Clients in C++, Go and Java put each message into a frame of its own, however small, and send as much as flow control lets
+/// them. That must not end the connection.
+#[tokio::test]
+async fn headlines_in_frames_of_their_own_wait_for_their_turn() {
+    const STREAMS: usize = 32;
+    let (server, held, metrics) = warm(&["--max-articles", "4"]).await;
+    let connection = tokio::net::TcpStream::connect(&server.address).await.expect("it accepts");
+    let (mut send, connection) = h2::client::handshake(connection).await.expect("HTTP/2");
+    tokio::spawn(async move { connection.await.expect("the connection goes on") });
+    let headline = ClassifyRequest {
+        article: Some(Article { id: "1".into(), headline: "Kenya passes budget".into(), ..Article::default() }),
+        options: None,
+    };
+    let message = headline.encode_to_vec();
+    let frame = Bytes::from([&[0][..], &(message.len() as u32).to_be_bytes(), &message].concat());
+    let mut open = Vec::new();
+    for _ in 0..STREAMS {
+        let call = http::Request::post(format!("{}/dateline.v1.Classifier/ClassifyStream", server.url()))
+            .header("content-type", "application/grpc")
+            .body(())
+            .expect("a request");
+        send = send.ready().await.expect("ready");
+        open.push(send.send_request(call, false).expect("it is sent"));
+    }
+    // All are stuffed as far as they go, and none is read.
+    let mut sent = 0;
+    for (_, body) in &mut open {
+        loop {
+            body.reserve_capacity(frame.len());
+            let room = tokio::time::timeout(
+                Duration::from_millis(100),
+                std::future::poll_fn(|context| body.poll_capacity(context)),
+            );
+            match room.await {
+                Ok(room) => assert!(room.expect("the stream is open").is_ok(), "the connection is open"),
+                Err(_) => break,
+            }
+            if body.capacity() >= frame.len() {
+                body.send_data(frame.clone(), false).expect("the stream is open");
+                sent += 1;
+            }
+        }
+    }
+    assert!(sent > STREAMS * 1000, "{sent}");
+    // All that are read come to their end.
+    let read: Vec<_> = open
+        .into_iter()
+        .map(|(response, mut body)| {
+            tokio::spawn(async move {
+                body.send_data(Bytes::new(), true).expect("the stream is open");
+                let mut answers = response.await.expect("an answer").into_body();
+                while let Some(data) = answers.data().await {
+                    let length = data.expect("the stream goes on").len();
+                    answers.flow_control().release_capacity(length).expect("it was held");
+                }
+                let trailers = answers.trailers().await.expect("an end").expect("a status");
+                assert_eq!(trailers.get("grpc-status").expect("a status"), "0");
+            })
+        })
+        .collect();
+    for stream in read {
+        stream.await.expect("it ends well");
+    }
+    drop(send);
+    serves_on(&server, &held, &metrics, 64 << 20).await;
+    let answered = sample(&get(&metrics, "/metrics").1, "dateline_articles_total{outcome=\"classified\"}");
+    assert_eq!(answered, (sent + 201) as f64, "each was answered");
 }
 
 #[tokio::test]

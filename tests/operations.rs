@@ -172,7 +172,7 @@ async fn a_client_that_reads_nothing_costs_no_memory() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_streams_get_their_own_answers() {
-    let server = Server::start(&["--max-articles", "64"]);
+    let server = Server::start(&["--max-articles", "64", "--max-message-bytes", "2000", "--max-text-bytes", "16000"]);
     let client = client(&server).await;
     let streams: Vec<_> = (0..200_usize)
         .map(|stream| {

@@ -5,7 +5,11 @@
 
 mod common;
 
-use common::{Server, file};
+use common::{
+    Server,
+    certificates::{Authority, Files},
+    file,
+};
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -60,6 +64,34 @@ fn a_python_client_streams_a_thousand_articles() {
             .arg(file("proto"))
             .arg(stubs.path()),
     );
+}
+
+/// grpcio over mutual TLS with a token, and through a drain.
+#[test]
+fn a_python_client_shows_who_it_is_and_survives_a_drain() {
+    const TOKEN: &str = "desk-token-0123456789";
+    let Some(python) = python() else { return };
+    let (files, ours, clients) = (Files::new(), Authority::new(), Authority::new());
+    let (certificate, key) = ours.sign(2100);
+    let (certificate, key) = (files.put("cert.pem", &certificate), files.put("key.pem", &key));
+    let (client_certificate, client_key) = clients.sign(2100);
+    files.put("client.pem", &client_certificate);
+    files.put("client-key.pem", &client_key);
+    files.put("ca.pem", &ours.pem);
+    files.put("other-ca.pem", &Authority::new().pem);
+    files.put("token", TOKEN);
+    let (ca, tokens) = (files.put("clients.pem", &clients.pem), files.put("tokens", TOKEN));
+    let tls = ["--tls-cert", &certificate, "--tls-key", &key, "--client-ca", &ca, "--tokens", &tokens];
+    let mut server = Server::start(&tls);
+    let stubs = tempfile::tempdir().expect("a folder");
+    let port = server.address.rsplit_once(':').expect("a port").1;
+    succeeds(
+        Command::new(python)
+            .arg(file("tests/python/operations.py"))
+            .args([format!("localhost:{port}"), server.id().to_string()])
+            .args([files.path(""), file("proto"), stubs.path().to_owned()]),
+    );
+    assert_eq!(server.wait().code(), Some(0), "{}", server.log());
 }
 
 #[test]

@@ -3,59 +3,18 @@
 
 mod common;
 
-use common::{Server, run, stderr, until};
+use common::{
+    Server,
+    certificates::{Authority, Files},
+    run, stderr, until,
+};
 use dateline::service::proto::dateline::v1::{Article, ClassifyRequest, classifier_client::ClassifierClient};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use std::{fs, net::TcpStream, path::PathBuf, time::Duration};
+use std::{net::TcpStream, time::Duration};
 use tonic::{
     Code, Request, Status,
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
-
-/// An authority that signs certificates.
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    pem: String,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).expect("no names");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().expect("a key");
-        let pem = params.self_signed(&key).expect("it signs itself").pem();
-        Authority { issuer: Issuer::new(params, key), pem }
-    }
-
-    /// A certificate for `localhost` and its key, valid until a year.
-    fn sign(&self, until: i32) -> (String, String) {
-        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
-        params.not_after = rcgen::date_time_ymd(until, 1, 1);
-        let key = KeyPair::generate().expect("a key");
-        (params.signed_by(&key, &self.issuer).expect("it is signed").pem(), key.serialize_pem())
-    }
-}
-
-/// The files that a server is given.
-struct Files {
-    folder: tempfile::TempDir,
-}
-
-impl Files {
-    fn new() -> Self {
-        Files { folder: tempfile::tempdir().expect("a folder") }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn put(&self, name: &str, text: &str) -> String {
-        fs::write(self.path(name), text).expect("it is written");
-        self.path(name).to_str().expect("UTF-8").to_owned()
-    }
-}
 
 fn https(server: &Server, tls: ClientTlsConfig) -> Channel {
     let port = server.address.rsplit_once(':').expect("a port").1;

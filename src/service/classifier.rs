@@ -1,5 +1,5 @@
 use super::{
-    ServeError,
+    Limits, ServeError,
     convert::{answer_to_proto, article_from_proto, error_to_proto, options_from_proto},
     metrics::{Metrics, Raised, Took},
     proto::dateline::v1::{self as pb, classifier_server::Classifier, classify_response::Outcome},
@@ -13,12 +13,13 @@ use crate::{
     region::tree,
 };
 use futures_util::{Stream, StreamExt, stream::BoxStream};
+use prost::Message;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Code, Request, Response, Status, Streaming, metadata::MetadataValue};
 use tracing::{Instrument, Span};
@@ -44,8 +45,49 @@ struct Parts {
     /// Threads for classifying, so that the network's are always free. One for each core.
     threads: rayon::ThreadPool,
     streams: StreamEnd,
-    /// A place for each article that may be under way.
-    places: Semaphore,
+    room: Room,
+}
+
+/// Room for the articles that may be under way.
+struct Room {
+    /// A place for each.
+    places: Arc<Semaphore>,
+    /// [`PIECE`]s of their text.
+    text: Arc<Semaphore>,
+    /// How many pieces there are.
+    pieces: u32,
+}
+
+/// In how many bytes text is counted.
+const PIECE: usize = 1024;
+
+impl Room {
+    fn new(limits: &Limits) -> Self {
+        let bytes = limits.text_bytes.max(limits.message_bytes);
+        let pieces = u32::try_from(bytes / PIECE).unwrap_or(u32::MAX).max(1);
+        Room {
+            places: Arc::new(Semaphore::new(limits.articles)),
+            text: Arc::new(Semaphore::new(pieces as usize)),
+            pieces,
+        }
+    }
+
+    fn pieces_of(&self, request: &pb::ClassifyRequest) -> u32 {
+        u32::try_from(request.encoded_len().div_ceil(PIECE)).unwrap_or(u32::MAX).min(self.pieces)
+    }
+
+    /// Room for the text of a request, once there is some.
+    async fn for_text(&self, request: &pb::ClassifyRequest) -> Option<OwnedSemaphorePermit> {
+        // Never closed.
+        self.text.clone().acquire_many_owned(self.pieces_of(request)).await.ok()
+    }
+
+    /// Room for a request, if there is some at once.
+    fn at_once(&self, request: &pb::ClassifyRequest) -> Option<[OwnedSemaphorePermit; 2]> {
+        let place = self.places.clone().try_acquire_owned().ok()?;
+        let text = self.text.clone().try_acquire_many_owned(self.pieces_of(request)).ok()?;
+        Some([place, text])
+    }
 }
 
 /// When streams end though their clients have not ended them.
@@ -62,19 +104,19 @@ pub struct StreamEnd {
 }
 
 impl Service {
-    /// A service that answers with the slot's model, at most so many articles at once.
+    /// A service that answers with the slot's model.
     pub fn new(
         slot: Arc<ModelSlot>,
         shadow: Option<Arc<Shadow>>,
         metrics: Arc<Metrics>,
         streams: StreamEnd,
-        most: usize,
+        limits: &Limits,
     ) -> Result<Self, ServeError> {
         let threads = rayon::ThreadPoolBuilder::new()
             .thread_name(|i| format!("classify-{i}"))
             .build()
             .map_err(|error| ServeError::Threads(error.to_string()))?;
-        Ok(Service(Arc::new(Parts { slot, shadow, metrics, threads, streams, places: Semaphore::new(most) })))
+        Ok(Service(Arc::new(Parts { slot, shadow, metrics, threads, streams, room: Room::new(limits) })))
     }
 
     /// Answers one request, whatever is wrong with it.
@@ -242,8 +284,9 @@ fn checked(request: pb::ClassifyRequest) -> Result<(Article, Options), String> {
 impl Classifier for Service {
     async fn classify(&self, request: Request<pb::ClassifyRequest>) -> Result<Response<pb::ClassifyResponse>, Status> {
         self.refuse_while_draining()?;
-        let _place = self.0.places.try_acquire().map_err(|_| overloaded())?;
-        let answer = self.answer(request.into_inner(), UnderWay::begin(&self.0.metrics)).await;
+        let request = request.into_inner();
+        let _room = self.0.room.at_once(&request).ok_or_else(overloaded)?;
+        let answer = self.answer(request, UnderWay::begin(&self.0.metrics)).await;
         let mut counts = Counts::of_this_call();
         counts.count(&answer);
         Ok(Response::new(answer))
@@ -264,14 +307,25 @@ impl Classifier for Service {
         // client takes answers: a client that stops reading stops the reading of its requests. Each article has a task of its
         // own, so that what is read is answered, and gives its place free, though nobody polls. Dropping the stream, as a
         // client that goes away does, ends these tasks.
+        let reader = self.0.clone();
         let answers = requests(request.into_inner(), self.0.streams.clone(), accepted)
+            // Before the next is read.
+            .then(move |message| {
+                let reader = reader.clone();
+                async move {
+                    let request = message?;
+                    let text = reader.room.for_text(&request).await;
+                    Ok::<_, Status>((request, text))
+                }
+            })
             .map(move |message| {
-                let task = message.map(|request| {
+                let task = message.map(|(request, text)| {
                     let service = service.clone();
                     let answer = async move {
+                        let _text = text;
                         let under_way = UnderWay::begin(&service.0.metrics);
                         // Never closed.
-                        let _place = service.0.places.acquire().await;
+                        let _place = service.0.room.places.acquire().await;
                         service.answer(request, under_way).await
                     };
                     AbortOnDropHandle::new(tokio::spawn(answer.in_current_span()))
@@ -333,8 +387,9 @@ impl Classifier for Service {
 /// Counts the answers of a call, for its span.
 struct Counts {
     span: Span,
-    classified: u64,
-    errors: u64,
+    /// Signed, as the attributes of spans are.
+    classified: i64,
+    errors: i64,
 }
 
 impl Counts {

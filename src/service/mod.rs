@@ -89,6 +89,8 @@ pub struct Limits {
     pub streams_per_connection: u32,
     /// Articles under way in all streams and calls: streams wait for their turn, single calls are told UNAVAILABLE.
     pub articles: usize,
+    /// Their text in all, in bytes; the same holds. At least that of the largest message.
+    pub text_bytes: usize,
     /// A connection is asked for a sign of life after so long without one, and closed where none comes.
     pub keepalive: Duration,
     /// A call that is no stream must be sent and answered in so long.
@@ -141,6 +143,7 @@ impl Default for Limits {
             connections: 1024,
             streams_per_connection: 256,
             articles: 4096,
+            text_bytes: 256 << 20,
             keepalive: Duration::from_secs(60),
             call: Duration::from_secs(60),
             stream_idle: Duration::ZERO,
@@ -152,6 +155,12 @@ impl Default for Limits {
 
 /// The largest message that is read where nothing else is set (16 MiB).
 pub const MAX_MESSAGE_BYTES: usize = 16 << 20;
+/// How many bytes of one stream are read ahead by the transport, as HTTP/2 proposes.
+const STREAM_WINDOW: u32 = 64 << 10;
+/// How much larger the window of a connection is than those of all its streams together. It bounds nothing, as they do, but
+/// h2 measures by it: it ends a connection on which frames below 256 bytes wait whose missing bytes add up to half this
+/// window, and many clients put each message, be it a headline, into a frame of its own.
+const CONNECTION_WINDOW: u32 = 4;
 /// How long a client has for a sign of life.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 /// What health checks ask for to learn whether the folder's model is the one that answers.
@@ -287,7 +296,7 @@ impl Listening {
             idle: limits.stream_idle,
         };
         let heard = shadow.as_ref().map(|(_, shadow)| shadow.clone());
-        let classifier = classifier::Service::new(live.clone(), heard, metrics.clone(), streams, limits.articles)?;
+        let classifier = classifier::Service::new(live.clone(), heard, metrics.clone(), streams, &limits)?;
         let classifier = ClassifierServer::new(classifier)
             .accept_compressed(CompressionEncoding::Gzip)
             .accept_compressed(CompressionEncoding::Zstd)
@@ -312,12 +321,16 @@ impl Listening {
         });
         let (v1, v1alpha) = reflection.unzip();
 
+        let windows = limits.streams_per_connection.saturating_mul(STREAM_WINDOW * CONNECTION_WINDOW);
+        let connection_window = windows.clamp(8 << 20, 1 << 30);
         let server = || {
             Server::builder()
                 .max_concurrent_streams(limits.streams_per_connection)
                 .http2_keepalive_interval(some(limits.keepalive))
                 .http2_keepalive_timeout(Some(SIGN_OF_LIFE))
                 .http2_max_header_list_size(limits.header_bytes)
+                .initial_stream_window_size(STREAM_WINDOW)
+                .initial_connection_window_size(connection_window)
         };
         let calls = Calls { metrics: metrics.clone(), longest: limits.call, largest: limits.message_bytes };
         let mut aged = server();

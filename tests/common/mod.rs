@@ -1,6 +1,8 @@
 //! What the end-to-end tests share: the real binary, a real server on a free port, samples.
 #![allow(dead_code)] // each test file uses its part
 
+pub mod certificates;
+
 use dateline::service::proto::dateline::v1::{
     Article, ClassifyRequest, ClassifyResponse, classifier_client::ClassifierClient, classify_response::Outcome,
 };

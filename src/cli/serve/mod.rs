@@ -102,6 +102,9 @@ pub struct Args {
     /// Articles under way in all; streams wait, single calls are told UNAVAILABLE
     #[arg(long, env = "DATELINE_MAX_ARTICLES", default_value_t = Limits::default().articles as u32, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1_000_000), help_heading = "Limits")]
     max_articles: u32,
+    /// The text of these articles in all, in bytes; the same holds
+    #[arg(long, env = "DATELINE_MAX_TEXT_BYTES", default_value_t = Limits::default().text_bytes, value_name = "BYTES", help_heading = "Limits")]
+    max_text_bytes: usize,
     /// Silent connections are asked for a sign of life after so many seconds; 0 is never
     #[arg(long, env = "DATELINE_KEEPALIVE", default_value_t = Limits::default().keepalive.as_secs_f64(), value_name = "SECONDS", value_parser = seconds, help_heading = "Limits")]
     keepalive: f64,
@@ -207,6 +210,7 @@ impl Args {
                 connections: self.max_connections as usize,
                 streams_per_connection: self.max_streams,
                 articles: self.max_articles as usize,
+                text_bytes: self.max_text_bytes,
                 keepalive: time(self.keepalive),
                 call: time(self.call_timeout),
                 stream_idle: time(self.stream_idle),
@@ -222,9 +226,9 @@ impl Args {
         Ok(Models { live: open(self.model.clone())?, shadow })
     }
 
-    fn otlp(&self) -> Option<Otlp<'_>> {
-        let endpoint = self.otlp_endpoint.as_deref()?;
-        Some(Otlp { endpoint, headers: self.otlp_headers.as_deref(), share: self.trace_share })
+    fn otlp(&self) -> Result<Option<Otlp>, Failure> {
+        let headers = self.otlp_headers.as_deref().unwrap_or_default();
+        self.otlp_endpoint.as_deref().map(|endpoint| Otlp::new(endpoint, headers, self.trace_share)).transpose()
     }
 }
 
@@ -237,6 +241,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         settings.print(&mut anstream::stdout().lock(), args.json)?;
     }
     check(args)?;
+    let otlp = args.otlp()?;
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::failed)?;
     let _inside = runtime.enter();
     if args.check_config {
@@ -247,7 +252,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             .map_err(Failure::from);
     }
     // To the very end, for the last spans.
-    let _telemetry = Telemetry::begin(args.log, args.otlp().as_ref())?;
+    let _telemetry = Telemetry::begin(args.log, otlp)?;
     // A panic's message may quote the text that it stumbled over, which must not be logged.
     std::panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(ToString::to_string).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use super::{Args, Failure};
 use crate::cli::output;
-use clap::{ArgMatches, Args as _, Command, FromArgMatches, parser::ValueSource};
+use clap::{ArgMatches, Args as _, Command, FromArgMatches, error::ContextKind, parser::ValueSource};
 use serde::Serialize;
 use std::{collections::BTreeMap, ffi::OsString, fs, path::Path};
 use toml::de::{DeTable, DeValue};
@@ -32,11 +32,6 @@ struct Origin {
 /// Where the file cannot be used.
 pub fn read(words: impl Iterator<Item = OsString>, file: Option<&Path>) -> Result<Settings, Failure> {
     let command = || Args::augment_args(Command::new("serve").no_binary_name(true));
-    let wrong = |error: clap::Error| match file {
-        // Without the file the words were well.
-        Some(path) => in_file(path, &error),
-        None => Failure::Usage(error.to_string()),
-    };
     let values = match file {
         None => BTreeMap::new(),
         Some(path) => {
@@ -46,7 +41,12 @@ pub fn read(words: impl Iterator<Item = OsString>, file: Option<&Path>) -> Resul
             parse(path, &text, &command())?
         }
     };
-    let lines = values.iter().map(|(setting, value)| (setting.clone(), value.line)).collect();
+    let lines: BTreeMap<String, usize> = values.iter().map(|(setting, value)| (setting.clone(), value.line)).collect();
+    let wrong = |error: clap::Error| match file {
+        // Without the file the words were well.
+        Some(path) => in_file(path, &lines, &error),
+        None => Failure::Usage(error.to_string()),
+    };
     let matches = with_defaults(command(), values).try_get_matches_from(words).map_err(wrong)?;
     let args = Args::from_arg_matches(&matches).map_err(wrong)?;
     let origins = origins(&command(), &matches, file, &lines);
@@ -59,10 +59,13 @@ struct Value {
     line: usize,
 }
 
-fn in_file(path: &Path, error: &clap::Error) -> Failure {
+fn in_file(path: &Path, lines: &BTreeMap<String, usize>, error: &clap::Error) -> Failure {
     let text = error.render().to_string();
     let reason = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-    Failure::Usage(format!("{}: {reason}; `dateline serve --help` tells what may stand there", path.display()))
+    let setting = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
+    let setting = setting.split(' ').next().unwrap_or_default().trim_start_matches("--");
+    let line = lines.get(setting).map(|line| format!(":{line}")).unwrap_or_default();
+    Failure::Usage(format!("{}{line}: {reason}; `dateline serve --help` tells what may stand there", path.display()))
 }
 
 /// The settings of a file, by the names of their flags.

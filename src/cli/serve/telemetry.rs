@@ -17,14 +17,26 @@ use tracing_subscriber::{EnvFilter, Layer, filter::Targets, layer::SubscriberExt
 const LAST_SPANS: Duration = Duration::from_secs(5);
 
 /// Where spans go, and which of them.
-pub struct Otlp<'a> {
-    /// The address of a collector that speaks OTLP over gRPC: `http://127.0.0.1:4317`.
-    pub endpoint: &'a str,
-    /// `key=value`, several with commas between.
-    pub headers: Option<&'a str>,
-    /// Which share of the traces that begin here is kept, from 0 to 1. A trace that a client began is kept where the
-    /// client keeps it.
-    pub share: f64,
+pub struct Otlp {
+    endpoint: String,
+    headers: MetadataMap,
+    share: f64,
+}
+
+impl Otlp {
+    /// `endpoint` is the URL of a collector that speaks OTLP over gRPC, `headers` is `key=value`, several with commas
+    /// between. Of the traces that begin here a share, from 0 to 1, is kept; one that a client began, where the client
+    /// keeps it.
+    ///
+    /// # Errors
+    /// Where the endpoint is no URL, or the headers are no headers; what they hold is not told.
+    pub fn new(endpoint: &str, headers: &str, share: f64) -> Result<Self, Failure> {
+        let url: Option<http::Uri> = endpoint.parse().ok();
+        if !url.is_some_and(|url| url.scheme().is_some() && url.authority().is_some()) {
+            return Err(Failure::Usage(format!("{endpoint:?} is no URL: write --otlp-endpoint http://127.0.0.1:4317")));
+        }
+        Ok(Otlp { endpoint: endpoint.to_owned(), headers: metadata(headers)?, share })
+    }
 }
 
 /// What has to be done at the end for the last spans to be sent.
@@ -35,7 +47,7 @@ impl Telemetry {
     ///
     /// # Errors
     /// Where the exporter cannot be made.
-    pub fn begin(log: LogFormat, otlp: Option<&Otlp<'_>>) -> Result<Self, Failure> {
+    pub fn begin(log: LogFormat, otlp: Option<Otlp>) -> Result<Self, Failure> {
         let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
         let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
         let lines = match log {
@@ -64,32 +76,21 @@ impl Drop for Telemetry {
     }
 }
 
-fn provider(otlp: &Otlp<'_>) -> Result<SdkTracerProvider, Failure> {
-    let fault = |reason: &dyn std::fmt::Display| {
-        Failure::Usage(format!("{}: {reason}; --otlp-endpoint is such as http://127.0.0.1:4317", otlp.endpoint))
-    };
-    let endpoint: http::Uri = otlp.endpoint.parse().map_err(|error| fault(&error))?;
-    if endpoint.scheme().is_none() || endpoint.authority().is_none() {
-        return Err(fault(&"it is no URL"));
-    }
-    let exporter = SpanExporter::builder()
-        .with_tonic()
-        .with_endpoint(otlp.endpoint)
-        .with_metadata(metadata(otlp.headers.unwrap_or_default())?)
-        .build()
-        .map_err(|error| fault(&error))?;
+fn provider(otlp: Otlp) -> Result<SdkTracerProvider, Failure> {
+    let Otlp { endpoint, headers, share } = otlp;
+    let exporter = SpanExporter::builder().with_tonic().with_endpoint(&endpoint).with_metadata(headers).build();
+    let exporter = exporter.map_err(|error| Failure::failed(format!("{endpoint}: {error}")))?;
     let resource = Resource::builder()
         .with_service_name("dateline")
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
         .build();
     Ok(SdkTracerProvider::builder()
         .with_batch_exporter(exporter)
-        .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(otlp.share))))
+        .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(share))))
         .with_resource(resource)
         .build())
 }
 
-/// Headers of `key=value`, several with commas between. What they hold is not told.
 fn metadata(headers: &str) -> Result<MetadataMap, Failure> {
     let mut map = MetadataMap::new();
     for pair in headers.split(',').filter(|pair| !pair.trim().is_empty()) {

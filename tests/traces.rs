@@ -1,0 +1,130 @@
+//! Spans over OTLP: they carry the client's trace, counts and codes, and never an article.
+#![cfg(unix)]
+
+mod common;
+
+use common::{Server, channel, request, until};
+use dateline::service::proto::dateline::v1::{ClassifyRequest, classifier_client::ClassifierClient};
+use opentelemetry_proto::tonic::{
+    collector::trace::v1::{
+        ExportTraceServiceRequest, ExportTraceServiceResponse,
+        trace_service_server::{TraceService, TraceServiceServer},
+    },
+    common::v1::{KeyValue, any_value::Value},
+    trace::v1::{Span, status::StatusCode},
+};
+use std::sync::{Arc, Mutex};
+use tokio_stream::{StreamExt, wrappers::TcpListenerStream};
+use tonic::{Request, Response, Status};
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const PARENT: &str = "00f067aa0ba902b7";
+
+/// A collector that keeps what it is sent.
+#[derive(Clone, Default)]
+struct Collector {
+    received: Arc<Mutex<Vec<ExportTraceServiceRequest>>>,
+    tokens: Arc<Mutex<Vec<String>>>,
+}
+
+#[tonic::async_trait]
+impl TraceService for Collector {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let token = request.metadata().get("x-key").and_then(|token| token.to_str().ok());
+        self.tokens.lock().expect("tokens").extend(token.map(ToOwned::to_owned));
+        self.received.lock().expect("spans").push(request.into_inner());
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+impl Collector {
+    async fn start() -> (Collector, String) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let collector = Collector::default();
+        let service = TraceServiceServer::new(collector.clone());
+        let server = tonic::transport::Server::builder().add_service(service);
+        tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+        (collector, format!("http://{address}"))
+    }
+
+    fn spans(&self) -> Vec<Span> {
+        let received = self.received.lock().expect("spans");
+        let resources = received.iter().flat_map(|request| &request.resource_spans);
+        resources.flat_map(|of| &of.scope_spans).flat_map(|of| of.spans.clone()).collect()
+    }
+}
+
+fn value(attributes: &[KeyValue], key: &str) -> Option<Value> {
+    attributes.iter().find(|pair| pair.key == key)?.value.clone()?.value
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn traced<T>(message: T, sampled: bool) -> Request<T> {
+    let mut request = Request::new(message);
+    let parent = format!("00-{TRACE}-{PARENT}-0{}", u8::from(sampled));
+    request.metadata_mut().insert("traceparent", parent.parse().expect("metadata"));
+    request
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_reaches_the_collector_with_the_clients_id() {
+    let (collector, endpoint) = Collector::start().await;
+    let mut server = Server::start(&["--otlp-endpoint", &endpoint, "--otlp-headers", "X-Key=news-0123"]);
+    let mut client = ClassifierClient::new(channel(&server.address));
+    let mut requests: Vec<ClassifyRequest> = (0..5).map(request).collect();
+    requests.push(ClassifyRequest::default());
+    let answers = client.classify_stream(traced(tokio_stream::iter(requests), true)).await.expect("a stream");
+    assert_eq!(answers.into_inner().collect::<Vec<_>>().await.len(), 6);
+    client.classify(request(0)).await.expect("an answer");
+    // A trace that its client does not keep is not kept here.
+    client.classify(traced(request(0), false)).await.expect("an answer");
+
+    // What is not sent yet goes out with the end of the server.
+    server.terminate();
+    assert_eq!(server.wait().code(), Some(0), "{}", server.log());
+    until("the spans have come", async || collector.spans().len() >= 2).await;
+    let spans = collector.spans();
+    assert_eq!(spans.len(), 2, "{spans:#?}");
+    let of_stream = spans.iter().find(|span| span.name == "dateline.v1.Classifier/ClassifyStream").expect("a span");
+    assert_eq!(hex(&of_stream.trace_id), TRACE);
+    assert_eq!(hex(&of_stream.parent_span_id), PARENT);
+    for (key, expected) in [
+        ("classified", Value::IntValue(5)),
+        ("errors", Value::IntValue(1)),
+        ("rpc.grpc.status_code", Value::IntValue(0)),
+        ("rpc.method", Value::StringValue("ClassifyStream".to_owned())),
+    ] {
+        assert_eq!(value(&of_stream.attributes, key), Some(expected), "{key} in {of_stream:#?}");
+    }
+    assert!(of_stream.status.as_ref().is_none_or(|status| status.code() != StatusCode::Error));
+    let of_call = spans.iter().find(|span| span.name == "dateline.v1.Classifier/Classify").expect("a span");
+    assert_ne!(hex(&of_call.trace_id), TRACE, "a trace of its own");
+
+    let received = collector.received.lock().expect("spans");
+    let resource = received[0].resource_spans[0].resource.as_ref().expect("a resource");
+    assert_eq!(value(&resource.attributes, "service.name"), Some(Value::StringValue("dateline".to_owned())));
+    assert!(!format!("{received:?}").contains("budget"), "no article is in it");
+    assert_eq!(collector.tokens.lock().expect("tokens")[0], "news-0123");
+    assert!(!server.log().contains("news-0123"), "no header is logged");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_is_away_costs_nothing() {
+    // A port that nobody listens on.
+    let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address");
+    let mut server = Server::start(&["--otlp-endpoint", &format!("http://{port}")]);
+    let mut client = ClassifierClient::new(channel(&server.address));
+    for i in 0..100 {
+        client.classify(request(i)).await.expect("an answer");
+    }
+    drop(client);
+    server.terminate();
+    assert_eq!(server.wait().code(), Some(0), "{}", server.log());
+}

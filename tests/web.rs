@@ -1,0 +1,115 @@
+//! gRPC-Web: browsers, as far as the wire shows them.
+#![cfg(unix)]
+
+mod common;
+
+use common::{Server, client, request};
+use dateline::service::proto::dateline::v1::ClassifyResponse;
+use prost::Message;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+const ORIGIN: &str = "https://desk.example";
+
+/// The head, in lower case, and the body of an answer over HTTP/1.1.
+fn exchange(server: &Server, method: &str, headers: &[(&str, &str)], body: &[u8]) -> (String, Vec<u8>) {
+    let mut connection = TcpStream::connect(&server.address).expect("it accepts");
+    connection.set_read_timeout(Some(Duration::from_secs(10))).expect("a time-out");
+    let mut head = format!(
+        "{method} /dateline.v1.Classifier/Classify HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n",
+        server.address,
+        body.len()
+    );
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    connection.write_all(&[head.as_bytes(), b"\r\n", body].concat()).expect("it is sent");
+    let mut answer = Vec::new();
+    connection.read_to_end(&mut answer).expect("an answer");
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
+    (String::from_utf8_lossy(&answer[..end]).to_lowercase(), answer[end + 4..].to_vec())
+}
+
+/// The body of an answer that came in chunks.
+fn unchunked(mut chunked: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        let line = chunked.iter().position(|byte| *byte == b'\r').expect("a size");
+        let size = std::str::from_utf8(&chunked[..line]).expect("a number");
+        let size = usize::from_str_radix(size, 16).expect("a number");
+        if size == 0 {
+            return body;
+        }
+        body.extend_from_slice(&chunked[line + 2..line + 2 + size]);
+        chunked = &chunked[line + 4 + size..];
+    }
+}
+
+/// A message in its frame.
+fn framed(message: &impl Message) -> Vec<u8> {
+    let bytes = message.encode_to_vec();
+    [&[0][..], &(bytes.len() as u32).to_be_bytes(), &bytes].concat()
+}
+
+#[tokio::test]
+async fn pages_of_named_origins_may_call() {
+    let server = Server::start(&["--web-origin", ORIGIN, "--web-origin", "http://localhost:8080"]);
+    for origin in [ORIGIN, "http://localhost:8080"] {
+        let asked = [
+            ("Origin", origin),
+            ("Access-Control-Request-Method", "POST"),
+            ("Access-Control-Request-Headers", "authorization,content-type,x-grpc-web"),
+        ];
+        let (head, _) = exchange(&server, "OPTIONS", &asked, b"");
+        assert!(head.starts_with("http/1.1 200"), "{head}");
+        assert!(head.contains(&format!("access-control-allow-origin: {origin}\r\n")), "{head}");
+        assert!(head.contains("access-control-allow-methods: post"), "{head}");
+    }
+    let (head, _) = exchange(&server, "OPTIONS", &[("Origin", "https://evil.example")], b"");
+    assert!(!head.contains("access-control-allow-origin"), "{head}");
+
+    let headers = [("Origin", ORIGIN), ("Content-Type", "application/grpc-web+proto"), ("X-Grpc-Web", "1")];
+    let (head, body) = exchange(&server, "POST", &headers, &framed(&request(3)));
+    assert!(head.starts_with("http/1.1 200") && head.contains("content-type: application/grpc-web+proto"), "{head}");
+    assert!(head.contains(&format!("access-control-allow-origin: {ORIGIN}")), "{head}");
+    let body = unchunked(&body);
+    let length = u32::from_be_bytes(body[1..5].try_into().expect("four bytes")) as usize;
+    let answer = ClassifyResponse::decode(&body[5..5 + length]).expect("an answer");
+    assert_eq!(answer.id, "3");
+    // The trailers come as a frame of their own.
+    assert_eq!(body[5 + length], 0x80);
+    assert!(String::from_utf8_lossy(&body[10 + length..]).contains("grpc-status:0"));
+
+    client(&server).await.classify(request(4)).await.expect("others are answered as ever");
+}
+
+#[tokio::test]
+async fn without_origins_it_is_not_spoken() {
+    let server = Server::start(&[]);
+    let headers = [("Origin", ORIGIN), ("Content-Type", "application/grpc-web+proto")];
+    let mut connection = TcpStream::connect(&server.address).expect("it accepts");
+    connection.set_read_timeout(Some(Duration::from_secs(15))).expect("a time-out");
+    let (name, value) = headers[1];
+    let head = format!("POST /dateline.v1.Classifier/Classify HTTP/1.1\r\nHost: x\r\n{name}: {value}\r\n\r\n");
+    connection.write_all(head.as_bytes()).expect("it is sent");
+    let mut answer = Vec::new();
+    // Whether closed or reset, there is no answer over HTTP/1.1.
+    let _ = connection.read_to_end(&mut answer);
+    assert!(!answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[test]
+fn what_is_no_origin_is_refused() {
+    for wrong in ["*", "desk.example", "https://desk.example/path", "https://"] {
+        let output = common::run(&["serve", "--listen", "127.0.0.1:0", "--web-origin", wrong], b"");
+        assert_eq!(output.status.code(), Some(1), "{wrong}");
+        assert!(
+            common::stderr(&output).contains("is no origin: write it as browsers do"),
+            "{}",
+            common::stderr(&output)
+        );
+    }
+}
