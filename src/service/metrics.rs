@@ -160,7 +160,8 @@ impl Metrics {
         process.start.set(now.as_secs_f64());
 
         let mut registry = Registry::with_prefix("dateline");
-        Metrics {
+        let shadowed = shadow.is_some();
+        let metrics = Metrics {
             calls: registry.take(
                 "calls",
                 "Calls and streams that ended, by method and gRPC code; CANCELLED where the client went away",
@@ -225,6 +226,25 @@ impl Metrics {
             process,
             scrape: Mutex::new(()),
             registries: [registry, own],
+        };
+        metrics.begin(shadowed);
+        metrics
+    }
+
+    /// What has not happened yet is told as 0, so that its first time is seen as a rise.
+    fn begin(&self, shadowed: bool) {
+        for outcome in ["classified", "error"] {
+            self.articles.get_or_create(&Outcome { outcome });
+        }
+        for part in ["topics", "regions"] {
+            self.reviewed.get_or_create(&Part { part });
+            self.abstained.get_or_create(&Part { part });
+            if shadowed {
+                self.differ.get_or_create(&Part { part });
+            }
+        }
+        for outcome in ["compared", "error", "skipped"].into_iter().filter(|_| shadowed) {
+            self.compared.get_or_create(&Outcome { outcome });
         }
     }
 
