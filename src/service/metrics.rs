@@ -234,17 +234,17 @@ impl Metrics {
     /// What has not happened yet is told as 0, so that its first time is seen as a rise.
     fn begin(&self, shadowed: bool) {
         for outcome in ["classified", "error"] {
-            self.articles.get_or_create(&Outcome { outcome });
+            self.articles.get_or_create(&Outcome { outcome }).inc_by(0);
         }
         for part in ["topics", "regions"] {
-            self.reviewed.get_or_create(&Part { part });
-            self.abstained.get_or_create(&Part { part });
+            self.reviewed.get_or_create(&Part { part }).inc_by(0);
+            self.abstained.get_or_create(&Part { part }).inc_by(0);
             if shadowed {
-                self.differ.get_or_create(&Part { part });
+                self.differ.get_or_create(&Part { part }).inc_by(0);
             }
         }
         for outcome in ["compared", "error", "skipped"].into_iter().filter(|_| shadowed) {
-            self.compared.get_or_create(&Outcome { outcome });
+            self.compared.get_or_create(&Outcome { outcome }).inc_by(0);
         }
     }
 

@@ -84,7 +84,7 @@ pub struct Args {
     /// Listen on addresses of other machines without TLS
     #[arg(long, env = "DATELINE_INSECURE", help_heading = "Security")]
     insecure: bool,
-    /// Speak gRPC-Web to pages of this origin, such as https://desk.example; may be given several times
+    /// Speak gRPC-Web to pages of this origin (`https://desk.example`); may be given several times
     #[arg(long, env = "DATELINE_WEB_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', help_heading = "Security")]
     web_origin: Vec<String>,
     /// The largest message that is read, in bytes, compressed or not; a larger one ends its stream
@@ -123,7 +123,7 @@ pub struct Args {
     /// How the log is written: lines for people, or an object of JSON a line
     #[arg(long, env = "DATELINE_LOG", value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT", help_heading = "Log and traces")]
     log: LogFormat,
-    /// Send a span of each call and stream to this collector (OTLP over gRPC), such as http://127.0.0.1:4317
+    /// Send a span of each call and stream to this collector of OTLP over gRPC (`http://127.0.0.1:4317`)
     #[arg(long, env = "DATELINE_OTLP_ENDPOINT", value_name = "URL", help_heading = "Log and traces")]
     otlp_endpoint: Option<String>,
     /// Headers for the collector: key=value, several with commas between
