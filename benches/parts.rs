@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let mut articles = Vec::new();
     for file in files {
-        for record in formats::records(&Source::File(file)) {
+        for record in formats::records(&Source::File(file), &formats::Reading::default()) {
             articles.push(record?.article);
         }
     }

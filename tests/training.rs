@@ -219,7 +219,7 @@ fn training_files_that_cannot_teach_are_told() {
     let cases: [(&[&str], i32, &str); 9] = [
         (&["--topics", TOPICS, "--unlabelled", &none, "--rules", &rules], 3, "rules.tsv:1: \"many\" is no number"),
         (&["--topics", TOPICS, "--unlabelled", TOPICS], 3, "every row has topics or regions; give it with --topics"),
-        (&[], 2, "--topics <FILE>"),
+        (&[], 2, "--topics <PATH>"),
         (&["--topics", "missing.jsonl"], 3, "no such file"),
         (&["--topics", &cut], 3, "cut.jsonl:2"),
         (&["--topics", &one], 3, "at least two different topics"),

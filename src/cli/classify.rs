@@ -4,7 +4,7 @@ use super::{
 };
 use crate::{
     article::{Classification, Options},
-    formats::{self, InputError, Record, Source},
+    formats::{self, InputError, Reading, Record, Source},
     service::{
         MAX_MESSAGE_BYTES, WINDOW, answer_from_proto, article_to_proto, options_to_proto,
         proto::dateline::v1::{ClassifyRequest, classifier_client::ClassifierClient},
@@ -18,7 +18,7 @@ use tonic::transport::Endpoint;
 
 /// Tell the topics and regions of articles
 ///
-/// Reads plain text, HTML and JSON Lines, each also gzip-compressed, and answers in the order of the input. In JSON Lines
+/// Reads plain text, HTML, JSON Lines and CSV, each also compressed with gzip or zstd, and answers in the order of the input. In JSON Lines
 /// a row is an article: {"id": "7", "headline": "...", "body": "..."}, and where known "dateline", "language",
 /// "source_country" and "format" ("text" or "html"). An article that cannot be used answers with its own error, and the
 /// rest goes on.
@@ -94,7 +94,7 @@ fn read(files: &[PathBuf]) -> mpsc::Receiver<Input> {
     let sources: Vec<Source> = files.iter().map(|path| Source::from(path.as_path())).collect();
     let (sender, receiver) = mpsc::channel(4 * WINDOW);
     thread::spawn(move || {
-        for input in sources.iter().flat_map(formats::records) {
+        for input in sources.iter().flat_map(|source| formats::records(source, &Reading::default())) {
             if sender.blocking_send(input).is_err() {
                 return;
             }

@@ -1,10 +1,8 @@
-use super::{Failure, model, output};
-use crate::{
-    formats::{self, Record, Source},
-    train::{
-        self,
-        evaluate::{self, Report},
-    },
+use super::{Failure, input, model, output};
+use crate::train::{
+    Intake, LabelMap, LeftOut, Teaching,
+    evaluate::{self, Report},
+    metrics::{RegionScores, TopicScores},
 };
 use anstream::{eprintln, print, println};
 use std::path::PathBuf;
@@ -31,34 +29,22 @@ pub struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    input: input::InputArgs,
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
     let model = model(args.model.as_ref()).map_err(Failure::failed)?;
-    let mut bad = 0;
-    let mut read = |files: &[PathBuf], labelled: fn(&Record) -> bool, field: &str| -> Result<Vec<Record>, Failure> {
-        let mut records = Vec::new();
-        for record in files.iter().flat_map(|path| formats::records(&Source::File(path.clone()))) {
-            match record {
-                Ok(record) if labelled(&record) => records.push(record),
-                Ok(_) => {}
-                Err(error) => {
-                    bad += 1;
-                    eprintln!("{error}");
-                }
-            }
-        }
-        if records.is_empty() && !files.is_empty() {
-            return Err(Failure::BadInput(format!("no row of the files has a \"{field}\" list: nothing to measure")));
-        }
-        Ok(records)
-    };
-    let topics = read(&args.topics, |record| !record.topics.is_empty(), "topics")?;
-    let regions = read(&args.regions, |record| record.regions.is_some(), "regions")?;
-    train::check_regions(&regions).map_err(|error| Failure::BadInput(error.to_string()))?;
+    let map = args.input.map.as_deref().map(LabelMap::read).transpose()?;
+    let reading = args.input.reading();
+    let mut intake =
+        Intake { reading: &reading, map: map.as_ref(), max_bad: args.input.max_bad, left_out: LeftOut::default() };
+    let (topics, _) = intake.read(&args.topics, Teaching::Topics, |_| {})?;
+    let (regions, _) = intake.read(&args.regions, Teaching::Regions, |_| {})?;
+    input::tell(&intake.left_out);
     let report = Report {
-        topics: (!topics.is_empty()).then(|| evaluate::topics(&model, &topics)),
-        regions: (!regions.is_empty()).then(|| evaluate::regions(&model, &regions)),
+        topics: (!topics.is_empty()).then(|| TopicScores::of_answers(&evaluate::topics(&model, &topics))),
+        regions: (!regions.is_empty()).then(|| RegionScores::of(&evaluate::regions(&model, &regions))),
     };
     if let Some(scores) = &report.topics
         && !scores.labels.keys().any(|code| model.topics().topics().iter().any(|topic| *topic.code == **code))
@@ -70,7 +56,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     } else {
         print!("{}", output::report(&report, &model));
     }
-    match bad {
+    match intake.left_out.bad_rows() {
         0 => Ok(()),
         bad => Err(Failure::BadInput(format!("{bad} rows could not be read and were left out"))),
     }

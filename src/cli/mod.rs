@@ -2,6 +2,8 @@
 
 mod classify;
 mod evaluate;
+mod input;
+mod models;
 mod output;
 mod serve;
 mod train;
@@ -29,8 +31,9 @@ struct Cli {
 enum Command {
     Serve(Box<serve::Args>),
     Classify(classify::Args),
-    Train(train::Args),
+    Train(Box<train::Args>),
     Evaluate(evaluate::Args),
+    Models(models::Args),
 }
 
 /// Why a command ended early.
@@ -67,8 +70,9 @@ pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(args) => serve::run(&args),
         Command::Classify(args) => classify::run(args),
-        Command::Train(args) => train::run(args),
+        Command::Train(args) => train::run(*args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Models(args) => models::run(args),
     };
     let (status, message) = match outcome {
         Ok(()) | Err(Failure::PipeClosed) => return ExitCode::SUCCESS,

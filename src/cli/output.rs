@@ -6,8 +6,10 @@ use crate::{
     model::Model,
     region::tree,
     train::{
+        Check,
         evaluate::Report,
         metrics::{LabelScore, RegionScores, TopicScores},
+        promotion::Comparison,
     },
 };
 use anstyle::{AnsiColor, Style};
@@ -17,6 +19,7 @@ use std::{collections::BTreeMap, io};
 
 /// For the word "error".
 pub const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const TITLE: Style = Style::new().bold();
 const FAINT: Style = Style::new().dimmed();
 
@@ -170,7 +173,7 @@ fn field(field: Field) -> &'static str {
 }
 
 /// A stranger's text on one line, without control characters that could steer the terminal.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
@@ -186,6 +189,94 @@ pub fn table(head: &[&str], left_columns: usize) -> Table {
     table.load_style(presets::UTF8_FULL_CONDENSED).set_header(head);
     for (i, column) in table.column_iter_mut().enumerate() {
         column.set_cell_alignment(if i < left_columns { CellAlignment::Left } else { CellAlignment::Right });
+    }
+    table
+}
+
+/// Puts the text of some columns to the left.
+pub fn to_the_left(table: &mut Table, columns: &[usize]) {
+    for i in columns {
+        if let Some(column) = table.column_mut(*i) {
+            column.set_cell_alignment(CellAlignment::Left);
+        }
+    }
+}
+
+/// What files hold, for people.
+pub fn check(check: &Check) -> String {
+    let mut text = String::new();
+    for (what, part) in [("topics", &check.topics), ("regions", &check.regions)] {
+        let Some(part) = part else { continue };
+        let mut about = table(&[what, ""], 1);
+        let most = |counts: &BTreeMap<String, usize>, shown: usize| {
+            let mut sorted: Vec<_> = counts.iter().collect();
+            sorted.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+            let more = if sorted.len() > shown { ", ..." } else { "" };
+            let all: Vec<String> =
+                sorted.iter().take(shown).map(|(name, rows)| format!("{} {rows}", printable(name))).collect();
+            format!("{}{more}", all.join(", "))
+        };
+        let [least, quarter, median, three_quarters, longest] = part.words;
+        about.add_row(["rows".to_owned(), part.rows.to_string()]);
+        about.add_row(["rows with several labels".to_owned(), part.several_labels.to_string()]);
+        about.add_row([
+            "words: least, a quarter, median, three quarters, most".to_owned(),
+            format!("{least}, {quarter}, {median}, {three_quarters}, {longest}"),
+        ]);
+        about.add_row(["languages".to_owned(), most(&part.languages, 6)]);
+        about.add_row(["years".to_owned(), most(&part.years, 8)]);
+        about.add_row(["copies, word for word".to_owned(), part.duplicates.to_string()]);
+        about.add_row(["copies, nearly".to_owned(), part.near_duplicates.to_string()]);
+        about.add_row(["rows with other labels than their copies".to_owned(), part.conflicting.to_string()]);
+        text.push_str(&format!("{about}\n"));
+        let mut labels = table(&["label", "rows", "share"], 1);
+        let mut sorted: Vec<_> = part.labels.iter().collect();
+        sorted.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+        const SHOWN: usize = 40;
+        for (label, rows) in sorted.iter().take(SHOWN) {
+            let share = **rows as f64 / part.rows as f64;
+            labels.add_row([printable(label), rows.to_string(), format!("{:.1} %", share * 100.0)]);
+        }
+        if sorted.len() > SHOWN {
+            labels.add_row([format!("and {} more", sorted.len() - SHOWN), String::new(), String::new()]);
+        }
+        text.push_str(&format!("{labels}\n"));
+        for (first, second) in &part.conflicts {
+            text.push_str(&format!("other labels: {} and {}\n", printable(first), printable(second)));
+        }
+    }
+    if check.unlabelled > 0 {
+        text.push_str(&format!("{} rows without labels\n", check.unlabelled));
+    }
+    for warning in &check.warnings {
+        text.push_str(&format!("{WARNING}warning:{WARNING:#} {}\n", printable(warning)));
+    }
+    if check.warnings.is_empty() {
+        text.push_str("nothing stands in the way of a training\n");
+    }
+    text
+}
+
+/// Both models on the same test rows; labels that hardly differ are left out.
+pub fn comparison(comparisons: &[Comparison]) -> Table {
+    let mut table =
+        table(&["measure", "rows", "in service", "new", "difference", "95 % of resamplings", "objection"], 1);
+    to_the_left(&mut table, &[6]);
+    const HARDLY: f64 = 0.02;
+    for one in comparisons {
+        let difference = one.candidate - one.live;
+        if one.interval.is_none() && one.objection.is_none() && difference.abs() < HARDLY {
+            continue;
+        }
+        table.add_row([
+            printable(&one.measure),
+            one.rows.to_string(),
+            format!("{:.3}", one.live),
+            format!("{:.3}", one.candidate),
+            format!("{difference:+.3}"),
+            one.interval.map_or_else(String::new, |(low, high)| format!("{low:+.3} to {high:+.3}")),
+            one.objection.clone().unwrap_or_default(),
+        ]);
     }
     table
 }

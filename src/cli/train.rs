@@ -1,73 +1,271 @@
-use super::{Failure, output};
+use super::{Failure, input, output};
 use crate::{
-    model::Model,
-    train::{self, Progress, TopicParams, TrainError, TrainRequest},
+    model::{Model, Store, StoreError},
+    train::{
+        self, Data, HeldOut, Progress, TopicParams, TrainError, TrainRequest, Trained, evaluate,
+        promotion::{Comparison, Gate},
+    },
 };
-use anstream::println;
-use std::{path::PathBuf, time::Instant};
+use anstream::{eprintln, println};
+use std::{collections::BTreeMap, path::PathBuf, time::Instant};
 
 /// Train a model on labelled articles
 ///
-/// Rows are JSON Lines, plain or .gz: {"id": "...", "headline": "...", "body": "...", "topics": ["medtop:15000000"]}, for
-/// regions with "dateline" and "regions": ["KE"]. Any topic codes do; the model carries those of the data. The half that
-/// is given no files is taken over from the bundled model. The same files and the same seed give the same bytes. A model
-/// that the folder holds already is replaced.
+/// Reads JSON Lines, CSV and TSV (plain, .gz or .zst), folders of these, folders of one folder a label with an article a file,
+/// and standard input (-). A row of JSON Lines: {"id": "...", "headline": "...", "body": "...", "topics": ["medtop:15000000"]},
+/// for regions with "dateline" and "regions": ["KE"]; "published" and "source" where they are known. Any topic codes do; the
+/// model carries those of the data. The half that is given no files is taken over from the model in service (--promote) or
+/// the bundled one. The same files and the same seed give the same bytes.
+///
+/// --check reads, reports and trains nothing. --promote puts the new model into service if it is no worse, on test rows that
+/// no training row is a copy of, than the one there: a server that watches the folder takes it over.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("files").args(["topics", "regions"]).required(true).multiple(true))]
-#[command(after_help = "Examples:\n  dateline train --topics archive.jsonl.gz --out my-model\n  \
+#[command(group = clap::ArgGroup::new("purpose").args(["out", "promote", "check"]).required(true).multiple(true))]
+#[command(after_help = "Examples:\n  dateline train --topics archive.jsonl.gz --check\n  \
+                        dateline train --topics archive.jsonl.gz --out my-model\n  \
+                        dateline train --topics archive.csv --columns body=Text,topics=Ressort --map sections.csv --out my-model\n  \
+                        dateline train --topics 20news-bydate-train --encoding windows-1252 --out my-model\n  \
                         dateline train --topics a.jsonl b.jsonl --regions wire.jsonl.gz --out my-model --seed 7\n  \
-                        dateline classify --model my-model article.txt")]
+                        dateline train --topics archive.jsonl.gz --corrections desk.jsonl --hold-out 0.1 --promote live\n  \
+                        dateline serve --model live")]
 pub struct Args {
-    /// Files whose rows have "topics"
-    #[arg(long, num_args = 1.., value_name = "FILE")]
+    /// Files or folders whose rows have "topics"
+    #[arg(long, num_args = 1.., value_name = "PATH")]
     topics: Vec<PathBuf>,
+    /// Files whose rows have "regions"
+    #[arg(long, num_args = 1.., value_name = "PATH")]
+    regions: Vec<PathBuf>,
+    /// Files of rows that editors corrected: they take the places of rows with the same id or text, and count four times
+    #[arg(long, num_args = 1.., value_name = "PATH")]
+    corrections: Vec<PathBuf>,
     /// Files whose rows have no labels: rules give some of them a topic that hardly any labelled row teaches, and the places
     /// that they name say their country, to learn which other words speak for it
-    #[arg(long, num_args = 1.., value_name = "FILE", requires = "files")]
+    #[arg(long, num_args = 1.., value_name = "PATH", requires = "files")]
     unlabelled: Vec<PathBuf>,
     /// A file of rules for --unlabelled, instead of those for IPTC Media Topics that come with the program
     #[arg(long, value_name = "FILE", requires = "unlabelled")]
     rules: Option<PathBuf>,
-    /// Files whose rows have "regions"
-    #[arg(long, num_args = 1.., value_name = "FILE")]
-    regions: Vec<PathBuf>,
-    /// A file of word vectors, instead of those of the bundled model
+    /// A file of word vectors, instead of those of the model that is taken over from
     #[arg(long, value_name = "FILE")]
     vectors: Option<PathBuf>,
-    /// The folder to write the model into; made where it is missing
+    /// The folder to write the model into; made where it is missing, and what it holds replaced
     #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    out: Option<PathBuf>,
     /// The seed of all that is random
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Report what the files hold and what is odd about them; train nothing
+    #[arg(long, conflicts_with_all = ["out", "promote"])]
+    check: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    input: input::InputArgs,
+    #[command(flatten)]
+    test: TestArgs,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Test and promotion")]
+struct TestArgs {
+    /// Files of rows to test with; nothing is learned from them, nor from copies of them
+    #[arg(long, num_args = 1.., value_name = "PATH", conflicts_with = "hold_out")]
+    test: Vec<PathBuf>,
+    /// Hold this share of the rows out to test with: the newest where rows have days, otherwise by lot, copies together [default
+    /// with --promote: 0.1]
+    #[arg(long, value_name = "SHARE", value_parser = held_out)]
+    hold_out: Option<f64>,
+    /// The folder of the model in service: the new one takes its place if it is no worse on the test rows
+    #[arg(long, value_name = "DIR")]
+    promote: Option<PathBuf>,
+    /// How much worse is still no worse: what accuracy and micro-F1 may fall by, at the lower end of the interval that holds
+    /// the difference in 95 of 100 resamplings
+    #[arg(long, value_name = "X", default_value_t = Gate::default().tolerance, value_parser = share)]
+    tolerance: f64,
+    /// What the F1 of a label may fall by; labels with fewer than twenty test rows do not decide
+    #[arg(long, value_name = "X", default_value_t = Gate::default().label_tolerance, value_parser = share)]
+    label_tolerance: f64,
+    /// The least F1 that a label must have; may be given several times
+    #[arg(long, value_name = "CODE=F1", value_parser = floor)]
+    floor: Vec<(String, f64)>,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| "write a number from 0 to 1".to_owned())
+}
+
+fn held_out(text: &str) -> Result<f64, String> {
+    share(text)
+        .ok()
+        .filter(|share| (0.01..=0.5).contains(share))
+        .ok_or_else(|| "write a number from 0.01 to 0.5".to_owned())
+}
+
+fn floor(text: &str) -> Result<(String, f64), String> {
+    let wrong = || "write CODE=F1, such as medtop:15000000=0.9".to_owned();
+    let (code, f1) = text.rsplit_once('=').ok_or_else(wrong)?;
+    Ok((code.to_owned(), share(f1).map_err(|_| wrong())?))
+}
+
+impl From<TrainError> for Failure {
+    fn from(error: TrainError) -> Self {
+        match error {
+            TrainError::Input(_)
+            | TrainError::TooManyBad { .. }
+            | TrainError::Read { .. }
+            | TrainError::NoRows { .. }
+            | TrainError::NothingUnlabelled { .. }
+            | TrainError::Rule { .. }
+            | TrainError::OneLabel { .. }
+            | TrainError::RareLabel { .. } => Failure::BadInput(error.to_string()),
+            _ => Failure::failed(error),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Failure::failed(error)
+    }
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
-    // With all it takes, a model can be made from nothing: the bundled one is made so.
-    let complete = !args.topics.is_empty() && !args.regions.is_empty() && args.vectors.is_some();
-    let base = if complete { None } else { Some(Model::bundled().map_err(Failure::failed)?) };
     let begun = Instant::now();
+    let promote = args.test.promote.as_deref();
+    // At once, so that nobody trains for an hour to learn that another run is at it.
+    let store = promote.map(Store::open).transpose()?;
+    let live = match promote {
+        Some(folder) if !store.as_ref().is_none_or(|store| store.versions().is_ok_and(|all| all.is_empty())) => {
+            Some(Model::load(folder).map_err(Failure::failed)?)
+        }
+        _ => None,
+    };
     let request = TrainRequest {
         topics: args.topics,
         unlabelled: args.unlabelled,
         rules: args.rules,
         regions: args.regions,
+        corrections: args.corrections,
+        hold_out: args.test.hold_out.or((promote.is_some() && args.test.test.is_empty()).then_some(0.1)),
+        test: args.test.test,
+        reading: args.input.reading(),
+        map: args.input.map,
+        max_bad: args.input.max_bad,
         vectors: args.vectors,
         params: TopicParams { seed: args.seed, ..TopicParams::default() },
     };
-    let trained = train::train(&request, base.as_ref(), &Progress::default()).map_err(|error| match error {
-        TrainError::Input(_)
-        | TrainError::Read { .. }
-        | TrainError::NoRows { .. }
-        | TrainError::NothingUnlabelled { .. }
-        | TrainError::Rule { .. }
-        | TrainError::OneLabel { .. }
-        | TrainError::RareLabel { .. }
-        | TrainError::UnknownCountry { .. } => Failure::BadInput(error.to_string()),
-        _ => Failure::failed(error),
-    })?;
-    trained.save(&args.out).map_err(Failure::failed)?;
+    let progress = Progress::default();
+    let data = train::read(&request, &progress)?;
+    input::tell(&data.left_out);
+    if args.check {
+        let found = train::check(&data);
+        match args.json {
+            true => println!("{}", serde_json::to_string(&found).map_err(Failure::failed)?),
+            false => println!("{}", output::check(&found)),
+        }
+        return Ok(());
+    }
+    // With all it takes, a model can be made from nothing: the bundled one is made so.
+    let complete = !request.topics.is_empty() && !request.regions.is_empty() && request.vectors.is_some();
+    let base = match (&live, complete) {
+        (Some(live), _) => Some(live.clone()),
+        (None, true) => None,
+        (None, false) => Some(Model::bundled().map_err(Failure::failed)?),
+    };
+    let trained = train::train(&data, &request, base.as_ref(), &progress)?;
+    let gate = Gate {
+        tolerance: args.test.tolerance,
+        label_tolerance: args.test.label_tolerance,
+        floors: args.test.floor.into_iter().collect(),
+        seed: args.seed,
+        ..Gate::default()
+    };
+    let tested = tested(&data, &trained, live.as_ref().or(base.as_ref()), &gate);
+    if let Some(out) = &args.out {
+        trained.save(out).map_err(Failure::failed)?;
+    }
+    if args.json {
+        let summary = serde_json::json!({
+            "version": trained.model.version(),
+            "bytes": trained.size(),
+            "seconds": begun.elapsed().as_secs_f64(),
+            "topics": trained.topics.as_ref().map(|part| &part.measured),
+            "regions": trained.regions.as_ref().map(|part| &part.measured),
+            "corrections": corrections(&data, &trained),
+            "held_out": data.held_out,
+            "test": tested,
+            "left_out": data.left_out,
+        });
+        println!("{}", serde_json::to_string(&summary).map_err(Failure::failed)?);
+    } else {
+        tell(&data, &trained, &tested, live.is_some());
+        println!(
+            "model {}: {:.1} MB, trained in {:.0} s; measured by cross-validation, more in MODEL_CARD.md",
+            trained.model.version(),
+            trained.size() as f64 / 1e6,
+            begun.elapsed().as_secs_f64()
+        );
+    }
+    let (Some(store), Some(folder)) = (store, promote) else { return Ok(()) };
+    let objections = tested.iter().filter(|one| one.objection.is_some()).count();
+    if live.is_some() && objections > 0 {
+        return Err(Failure::Failed(format!(
+            "not promoted: {objections} objections above; the model in service goes on{}",
+            args.out.map_or_else(
+                || "; give --out to keep the new one".to_owned(),
+                |out| format!("; the new one is in {}", out.display())
+            )
+        )));
+    }
+    if live.is_some() && tested.is_empty() {
+        return Err(Failure::Failed("not promoted: no row was left to test with; give --test".to_owned()));
+    }
+    // Floors hold for the first model too.
+    if objections > 0 && tested.iter().any(|one| one.objection.as_ref().is_some_and(|why| why.contains("--floor"))) {
+        return Err(Failure::Failed("not promoted: a label is below its floor".to_owned()));
+    }
+    store.publish(trained.model.version(), &trained.files())?;
+    eprintln!("model {} is in service in {}", trained.model.version(), folder.display());
+    Ok(())
+}
 
+/// The new model and another one on the test rows.
+fn tested(data: &Data, trained: &Trained, other: Option<&Model>, gate: &Gate) -> Vec<Comparison> {
+    let Some(other) = other else { return Vec::new() };
+    let mut comparisons = Vec::new();
+    if !data.test_topics.is_empty() && trained.topics.is_some() {
+        let of = |model: &Model| evaluate::topics(model, &data.test_topics);
+        comparisons.extend(gate.topics(&of(other), &of(&trained.model)));
+    }
+    if !data.test_regions.is_empty() && trained.regions.is_some() {
+        let of = |model: &Model| evaluate::regions(model, &data.test_regions);
+        comparisons.extend(gate.regions(&of(other), &of(&trained.model)));
+    }
+    comparisons
+}
+
+/// How many corrections there are, and how many of them the new model gets right.
+fn corrections(data: &Data, trained: &Trained) -> BTreeMap<&'static str, [usize; 2]> {
+    let mut told = BTreeMap::new();
+    let rows = |rows: &train::Rows| rows.records[rows.records.len() - rows.corrections..].to_vec();
+    if data.topics.corrections > 0 {
+        let answers = evaluate::topics(&trained.model, &rows(&data.topics));
+        told.insert("topics", [answers.len(), answers.iter().filter(|answer| answer.is_right()).count()]);
+    }
+    if data.regions.corrections > 0 {
+        let answers = evaluate::regions(&trained.model, &rows(&data.regions));
+        let right = answers.iter().filter(|answer| {
+            let [right, given, carried] = answer.counts();
+            right == given && right == carried
+        });
+        told.insert("regions", [answers.len(), right.count()]);
+    }
+    told
+}
+
+fn tell(data: &Data, trained: &Trained, tested: &[Comparison], has_live: bool) {
     let manifest = trained.model.manifest();
     if let Some(topics) = &trained.topics {
         println!(
@@ -85,18 +283,27 @@ pub fn run(args: Args) -> Result<(), Failure> {
     for (name, measured) in trained_parts {
         match measured {
             Some(measured) => println!("{}", output::measures(name, measured)),
+            None if has_live => println!("{name}: taken over from the model in service"),
             None => println!("{name}: taken over from the bundled model"),
         }
     }
     if let Some(regions) = &trained.regions {
         println!("{}", output::peers(&regions.peers, &regions.scores));
     }
-    println!(
-        "model {} in {}: {:.1} MB, trained in {:.0} s; measured by cross-validation, more in MODEL_CARD.md",
-        trained.model.version(),
-        args.out.display(),
-        trained.size() as f64 / 1e6,
-        begun.elapsed().as_secs_f64()
-    );
-    Ok(())
+    for (part, [all, right]) in corrections(data, trained) {
+        println!("corrections: {right} of {all} about {part} are answered right by the model that learned from them");
+    }
+    match &data.held_out {
+        Some(HeldOut::Files { leaks }) => {
+            println!("tested on the rows given; {leaks} training rows were left out as copies of them");
+        }
+        Some(HeldOut::Date { from, leaks }) => {
+            println!("tested on rows from {from} on; {leaks} of them were left out as copies of older ones");
+        }
+        Some(HeldOut::Lot) => println!("tested on rows drawn by lot"),
+        None => {}
+    }
+    if !tested.is_empty() {
+        println!("{}", output::comparison(tested));
+    }
 }

@@ -1,9 +1,9 @@
-use super::{InputError, Record};
+use super::{InputError, Reading, Record};
 use crate::article::{Article, Format, MAX_ARTICLE_BYTES};
 use std::io::{BufRead, Read};
 
 /// Reads one article from a text or HTML file; its id is the file's name.
-pub fn read(reader: Box<dyn BufRead>, name: &str, html: bool) -> Result<Record, InputError> {
+pub fn read(reader: Box<dyn BufRead>, name: &str, html: bool, reading: &Reading) -> Result<Record, InputError> {
     let mut bytes = Vec::new();
     let most = 2 * MAX_ARTICLE_BYTES as u64;
     reader
@@ -16,22 +16,15 @@ pub fn read(reader: Box<dyn BufRead>, name: &str, html: bool) -> Result<Record, 
             format!("the file is larger than {} MiB: one article a file is expected", most >> 20),
         ));
     }
-    if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") {
-        return Err(InputError::new(
-            name,
-            "this is UTF-16: convert it first, for example with `iconv -f UTF-16 -t UTF-8`",
-        ));
+    if reading.encoding.is_none() {
+        if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") {
+            return Err(InputError::new(name, "this is UTF-16: say so, with --encoding utf-16"));
+        }
+        if bytes.contains(&0) {
+            return Err(InputError::new(name, "this is a binary file, not text"));
+        }
     }
-    if bytes.contains(&0) {
-        return Err(InputError::new(name, "this is a binary file, not text"));
-    }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        InputError::new(
-            name,
-            format!("not UTF-8 at byte {at}: convert it first, for example with `iconv -f WINDOWS-1252 -t UTF-8`"),
-        )
-    })?;
+    let text = reading.text(bytes).map_err(|message| InputError::new(name, message))?;
     let format = if html { Format::Html } else { Format::Text };
     let article = Article { id: name.to_owned(), body: text, format, ..Article::default() };
     Ok(Record { article, place: name.to_owned(), ..Record::default() })
@@ -42,7 +35,7 @@ mod tests {
     use super::*;
 
     fn text(bytes: &'static [u8]) -> Result<Article, InputError> {
-        read(Box::new(bytes), "a.txt", false).map(|record| record.article)
+        read(Box::new(bytes), "a.txt", false, &Reading::default()).map(|record| record.article)
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use super::{InputError, Record};
+use super::{InputError, Reading, Record};
 use crate::article::{Article, Format};
 use serde::Deserialize;
 use std::io::{BufRead, Read};
@@ -10,6 +10,7 @@ pub const MAX_LINE_BYTES: u64 = 16 << 20;
 pub struct Lines {
     reader: Box<dyn BufRead>,
     name: String,
+    reading: Reading,
     line: usize,
     buffer: Vec<u8>,
     /// Whether no row has been found yet.
@@ -18,8 +19,12 @@ pub struct Lines {
 }
 
 impl Lines {
-    pub fn new(reader: Box<dyn BufRead>, name: String) -> Self {
-        Lines { reader, name, line: 0, buffer: Vec::new(), empty: true, ended: false }
+    /// # Errors
+    /// Where the encoding has no lines.
+    pub fn new(reader: Box<dyn BufRead>, name: &str, reading: &Reading) -> Result<Self, InputError> {
+        reading.in_lines().map_err(|message| InputError::new(name, message))?;
+        let (name, reading) = (name.to_owned(), reading.clone());
+        Ok(Lines { reader, name, reading, line: 0, buffer: Vec::new(), empty: true, ended: false })
     }
 
     /// Reads the next line into the buffer; `false` at the end.
@@ -81,17 +86,33 @@ impl Iterator for Lines {
                     message: "the line is not a JSON object: it must begin with {".into(),
                 }));
             }
-            return Some(match read_row(line) {
+            return Some(match read_row(line, &self.reading) {
                 Ok(row) => Ok(row.record(place)),
-                Err(error) => Err(InputError { place, message: explain(error.path(), error.inner()) }),
+                Err(message) => Err(InputError { place, message }),
             });
         }
         None
     }
 }
 
-fn read_row(line: &[u8]) -> Result<Row, serde_path_to_error::Error<serde_json::Error>> {
-    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(line))
+fn read_row(line: &[u8], reading: &Reading) -> Result<Row, String> {
+    let decoded = reading.encoding.map(|_| reading.text(line.to_vec())).transpose()?;
+    let line = decoded.as_ref().map_or(line, |text| text.as_bytes());
+    let fault = |error: serde_path_to_error::Error<serde_json::Error>| explain(error.path(), error.inner());
+    if reading.columns.is_empty() {
+        return serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(line)).map_err(fault);
+    }
+    // Fields that are named otherwise take the places of those that are read.
+    let mut fields: serde_json::Map<String, serde_json::Value> =
+        serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(line)).map_err(fault)?;
+    for (field, column) in reading.columns.named() {
+        let value = fields.get(column).cloned().unwrap_or_default();
+        fields.insert(field.to_owned(), value);
+        // An alias would be a second of its kind.
+        let aliases: &[&str] = ALIASES.iter().find(|(known, _)| *known == field).map_or(&[], |(_, names)| names);
+        aliases.iter().for_each(|name| drop(fields.remove(*name)));
+    }
+    serde_path_to_error::deserialize(serde_json::Value::Object(fields)).map_err(fault)
 }
 
 /// Which field is wrong and at which column; serde_json's own words would give the text away.
@@ -100,7 +121,7 @@ fn explain(field: &serde_path_to_error::Path, error: &serde_json::Error) -> Stri
         serde_json::error::Category::Eof => "the JSON object is cut off",
         serde_json::error::Category::Data => {
             return format!(
-                "{field} has the wrong type or value at column {}: id is a string or a number, format is text or html, topics and regions are lists of strings, and all others strings",
+                "{field} has the wrong type or value at column {}: id is a string or a number, format is text or html, topics and regions are strings or lists of strings, and all others strings",
                 error.column()
             );
         }
@@ -109,11 +130,14 @@ fn explain(field: &serde_path_to_error::Path, error: &serde_json::Error) -> Stri
     format!("{what} at column {}", error.column())
 }
 
+/// Other names that fields of JSON objects may have.
+const ALIASES: [(&str, &[&str]); 4] =
+    [("headline", &["title"]), ("body", &["text"]), ("published", &["date"]), ("source", &["outlet"])];
+
 /// A row as people write it; unknown fields are left alone, null is as good as missing.
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(default)]
-#[derive(Default)]
-struct Row {
+pub struct Row {
     id: Option<Id>,
     #[serde(alias = "title")]
     headline: Option<String>,
@@ -123,8 +147,38 @@ struct Row {
     dateline: Option<String>,
     language: Option<String>,
     source_country: Option<String>,
-    topics: Option<Vec<String>>,
-    regions: Option<Vec<String>>,
+    #[serde(alias = "date", deserialize_with = "text_or_nothing")]
+    published: Option<String>,
+    #[serde(alias = "outlet", deserialize_with = "text_or_nothing")]
+    source: Option<String>,
+    topics: Option<OneOrMore>,
+    regions: Option<OneOrMore>,
+}
+
+/// What nobody classifies by is no reason to refuse a row.
+fn text_or_nothing<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+    Ok(serde_json::Value::deserialize(value)?.as_str().map(ToOwned::to_owned))
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+impl OneOrMore {
+    fn list(self) -> Vec<String> {
+        match self {
+            OneOrMore::One(one) => list(&one),
+            OneOrMore::More(more) => more,
+        }
+    }
+}
+
+/// The parts of a cell that holds several, with `|` or `;` between.
+fn list(cell: &str) -> Vec<String> {
+    cell.split(['|', ';']).map(str::trim).filter(|part| !part.is_empty()).map(ToOwned::to_owned).collect()
 }
 
 #[derive(Deserialize)]
@@ -144,7 +198,28 @@ enum RowFormat {
 }
 
 impl Row {
-    fn record(self, place: String) -> Record {
+    /// Fills a field from a cell of a table. An empty cell of regions says that the row is about no country only where
+    /// others have some: it is taken for one that does not say.
+    pub fn set(&mut self, field: &str, cell: String) {
+        match field {
+            "id" => self.id = Some(Id::Text(cell)),
+            "headline" => self.headline = Some(cell),
+            "body" => self.body = Some(cell),
+            "dateline" => self.dateline = Some(cell),
+            "language" => self.language = Some(cell),
+            "source_country" => self.source_country = Some(cell),
+            "published" => self.published = Some(cell),
+            "source" => self.source = Some(cell),
+            "topics" => self.topics = Some(OneOrMore::One(cell)),
+            "regions" => {
+                self.regions = Some(OneOrMore::One(cell))
+                    .filter(|one| !matches!(one, OneOrMore::One(cell) if cell.trim().is_empty()))
+            }
+            _ => {}
+        }
+    }
+
+    pub fn record(self, place: String) -> Record {
         let article = Article {
             id: match self.id {
                 Some(Id::Text(id)) => id,
@@ -162,7 +237,14 @@ impl Row {
             source_country: self.source_country.unwrap_or_default(),
         };
         let article = if article.id.is_empty() { Article { id: place.clone(), ..article } } else { article };
-        Record { article, topics: self.topics.unwrap_or_default(), regions: self.regions, place }
+        Record {
+            article,
+            topics: self.topics.map(OneOrMore::list).unwrap_or_default(),
+            regions: self.regions.map(OneOrMore::list),
+            published: self.published.unwrap_or_default(),
+            source: self.source.unwrap_or_default(),
+            place,
+        }
     }
 }
 
@@ -172,7 +254,8 @@ mod tests {
     use std::io::BufReader;
 
     fn read(text: &'static [u8]) -> Vec<Result<Record, InputError>> {
-        Lines::new(Box::new(BufReader::new(text)), "a.jsonl".into()).collect()
+        let lines = Lines::new(Box::new(BufReader::new(text)), "a.jsonl", &Reading::default());
+        lines.expect("UTF-8 has lines").collect()
     }
 
     #[test]
@@ -199,9 +282,7 @@ mod tests {
         assert_eq!(rows.iter().filter(|row| row.is_ok()).count(), 2);
         assert!(errors[2].message.starts_with("body has the wrong type"), "{}", errors[2].message);
         assert!(
-            read(b"{\"topics\": [\"a\", 1]}")[0]
-                .as_ref()
-                .is_err_and(|error| error.message.starts_with("topics[1] has"))
+            read(b"{\"topics\": [\"a\", 1]}")[0].as_ref().is_err_and(|error| error.message.starts_with("topics has"))
         );
     }
 
@@ -217,7 +298,8 @@ mod tests {
     #[test]
     fn a_line_without_end_is_not_held() {
         let long = std::io::repeat(b'x').take(MAX_LINE_BYTES * 2).chain(&b"\n{\"body\": \"b\"}\n"[..]);
-        let rows: Vec<_> = Lines::new(Box::new(BufReader::new(long)), "a".into()).collect();
+        let rows: Vec<_> =
+            Lines::new(Box::new(BufReader::new(long)), "a", &Reading::default()).expect("lines").collect();
         assert_eq!(rows.len(), 2);
         assert!(rows[0].as_ref().expect_err("too long").message.contains("16 MiB"));
         assert!(rows[1].is_ok());

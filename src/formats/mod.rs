@@ -1,12 +1,17 @@
-//! Files to articles: JSON Lines, plain text and HTML, plain or gzip-compressed.
+//! Files to articles: JSON Lines, CSV, plain text and HTML, plain or compressed with gzip or zstd, alone or in folders.
 //!
 //! In: a path or standard input. Out: [`Record`]s or [`InputError`]s, one at a time, never the whole file; an error names
 //! its place and the next record follows. What a record means is not checked here.
 
 mod document;
+mod folder;
 mod jsonl;
+mod reading;
+mod table;
 
+pub use folder::{Member, members};
 pub use jsonl::MAX_LINE_BYTES;
+pub use reading::{Columns, FIELDS, Reading, encoding};
 
 use crate::article::Article;
 use flate2::bufread::MultiGzDecoder;
@@ -25,6 +30,10 @@ pub struct Record {
     pub topics: Vec<String>,
     /// `regions` of the row; `None` where the row does not say.
     pub regions: Option<Vec<String>>,
+    /// `published` of the row, as it was written.
+    pub published: String,
+    /// `source` of the row: the outlet, the wire.
+    pub source: String,
     /// Where it was read: `file:line`, or `file`.
     pub place: String,
 }
@@ -60,29 +69,63 @@ impl From<&Path> for Source {
     }
 }
 
-/// The records of a source, one after the other. The kind is told by the name (`.jsonl`, `.ndjson`, `.json`, `.html`,
-/// `.htm`, `.txt`, each also with `.gz`), otherwise by the first character: `{` begins JSON Lines, `<` HTML, anything else
-/// is one plain article.
-pub fn records(source: &Source) -> Box<dyn Iterator<Item = Result<Record, InputError>>> {
-    let (name, opened) = match source {
-        Source::Stdin => ("standard input".to_owned(), Ok(Box::new(io::stdin()) as Box<dyn Read>)),
-        Source::File(path) => (path.display().to_string(), open(path)),
-    };
-    let mut reader = match opened.and_then(decompressed) {
-        Ok(reader) => reader,
-        Err(error) => return Box::new(std::iter::once(Err(InputError::new(&name, reason(&error))))),
-    };
-    let kind = match Kind::of_name(&name).map(Ok).unwrap_or_else(|| Kind::of_content(&mut reader)) {
-        Ok(kind) => kind,
-        Err(error) => return Box::new(std::iter::once(Err(InputError::new(&name, reason(&error))))),
-    };
-    match kind {
-        Kind::JsonLines => Box::new(jsonl::Lines::new(reader, name)),
-        Kind::Html | Kind::Text => Box::new(std::iter::once(document::read(reader, &name, kind == Kind::Html))),
+impl Source {
+    /// What errors call it.
+    pub fn name(&self) -> String {
+        match self {
+            Source::Stdin => "standard input".to_owned(),
+            Source::File(path) => path.display().to_string(),
+        }
     }
 }
 
-/// A file's content, decompressed where it is gzip.
+/// The records of a source, one after the other. The kind is told by the name (`.jsonl`, `.ndjson`, `.json`, `.csv`, `.tsv`,
+/// `.html`, `.htm`, `.txt`, each also with `.gz` or `.zst`), otherwise by the first character: `{` begins JSON Lines, `<` HTML,
+/// anything else is a table where columns are named, and one plain article where they are not.
+pub fn records(source: &Source, reading: &Reading) -> Box<dyn Iterator<Item = Result<Record, InputError>>> {
+    let opened = match source {
+        Source::Stdin => Ok(Box::new(io::stdin()) as Box<dyn Read>),
+        Source::File(path) => open(path),
+    };
+    records_of(opened, source, None, reading)
+}
+
+/// The records of a source that was opened, or why it was not. With a label it is one article that has this label.
+pub(crate) fn records_of(
+    opened: io::Result<Box<dyn Read>>,
+    source: &Source,
+    label: Option<&str>,
+    reading: &Reading,
+) -> Box<dyn Iterator<Item = Result<Record, InputError>>> {
+    let name = source.name();
+    let one = |result| Box::new(std::iter::once(result));
+    let mut reader = match opened.and_then(decompressed) {
+        Ok(reader) => reader,
+        Err(error) => return one(Err(InputError::new(&name, reason(&error)))),
+    };
+    if let Some(label) = label {
+        let html = reader.fill_buf().is_ok_and(|start| start.trim_ascii_start().starts_with(b"<"));
+        let article = document::read(reader, &name, html, reading);
+        return one(article.map(|record| Record { topics: vec![label.to_owned()], ..record }));
+    }
+    let kind = match Kind::of_name(&name).map(Ok).unwrap_or_else(|| Kind::of_content(&mut reader, reading)) {
+        Ok(kind) => kind,
+        Err(error) => return one(Err(InputError::new(&name, reason(&error)))),
+    };
+    match kind {
+        Kind::JsonLines => match jsonl::Lines::new(reader, &name, reading) {
+            Ok(lines) => Box::new(lines),
+            Err(error) => one(Err(error)),
+        },
+        Kind::Table => match table::Rows::new(reader, &name, reading) {
+            Ok(rows) => Box::new(rows),
+            Err(error) => one(Err(error)),
+        },
+        Kind::Html | Kind::Text => one(document::read(reader, &name, kind == Kind::Html, reading)),
+    }
+}
+
+/// A file's content as it stands there.
 ///
 /// # Errors
 /// What the system says; a folder is an error.
@@ -94,11 +137,18 @@ pub fn open(path: &Path) -> io::Result<Box<dyn Read>> {
     Ok(Box::new(file))
 }
 
-/// Decompresses what begins with gzip's magic bytes.
+/// Decompresses what begins with the magic bytes of gzip or zstd.
 pub(crate) fn decompressed(reader: Box<dyn Read>) -> io::Result<Box<dyn BufRead>> {
-    let mut reader = BufReader::with_capacity(1 << 16, reader);
-    let gzip = reader.fill_buf()?.starts_with(&[0x1F, 0x8B]);
-    Ok(if gzip { Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(reader))) } else { Box::new(reader) })
+    const BUFFER: usize = 1 << 16;
+    let mut reader = BufReader::with_capacity(BUFFER, reader);
+    let start = reader.fill_buf()?;
+    if start.starts_with(&[0x1F, 0x8B]) {
+        Ok(Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(reader))))
+    } else if start.starts_with(&[0x28, 0xB5, 0x2F, 0xFD]) {
+        Ok(Box::new(BufReader::with_capacity(BUFFER, zstd::Decoder::with_buffer(reader)?)))
+    } else {
+        Ok(Box::new(reader))
+    }
 }
 
 fn reason(error: &io::Error) -> String {
@@ -112,6 +162,7 @@ fn reason(error: &io::Error) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     JsonLines,
+    Table,
     Html,
     Text,
 }
@@ -119,21 +170,28 @@ enum Kind {
 impl Kind {
     fn of_name(name: &str) -> Option<Kind> {
         let name = name.to_ascii_lowercase();
-        let name = name.strip_suffix(".gz").unwrap_or(&name);
+        let name = [".gz", ".zst"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
         match name.rsplit_once('.')?.1 {
             "jsonl" | "ndjson" | "json" => Some(Kind::JsonLines),
+            "csv" | "tsv" => Some(Kind::Table),
             "html" | "htm" | "xhtml" => Some(Kind::Html),
             "txt" | "text" => Some(Kind::Text),
             _ => None,
         }
     }
 
-    fn of_content(reader: &mut dyn BufRead) -> io::Result<Kind> {
+    /// Whether a file of this kind holds many articles, with what is known of them.
+    fn has_rows(self) -> bool {
+        matches!(self, Kind::JsonLines | Kind::Table)
+    }
+
+    fn of_content(reader: &mut dyn BufRead, reading: &Reading) -> io::Result<Kind> {
         let start = reader.fill_buf()?;
         let start = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(start);
         Ok(match start.iter().find(|byte| !byte.is_ascii_whitespace()) {
             Some(b'{') => Kind::JsonLines,
             Some(b'<') => Kind::Html,
+            _ if !reading.columns.is_empty() => Kind::Table,
             _ => Kind::Text,
         })
     }

@@ -3,7 +3,7 @@
 //! Files are read whole, not mapped: the bundle is small (reading it takes milliseconds), and a mapped file that somebody
 //! edits in place would change weights under a running server.
 
-use super::{Manifest, Model, SCHEMA};
+use super::{CURRENT, Manifest, Model, SCHEMA};
 use crate::{
     linear::{LogisticLayer, SoftmaxLayer},
     region::{FEATURES, RegionRanker, TextModel},
@@ -78,6 +78,12 @@ pub enum ModelError {
     /// The tensors are not those of a model.
     #[error("{TENSORS} does not hold a model of this program: {0}")]
     Tensors(String),
+    /// The folder has versions of a model, one of them in service.
+    #[error("{}: versions of a model are in this folder; put another into service with --promote or `dateline models promote`", folder.display())]
+    HasVersions {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A file cannot be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
@@ -328,6 +334,9 @@ pub fn write(folder: &Path, manifest: &[u8], tensors: &[u8], card: &str) -> Resu
         let path = path.to_owned();
         move |source| ModelError::Write { path, source }
     };
+    if folder.join(CURRENT).exists() {
+        return Err(ModelError::HasVersions { folder: folder.to_owned() });
+    }
     fs::create_dir_all(folder).map_err(at(folder))?;
     for (name, bytes) in [(TENSORS, tensors), (CARD, card.as_bytes()), (MANIFEST, manifest)] {
         let path = folder.join(name);

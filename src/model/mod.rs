@@ -4,9 +4,11 @@
 
 mod bundle;
 mod manifest;
+mod store;
 
 pub use bundle::{CARD, MANIFEST, ModelError, TENSORS, encode, read_vectors, write};
 pub use manifest::{LabelEntry, Manifest, RegionManifest, SCHEMA, Task, TopicManifest, TrainingFile};
+pub use store::{CURRENT, Lock, Store, StoreError, Version, in_service};
 
 use crate::{
     article::{
@@ -47,14 +49,15 @@ impl Model {
         )
     }
 
-    /// The model in a folder that `dateline train` wrote.
+    /// The model in a folder that `dateline train` wrote; of several versions, the one in service.
     ///
     /// # Errors
     /// [`ModelError`]: no model there, of another schema, damaged, or not of this program.
     pub fn load(folder: &Path) -> Result<Model, ModelError> {
-        bundle::read(folder)
+        let folder = store::in_service(folder);
+        bundle::read(&folder)
             .and_then(|(manifest, tensors)| Model::open(&manifest, &tensors))
-            .map_err(|source| ModelError::In { folder: folder.to_owned(), source: Box::new(source) })
+            .map_err(|source| ModelError::In { folder, source: Box::new(source) })
     }
 
     /// Checks and opens the bytes of a bundle's two files, as [`encode`] gave them.

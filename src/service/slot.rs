@@ -1,7 +1,7 @@
 use super::files::Watch;
 use crate::{
     article::{Article, Options},
-    model::{MANIFEST, Model, ModelError, TENSORS},
+    model::{MANIFEST, Model, ModelError, TENSORS, in_service},
 };
 use arc_swap::ArcSwap;
 use std::{
@@ -69,15 +69,17 @@ pub enum SelfCheckError {
     },
 }
 
-/// Length and time of change of both files: another model has another one.
-type Fingerprint = [(u64, SystemTime); 2];
+/// Where the model in service is, and length and time of change of both its files: another model has another one.
+type Fingerprint = (PathBuf, [(u64, SystemTime); 2]);
 
 fn fingerprint(folder: &Path) -> io::Result<Fingerprint> {
+    let folder = in_service(folder);
     let of = |name: &str| {
         let metadata = fs::metadata(folder.join(name))?;
         Ok::<_, io::Error>((metadata.len(), metadata.modified()?))
     };
-    Ok([of(MANIFEST)?, of(TENSORS)?])
+    let files = [of(MANIFEST)?, of(TENSORS)?];
+    Ok((folder, files))
 }
 
 impl ModelSlot {

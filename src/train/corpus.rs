@@ -1,16 +1,20 @@
-use super::TrainError;
+use super::{TrainError, labels::LabelMap};
 use crate::{
-    formats::{self, Record, Source},
+    formats::{self, InputError, Member, Reading, Record, Source},
     model::{Task, TrainingFile},
+    region::tree,
     text::pair_hash,
 };
+use jiff::civil::Date;
 use rayon::prelude::*;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs::File,
-    io::Read,
+    io::{self, Read},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -23,63 +27,241 @@ pub enum Teaching {
     Unlabelled,
     /// Their countries.
     Regions,
+    /// Both, where they say both: what editors corrected.
+    Corrections,
 }
 
-/// Reads the rows of some files that teach something, and what is to be said of the files. Other rows are left out; the count
-/// of rows used tells.
-///
-/// # Errors
-/// [`TrainError::Input`] at the first row that cannot be read, [`TrainError::NoRows`] where a file has no row to learn from.
-pub fn read(
-    files: &[PathBuf],
-    teaching: Teaching,
-    mut progress: impl FnMut(u64),
-) -> Result<(Vec<Record>, Vec<TrainingFile>), TrainError> {
-    let mut rows = Vec::new();
-    let mut described = Vec::new();
-    for path in files {
-        let before = rows.len();
-        for record in formats::records(&Source::File(path.clone())) {
-            let record = record?;
-            let wanted = match teaching {
-                Teaching::Topics => !record.topics.is_empty(),
-                Teaching::Unlabelled => record.topics.is_empty() && record.regions.is_none(),
-                Teaching::Regions => record.regions.is_some(),
+/// How rows are read, and what was left out.
+#[derive(Debug)]
+pub struct Intake<'a> {
+    /// How files are read that do not say it themselves.
+    pub reading: &'a Reading,
+    /// What an archive's own labels are in codes.
+    pub map: Option<&'a LabelMap>,
+    /// More bad rows than this end the reading.
+    pub max_bad: u64,
+    /// What was left out so far.
+    pub left_out: LeftOut,
+}
+
+/// Rows that were left out, and why.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// Rows that cannot be read, or hold what cannot be: with the reason, and where each reason was met first.
+    pub bad: BTreeMap<String, Occurrences>,
+    /// Rows without what the file was given for.
+    pub unlabelled: u64,
+    /// Rows whose text is blank or too long.
+    pub unusable: u64,
+    /// Rows all of whose labels the map leaves out on purpose.
+    pub unwanted: u64,
+    /// Labels that the map does not have, and how many rows carry each.
+    pub unmapped: BTreeMap<String, u64>,
+    /// Archive rows that a correction took the place of.
+    pub corrected: u64,
+}
+
+/// How often something was met, and where first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Occurrences {
+    /// How often.
+    pub count: u64,
+    /// The first place, `file:line`.
+    pub first: String,
+}
+
+impl LeftOut {
+    /// How many rows are bad.
+    pub fn bad_rows(&self) -> u64 {
+        self.bad.values().map(|reason| reason.count).sum()
+    }
+}
+
+impl Intake<'_> {
+    /// Reads the rows of some files or folders, or of standard input (`-`), that teach something, and what is to be said of
+    /// the files.
+    ///
+    /// # Errors
+    /// [`TrainError::TooManyBad`], [`TrainError::NoRows`] where a file has no row to learn from, [`TrainError::Read`].
+    pub fn read(
+        &mut self,
+        paths: &[PathBuf],
+        teaching: Teaching,
+        mut progress: impl FnMut(u64),
+    ) -> Result<(Vec<Record>, Vec<TrainingFile>), TrainError> {
+        let mut rows = Vec::new();
+        let mut described = Vec::new();
+        for path in paths {
+            let before = rows.len();
+            let digest = Arc::new(Mutex::new(Sha256::new()));
+            let members = match path.is_dir() {
+                true => formats::members(path)?,
+                false => vec![Member { path: path.clone(), label: None }],
             };
-            // Rows whose text is blank teach nothing.
-            if wanted && record.article.check().is_ok() {
-                rows.push(record);
-                progress(1);
+            for member in &members {
+                if path.is_dir() {
+                    let name = member.path.strip_prefix(path).unwrap_or(&member.path).to_string_lossy();
+                    digest.lock().unwrap_or_else(PoisonError::into_inner).update(name.as_bytes());
+                }
+                for record in self.records(member, &digest) {
+                    // A file that cannot be read at all is no bad row.
+                    if let Err(error) = &record
+                        && !path.is_dir()
+                        && error.place == Source::from(path.as_path()).name()
+                    {
+                        return Err(TrainError::Input(error.clone()));
+                    }
+                    if let Some(row) = self.take(record, teaching)? {
+                        rows.push(row);
+                        progress(1);
+                    }
+                }
             }
-        }
-        if rows.len() == before {
-            return Err(match teaching {
-                Teaching::Topics => TrainError::NoRows { file: path.clone(), field: "topics" },
-                Teaching::Regions => TrainError::NoRows { file: path.clone(), field: "regions" },
-                Teaching::Unlabelled => TrainError::NothingUnlabelled { file: path.clone() },
+            if rows.len() == before {
+                let bad = self.left_out.bad.iter().next();
+                let bad = bad.map(|(reason, met)| format!("; {}: {reason}", met.first)).unwrap_or_default();
+                let no_rows = |field| TrainError::NoRows { file: path.clone(), field, bad };
+                return Err(match teaching {
+                    Teaching::Topics => no_rows("topics"),
+                    Teaching::Regions => no_rows("regions"),
+                    Teaching::Corrections => no_rows("topics\" or a \"regions"),
+                    Teaching::Unlabelled => TrainError::NothingUnlabelled { file: path.clone() },
+                });
+            }
+            let digest = digest.lock().unwrap_or_else(PoisonError::into_inner).clone().finalize();
+            described.push(TrainingFile {
+                name: file_name(path),
+                rows: (rows.len() - before) as u64,
+                sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+                task: if teaching == Teaching::Regions { Task::Regions } else { Task::Topics },
+                weak: teaching == Teaching::Unlabelled,
             });
         }
-        described.push(TrainingFile {
-            name: file_name(path),
-            rows: (rows.len() - before) as u64,
-            sha256: sha256_of(path)?,
-            task: if teaching == Teaching::Regions { Task::Regions } else { Task::Topics },
-            weak: teaching == Teaching::Unlabelled,
-        });
+        Ok((rows, described))
     }
-    Ok((rows, described))
+
+    /// The records of a file, whose bytes are taken into the digest as they stand there, to the last.
+    fn records(
+        &self,
+        member: &Member,
+        digest: &Arc<Mutex<Sha256>>,
+    ) -> Box<dyn Iterator<Item = Result<Record, InputError>>> {
+        let source = Source::from(member.path.as_path());
+        let opened: io::Result<Box<dyn Read>> = match &source {
+            Source::Stdin => Ok(Box::new(io::stdin())),
+            Source::File(path) => File::open(path).map(|file| Box::new(file) as Box<dyn Read>),
+        };
+        let reader = opened.map(|reader| Box::new(Digesting { reader, digest: digest.clone() }) as Box<dyn Read>);
+        formats::records_of(reader, &source, member.label.as_deref(), self.reading)
+    }
+
+    /// A row, if it teaches something.
+    fn take(&mut self, record: Result<Record, InputError>, teaching: Teaching) -> Result<Option<Record>, TrainError> {
+        let mut record = match record.and_then(checked) {
+            Ok(record) => record,
+            Err(error) => return self.bad(error).map(|()| None),
+        };
+        if let Some(map) = self.map
+            && !record.topics.is_empty()
+        {
+            let mut known = false;
+            let mut codes = Vec::new();
+            for label in &record.topics {
+                match map.codes(label) {
+                    Some(mapped) => {
+                        known = true;
+                        for code in mapped {
+                            if !codes.contains(code) {
+                                codes.push(code.clone());
+                            }
+                        }
+                    }
+                    None => *self.left_out.unmapped.entry(label.clone()).or_default() += 1,
+                }
+            }
+            if codes.is_empty() && record.regions.is_none() {
+                self.left_out.unwanted += u64::from(known);
+                return Ok(None);
+            }
+            record.topics = codes;
+        }
+        let wanted = match teaching {
+            Teaching::Topics => !record.topics.is_empty(),
+            Teaching::Unlabelled => record.topics.is_empty() && record.regions.is_none(),
+            Teaching::Regions => record.regions.is_some(),
+            Teaching::Corrections => !record.topics.is_empty() || record.regions.is_some(),
+        };
+        if !wanted {
+            self.left_out.unlabelled += 1;
+            return Ok(None);
+        }
+        // Rows whose text is blank teach nothing.
+        if record.article.check().is_err() {
+            self.left_out.unusable += 1;
+            return Ok(None);
+        }
+        Ok(Some(record))
+    }
+
+    fn bad(&mut self, error: InputError) -> Result<(), TrainError> {
+        // Rows that differ in a number alone have the same fault.
+        let number = |c: char| if c.is_ascii_digit() { '#' } else { c };
+        let mut reason: String = error.message.chars().map(number).collect();
+        while reason.contains("##") {
+            reason = reason.replace("##", "#");
+        }
+        let first = Occurrences { count: 0, first: error.place.clone() };
+        self.left_out.bad.entry(reason).or_insert(first).count += 1;
+        let bad = self.left_out.bad_rows();
+        if bad > self.max_bad { Err(TrainError::TooManyBad { error, bad, most: self.max_bad }) } else { Ok(()) }
+    }
 }
 
-fn sha256_of(path: &Path) -> Result<String, TrainError> {
-    let fault = |source| TrainError::Read { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(fault)?;
-    let mut digest = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer).map_err(fault)? {
-            0 => return Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
-            read => digest.update(&buffer[..read]),
-        }
+/// A row whose labels and date can be.
+fn checked(record: Record) -> Result<Record, InputError> {
+    let fault = |message: String| InputError { place: record.place.clone(), message };
+    day(&record).map_err(fault)?;
+    if let Some(code) = record.regions.iter().flatten().find(|code| tree::country(code).is_none()) {
+        return Err(fault(format!("{code:?} is no ISO 3166-1 alpha-2 country code")));
+    }
+    match record.topics.iter().chain(record.regions.iter().flatten()).find(|label| label.trim().is_empty()) {
+        Some(_) => Err(fault("a label is blank".to_owned())),
+        None => Ok(record),
+    }
+}
+
+/// The day on which an article was published; `None` where the row does not say.
+///
+/// # Errors
+/// Where it says what is no day.
+pub fn day(record: &Record) -> Result<Option<Date>, String> {
+    let text = record.published.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let date: Option<Date> = text.get(..10).and_then(|day| day.parse().ok());
+    date.map(Some).ok_or_else(|| "published is no day: write it as 2024-05-31, a time may follow".to_owned())
+}
+
+/// A reader that takes what it reads into a digest.
+struct Digesting {
+    reader: Box<dyn Read>,
+    digest: Arc<Mutex<Sha256>>,
+}
+
+impl Read for Digesting {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        self.digest.lock().unwrap_or_else(PoisonError::into_inner).update(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+impl Drop for Digesting {
+    /// What nobody read belongs to the file as well.
+    fn drop(&mut self) {
+        let mut buffer = vec![0; 1 << 16];
+        while matches!(self.read(&mut buffer), Ok(read) if read > 0) {}
     }
 }
 

@@ -1,5 +1,6 @@
 //! How good answers are: linfa's confusion matrix where an article has one label, sets where it has several.
 
+use super::evaluate::TopicAnswer;
 use linfa::metrics::ToConfusionMatrix;
 use ndarray::Array1;
 use serde::Serialize;
@@ -51,6 +52,12 @@ pub struct TopicScores {
 pub const NO_ANSWER: &str = "-";
 
 impl TopicScores {
+    /// Scores answers.
+    pub fn of_answers(answers: &[TopicAnswer]) -> Self {
+        let pairs: Vec<_> = answers.iter().map(|answer| (answer.truth.clone(), answer.best.clone())).collect();
+        TopicScores::of(&pairs)
+    }
+
     /// Scores answers against the topics that the articles carry (at least one each). Where an article carries several,
     /// the answer counts as right if it is one of them; otherwise the first counts as the true one.
     pub fn of(articles: &[(Vec<String>, Option<String>)]) -> Self {
@@ -115,6 +122,16 @@ pub struct RegionAnswer {
     pub about: Vec<String>,
     /// The most confident country, whether or not that is enough for ABOUT.
     pub top: Option<String>,
+    /// Its probability.
+    pub confidence: f64,
+}
+
+impl RegionAnswer {
+    /// How many countries are right, answered, and carried.
+    pub fn counts(&self) -> [usize; 3] {
+        let right = self.about.iter().filter(|country| self.truth.contains(country)).count();
+        [right, self.about.len(), self.truth.len()]
+    }
 }
 
 /// How well the countries of articles were told.
@@ -292,6 +309,7 @@ mod tests {
             truth: truth.iter().map(|code| (*code).to_owned()).collect(),
             about: about.iter().map(|code| (*code).to_owned()).collect(),
             top: about.first().map(|code| (*code).to_owned()),
+            confidence: 0.9,
         };
         let scores = RegionScores::of(&[
             answer(&["US", "PK"], &["PK", "US"]),

@@ -4,24 +4,32 @@
 //! the same seed give the same bytes, whatever the number of threads.
 
 mod card;
+mod check;
+mod copies;
 mod corpus;
+mod data;
 pub mod evaluate;
+mod labels;
 pub mod metrics;
+pub mod promotion;
 mod region_text;
 pub mod regions;
+pub mod report;
 pub mod topics;
 mod weak;
 
-pub use regions::check as check_regions;
+pub use check::{Check, check};
+pub use corpus::{Intake, LeftOut, Occurrences, Teaching, day};
+pub use data::{Data, HeldOut, Rows, read};
+pub use labels::LabelMap;
 pub use topics::TopicParams;
 
 use crate::{
-    formats::{InputError, Record},
+    formats::{InputError, Reading, Record},
     linear::LinearError,
     model::{self, Manifest, Model, ModelError, SCHEMA, Task, TrainingFile},
     topic::WordVectors,
 };
-use corpus::Teaching;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
     io,
@@ -43,13 +51,25 @@ pub enum TrainError {
         /// What the system said.
         source: io::Error,
     },
+    /// Too many rows are bad.
+    #[error("{error}; that is bad row {bad}, and no more than {most} are left out (--max-bad); nothing was trained")]
+    TooManyBad {
+        /// What is wrong with the last one.
+        error: InputError,
+        /// How many there were.
+        bad: u64,
+        /// How many there may be.
+        most: u64,
+    },
     /// A file has nothing to learn from.
-    #[error("{}: no row has text and a \"{field}\" list, such as {{\"body\": \"...\", \"{field}\": [\"...\"]}}", file.display())]
+    #[error("{}: no row has text and a \"{field}\" list, such as {{\"body\": \"...\", \"{field}\": [\"...\"]}}{bad}", file.display())]
     NoRows {
         /// The file.
         file: PathBuf,
         /// `topics` or `regions`.
         field: &'static str,
+        /// What is wrong with a row that cannot be read; empty where all can.
+        bad: String,
     },
     /// Nothing to tell apart.
     #[error("all rows have the same topics ({}): at least two different topics are needed", labels.join(", "))]
@@ -82,14 +102,6 @@ pub enum TrainError {
         rows: usize,
         /// How many it needs.
         least: usize,
-    },
-    /// A code that is no country's.
-    #[error("{place}: {code:?} is no ISO 3166-1 alpha-2 country code")]
-    UnknownCountry {
-        /// The row.
-        place: String,
-        /// The code.
-        code: String,
     },
     /// Nothing was given to learn from.
     #[error("nothing to train on: give --topics, --regions or both")]
@@ -131,9 +143,9 @@ impl Progress {
 }
 
 /// What to train on, and how.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct TrainRequest {
-    /// Files whose rows have `topics`.
+    /// Files or folders whose rows have `topics`; `-` is standard input.
     pub topics: Vec<PathBuf>,
     /// Files whose rows have no labels: rules give some of them a topic, the places that they name a country.
     pub unlabelled: Vec<PathBuf>,
@@ -141,11 +153,45 @@ pub struct TrainRequest {
     pub rules: Option<PathBuf>,
     /// Files whose rows have `regions`.
     pub regions: Vec<PathBuf>,
+    /// Files of rows that editors corrected: they take the places of those that they correct, and weigh more.
+    pub corrections: Vec<PathBuf>,
+    /// Files of rows to test with; nothing is learned from them, nor from copies of them.
+    pub test: Vec<PathBuf>,
+    /// The share of rows that is held out to test with, where no file is; above 0, below 1.
+    pub hold_out: Option<f64>,
+    /// A file that says what an archive's own labels are in codes.
+    pub map: Option<PathBuf>,
+    /// How files are read that do not say it themselves.
+    pub reading: Reading,
+    /// More bad rows than this end the reading.
+    pub max_bad: u64,
     /// A file of word vectors; `None` takes those of the base, where there is one.
     pub vectors: Option<PathBuf>,
     /// How to train the topics; its seed is the seed of all.
     pub params: TopicParams,
 }
+
+impl Default for TrainRequest {
+    fn default() -> Self {
+        TrainRequest {
+            topics: Vec::new(),
+            unlabelled: Vec::new(),
+            rules: None,
+            regions: Vec::new(),
+            corrections: Vec::new(),
+            test: Vec::new(),
+            hold_out: None,
+            map: None,
+            reading: Reading::default(),
+            max_bad: MAX_BAD,
+            vectors: None,
+            params: TopicParams::default(),
+        }
+    }
+}
+
+/// So many bad rows are left out, where nothing else is said; one more ends the reading.
+pub const MAX_BAD: u64 = 100;
 
 /// A trained model and its measure.
 pub struct Trained {
@@ -164,9 +210,19 @@ impl Trained {
     /// Writes the model into a folder, which is made where it is missing.
     ///
     /// # Errors
-    /// [`ModelError::Write`].
+    /// [`ModelError::Write`]; [`ModelError::HasVersions`] where the folder is one of versions.
     pub fn save(&self, folder: &Path) -> Result<(), ModelError> {
         model::write(folder, &self.manifest, &self.tensors, &self.card)
+    }
+
+    /// Its files, as [`save`](Self::save) writes them.
+    pub fn files(&self) -> Vec<(String, Vec<u8>)> {
+        let files = [
+            (model::MANIFEST, &self.manifest[..]),
+            (model::TENSORS, &self.tensors[..]),
+            (model::CARD, self.card.as_bytes()),
+        ];
+        files.into_iter().map(|(name, bytes)| (name.to_owned(), bytes.to_vec())).collect()
     }
 
     /// Bytes of weights and manifest.
@@ -175,42 +231,36 @@ impl Trained {
     }
 }
 
-/// Trains a model. The half that has no files is taken over from `base`, where there is one.
+/// Trains a model on data that was read for the request. The half that has no rows is taken over from `base`, where there is
+/// one.
 ///
 /// # Errors
 /// [`TrainError`]; nothing is written.
-pub fn train(request: &TrainRequest, base: Option<&Model>, progress: &Progress) -> Result<Trained, TrainError> {
-    let read = |files: &[PathBuf], teaching, what| {
-        let bar = progress.steps(what, 0);
-        let rows = corpus::read(files, teaching, |rows| {
-            bar.inc_length(rows);
-            bar.inc(rows);
-        });
-        bar.finish();
-        rows
-    };
-    // All files are read before anything is trained, so that a bad row is told at once.
-    let (topic_rows, topic_files) = read(&request.topics, Teaching::Topics, "topics: opening")?;
-    let (unlabelled, unlabelled_files) = read(&request.unlabelled, Teaching::Unlabelled, "unlabelled: opening")?;
-    let (region_rows, region_files) = read(&request.regions, Teaching::Regions, "regions: opening")?;
-    regions::check(&region_rows)?;
+pub fn train(
+    data: &Data,
+    request: &TrainRequest,
+    base: Option<&Model>,
+    progress: &Progress,
+) -> Result<Trained, TrainError> {
     let seed = request.params.seed;
     let vectors = match (&request.vectors, base) {
         (Some(path), _) => model::read_vectors(path)?,
         (None, Some(base)) => base.topics().vectors().clone(),
         (None, None) => WordVectors::none(),
     };
-    let regions = match region_rows[..] {
+    let regions = match data.regions.records[..] {
         [] => None,
-        _ => Some(regions::train(&region_rows, &unlabelled, seed, progress)?),
+        _ => Some(regions::train(&data.regions, &data.unlabelled, seed, progress)?),
     };
-    let (topics, weak_files) = match topic_rows[..] {
+    let (topics, weak_files) = match data.topics.records[..] {
         [] => (None, Vec::new()),
         _ => {
-            let (rows, files) = weak_topics(request, unlabelled, &unlabelled_files)?;
-            (Some(topics::train(&topic_rows, &rows, &vectors, &request.params, progress)?), files)
+            let (rows, files) = weak_topics(request, data)?;
+            (Some(topics::train(&data.topics, &rows, &vectors, &request.params, progress)?), files)
         }
     };
+    let (topic_files, region_files) = (data.topics.files.clone(), data.regions.files.clone());
+    let unlabelled_files = data.unlabelled_files.clone();
 
     // The half that was not trained is the base's.
     let base_or_none = || base.ok_or(TrainError::NoFiles);
@@ -262,20 +312,16 @@ pub fn train(request: &TrainRequest, base: Option<&Model>, progress: &Progress) 
 }
 
 /// The rows without labels that the rules for topics see, and their files with how many rows of each were used.
-fn weak_topics(
-    request: &TrainRequest,
-    unlabelled: Vec<Record>,
-    files: &[TrainingFile],
-) -> Result<(Vec<Record>, Vec<TrainingFile>), TrainError> {
-    if unlabelled.is_empty() {
+fn weak_topics(request: &TrainRequest, data: &Data) -> Result<(Vec<Record>, Vec<TrainingFile>), TrainError> {
+    if data.unlabelled.is_empty() {
         return Ok((Vec::new(), Vec::new()));
     }
     let rules = match &request.rules {
         Some(path) => Rules::read(path)?,
         None => Rules::bundled()?,
     };
-    let rows = rules.label(unlabelled);
-    let mut files = files.to_vec();
+    let rows = rules.label(data.unlabelled.clone());
+    let mut files = data.unlabelled_files.clone();
     for (file, path) in files.iter_mut().zip(&request.unlabelled) {
         file.rows = rows.iter().filter(|row| corpus::file_of(&row.place) == path).count() as u64;
     }

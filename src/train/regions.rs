@@ -1,7 +1,7 @@
 //! Trains the region model: candidates of each article, stock logistic regression on their features, thresholds.
 
 use super::{
-    Progress, TrainError, corpus,
+    Progress, Rows, TrainError, copies, corpus,
     metrics::{self, Outcome, RegionAnswer, RegionScores},
     region_text::{self, TextRow},
     topics::FOLDS,
@@ -30,6 +30,8 @@ pub struct TrainedRegions {
     pub ranker: RegionRanker,
     /// Scores on held-out folds.
     pub scores: RegionScores,
+    /// The answers to held-out rows, in their order.
+    pub answers: Vec<RegionAnswer>,
     /// The same by file, by name.
     pub by_file: BTreeMap<String, RegionScores>,
     /// The same measure, on the same folds, of the usual ways to tell countries, by name.
@@ -64,6 +66,8 @@ struct Row {
     terms: Vec<u64>,
     /// The hashes of all its words, those of the dateline apart from the others: what a flat classifier reads.
     flat: Vec<u64>,
+    /// How often it teaches the ranker.
+    times: usize,
     truth: Vec<String>,
     most_mentioned: Option<&'static str>,
     file: String,
@@ -82,6 +86,9 @@ struct Described {
     features: Array2<f64>,
 }
 
+/// A correction teaches the ranker so many times; its regression knows no weights.
+const CORRECTION_TIMES: usize = 4;
+
 /// How an article is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -91,33 +98,22 @@ enum Way {
     WithoutNames,
 }
 
-/// Whether all region codes of the rows are countries.
-///
-/// # Errors
-/// [`TrainError::UnknownCountry`] at the first that is none.
-pub fn check(records: &[Record]) -> Result<(), TrainError> {
-    for record in records {
-        if let Some(code) = record.regions.iter().flatten().find(|code| tree::country(code).is_none()) {
-            return Err(TrainError::UnknownCountry { place: record.place.clone(), code: code.clone() });
-        }
-    }
-    Ok(())
-}
-
-/// Trains on labelled rows, whose codes are [`check`]ed, and on rows without labels.
+/// Trains on labelled rows, whose codes are those of countries, and on rows without labels.
 ///
 /// # Errors
 /// [`TrainError`], where no candidate, or every candidate, is what an article is about.
 pub fn train(
-    records: &[Record],
+    archive: &Rows,
     unlabelled: &[Record],
     seed: u64,
     progress: &Progress,
 ) -> Result<TrainedRegions, TrainError> {
-    let rows = rows(records, progress);
+    let rows = rows(archive, progress);
     let known: HashSet<u64> = rows.iter().map(|row| row.content).collect();
     let weak = weak_rows(unlabelled, &known, progress);
-    let keys: Vec<(usize, u64)> = rows.iter().map(|row| (usize::from(row.truth.len() > 1), row.content)).collect();
+    let groups = copies::groups(&rows.iter().map(|row| &row.flat[..]).collect::<Vec<_>>());
+    let keys: Vec<(usize, u64)> =
+        rows.iter().zip(groups).map(|(row, group)| (usize::from(row.truth.len() > 1), group)).collect();
     let fold = corpus::folds(&keys, FOLDS, seed);
 
     // First the text models: one a fold, one that has seen no labelled row, one that has seen all.
@@ -188,8 +184,8 @@ pub fn train(
     };
     let (scores, answers) = scores_of(&as_is);
     let mut by_file: BTreeMap<String, Vec<RegionAnswer>> = BTreeMap::new();
-    for (row, answer) in rows.iter().zip(answers) {
-        by_file.entry(row.file.clone()).or_default().push(answer);
+    for (row, answer) in rows.iter().zip(&answers) {
+        by_file.entry(row.file.clone()).or_default().push(answer.clone());
     }
     let by_file = by_file.into_iter().map(|(file, answers)| (file, RegionScores::of(&answers))).collect();
     let found = |described: &[Described]| found(&rows, described, &probabilities(described));
@@ -248,7 +244,7 @@ pub fn train(
     let ranker = RegionRanker::new(text, layer, thresholds, home).ok_or(TrainError::NotFinite)?;
     let mut weak_rows = BTreeMap::new();
     weak.iter().for_each(|row| *weak_rows.entry(row.file.clone()).or_default() += 1);
-    Ok(TrainedRegions { ranker, scores, by_file, peers, outcomes, measured, weak_rows })
+    Ok(TrainedRegions { ranker, scores, answers, by_file, peers, outcomes, measured, weak_rows })
 }
 
 /// The words of an article and the places that they name.
@@ -260,11 +256,14 @@ fn read(article: &Article) -> (Vec<Word>, Places) {
     (words, places)
 }
 
-fn rows(records: &[Record], progress: &Progress) -> Vec<Row> {
-    let bar = progress.steps("regions: reading", records.len() as u64);
-    let rows = records
+fn rows(archive: &Rows, progress: &Progress) -> Vec<Row> {
+    let bar = progress.steps("regions: reading", archive.records.len() as u64);
+    let corrections_from = archive.records.len() - archive.corrections;
+    let rows = archive
+        .records
         .par_iter()
-        .map(|record| {
+        .enumerate()
+        .map(|(i, record)| {
             let (words, places) = read(&record.article);
             let mut truth: Vec<String> = record
                 .regions
@@ -284,6 +283,7 @@ fn rows(records: &[Record], progress: &Progress) -> Vec<Row> {
             Row {
                 terms: places.terms().iter().map(|term| term.hash).collect(),
                 flat: flat.collect(),
+                times: if i < corrections_from { 1 } else { CORRECTION_TIMES },
                 truth,
                 most_mentioned: most_mentioned(&places),
                 file: corpus::file_name(corpus::file_of(&record.place)),
@@ -449,8 +449,10 @@ fn fit(lessons: &[&Vec<Described>], rows: &[Row], learns: impl Fn(usize) -> bool
     let (mut blocks, mut answers) = (Vec::new(), Vec::new());
     for lesson in lessons {
         for (_, (described, row)) in lesson.iter().zip(rows).enumerate().filter(|(i, _)| learns(*i)) {
-            blocks.push(described.features.view());
-            answers.extend(described.lessons(&row.truth));
+            for _ in 0..row.times {
+                blocks.push(described.features.view());
+                answers.extend(described.lessons(&row.truth));
+            }
         }
     }
     let features = concatenate(Axis(0), &blocks).unwrap_or_else(|_| Array2::zeros((0, FEATURES.len())));
@@ -486,6 +488,7 @@ fn answer(row: &Row, ranked: impl IntoIterator<Item = (&'static str, f64, bool)>
         truth: row.truth.clone(),
         about: about.map(|(_, (code, _, _))| (*code).to_owned()).collect(),
         top: ranked.first().map(|(code, _, _)| (*code).to_owned()),
+        confidence: ranked.first().map_or(0.0, |(_, p, _)| *p),
     }
 }
 

@@ -8,7 +8,8 @@
 //! anything.
 
 use super::{
-    Progress, TrainError, corpus,
+    Progress, Rows, TrainError, copies, corpus,
+    evaluate::TopicAnswer,
     metrics::{self, Outcome, TopicScores},
 };
 use crate::{
@@ -28,6 +29,8 @@ use std::collections::{BTreeMap, HashSet};
 
 /// REVIEW begins here: about two in five of such labels are right, which is worth an editor's look.
 const REVIEW_FROM: f32 = 0.4;
+/// A correction counts as so many rows of its length.
+const CORRECTION_WEIGHT: f32 = 4.0;
 /// Folds of the cross-validation.
 pub const FOLDS: usize = 5;
 
@@ -42,11 +45,13 @@ pub struct TopicParams {
     pub length_weight: f32,
     /// The seed of folds and solver.
     pub seed: u64,
+    /// Whether to measure what more rows would bring: takes about as long as fitting once.
+    pub learning_curve: bool,
 }
 
 impl Default for TopicParams {
     fn default() -> Self {
-        TopicParams { min_articles_word: 2, min_articles_pair: 3, length_weight: 1.0, seed: 1 }
+        TopicParams { min_articles_word: 2, min_articles_pair: 3, length_weight: 1.0, seed: 1, learning_curve: false }
     }
 }
 
@@ -122,6 +127,10 @@ pub struct TrainedTopics {
     pub by_file: BTreeMap<String, (usize, usize)>,
     /// For each held-out row its best label's probability and whether it was right.
     pub outcomes: Vec<Outcome>,
+    /// The answers to held-out rows, in their order.
+    pub answers: Vec<TopicAnswer>,
+    /// Rows learned from and accuracy on the first fold, before the decision layer; empty where it was not asked for.
+    pub learning: Vec<(usize, f64)>,
     /// Metric by name.
     pub measured: BTreeMap<String, f64>,
     /// ISO 639 codes of the languages that the rows are written in, the commonest first.
@@ -147,9 +156,6 @@ impl TrainedTopics {
     }
 }
 
-/// The topics of a row, and the one that was answered.
-type Answer = (Vec<String>, Option<String>);
-
 /// A language that fewer rows are guessed to be in has not been learned: guesses on short rows go wrong.
 const LEAST_LANGUAGE_SHARE: f64 = 0.1;
 
@@ -158,12 +164,13 @@ const LEAST_LANGUAGE_SHARE: f64 = 0.1;
 /// # Errors
 /// [`TrainError`], where there are fewer than two labels, or a label has fewer rows than there are folds.
 pub fn train(
-    labelled: &[Record],
+    archive: &Rows,
     weak: &[Record],
     vectors: &WordVectors,
     params: &TopicParams,
     progress: &Progress,
 ) -> Result<TrainedTopics, TrainError> {
+    let labelled = &archive.records[..];
     let codes: Vec<String> = {
         let mut codes: Vec<&String> = labelled.iter().chain(weak).flat_map(|record| &record.topics).collect();
         codes.sort();
@@ -185,12 +192,17 @@ pub fn train(
     let languages = languages(&rows);
     rows.extend(made(&rows, codes.len(), params.seed));
     weigh(&mut rows, params);
+    // They stand behind all others that people labelled.
+    for row in rows[labelled.len() - archive.corrections..labelled.len()].iter_mut() {
+        row.weight *= CORRECTION_WEIGHT;
+    }
 
     // Each fold is scored by a model that has not seen it, quantised as the served model is.
     let trainer = Trainer { rows: &rows, vectors, n_labels: codes.len(), params };
     let steps = FOLDS + 1 + SETTINGS.len() - 1;
     let bar = progress.steps("topics: cross-fitting", steps as u64);
     let (setting, first) = trainer.best_setting(&bar)?;
+    let learning = if params.learning_curve { trainer.learning(setting, &first)? } else { Vec::new() };
     let mut held_out_scores = vec![first];
     for fold in 1..FOLDS {
         held_out_scores.push(trainer.scores(fold, setting)?);
@@ -227,21 +239,21 @@ pub fn train(
     bar.finish();
     let [.., decision] = &layers[..] else { return Err(TrainError::NotFinite) };
 
-    let held_out = |kind: Kind, records: &[Record]| -> (Vec<Outcome>, Vec<Answer>) {
+    let held_out = |kind: Kind, records: &[Record]| -> Vec<TopicAnswer> {
         let indices = (0..rows.len()).filter(|i| rows[*i].kind == kind);
         indices
             .zip(records)
             .map(|(i, record)| {
                 let probabilities = layers[rows[i].fold].probabilities(inputs.row(i));
                 let best = argmax(probabilities.iter());
-                let outcome = (probabilities[best], rows[i].labels.contains(&best));
-                (outcome, (record.topics.clone(), Some(codes[best].clone())))
+                let (truth, best, confidence) = (record.topics.clone(), codes[best].clone(), probabilities[best]);
+                TopicAnswer { truth, best: Some(best), confidence }
             })
-            .unzip()
+            .collect()
     };
-    let (outcomes, answers) = held_out(Kind::Labelled, labelled);
-    let (_, weak_answers) = held_out(Kind::Weak, weak);
-    let scores = TopicScores::of(&answers);
+    let (answers, weak_answers) = (held_out(Kind::Labelled, labelled), held_out(Kind::Weak, weak));
+    let outcomes: Vec<Outcome> = answers.iter().map(|answer| (answer.confidence, answer.is_right())).collect();
+    let scores = TopicScores::of_answers(&answers);
     let mut by_file: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     for (record, (_, right)) in labelled.iter().zip(&outcomes) {
         let file = by_file.entry(corpus::file_name(corpus::file_of(&record.place))).or_default();
@@ -271,9 +283,11 @@ pub fn train(
         weak_support,
         least_known,
         scores,
-        weak_scores: TopicScores::of(&weak_answers),
+        weak_scores: TopicScores::of_answers(&weak_answers),
         by_file,
         outcomes,
+        answers,
+        learning,
         measured,
         languages,
     })
@@ -299,7 +313,8 @@ fn rows(labelled: &[Record], weak: &[Record], codes: &[String], params: &TopicPa
         })
         .collect();
     bar.finish();
-    let keys: Vec<(usize, u64)> = rows.iter().map(|row| (row.labels[0], content_hash(row))).collect();
+    let words: Vec<&[u64]> = rows.iter().map(|row| &row.terms.words[..]).collect();
+    let keys: Vec<(usize, u64)> = rows.iter().map(|row| row.labels[0]).zip(copies::groups(&words)).collect();
     for (row, fold) in rows.iter_mut().zip(corpus::folds(&keys, FOLDS, params.seed)) {
         row.fold = fold;
     }
@@ -447,10 +462,7 @@ impl Trainer<'_> {
         for setting in SETTINGS {
             let scored = self.scores(0, setting)?;
             bar.inc(1);
-            let labelled = scored.iter().filter(|scored| self.rows[scored.row].kind == Kind::Labelled);
-            let right: Vec<bool> =
-                labelled.map(|scored| self.rows[scored.row].labels.contains(&argmax(scored.scores.iter()))).collect();
-            let accuracy = right.iter().filter(|right| **right).count() as f64 / right.len().max(1) as f64;
+            let accuracy = self.accuracy(&scored);
             if best.as_ref().is_none_or(|best| accuracy > best.0) {
                 best = Some((accuracy, setting, scored));
             }
@@ -459,10 +471,39 @@ impl Trainer<'_> {
         Ok((setting, scored))
     }
 
+    /// The share of the labelled rows among some whose best score is that of one of their labels.
+    fn accuracy(&self, scored: &[Scored]) -> f64 {
+        let labelled = scored.iter().filter(|scored| self.rows[scored.row].kind == Kind::Labelled);
+        let right: Vec<bool> =
+            labelled.map(|scored| self.rows[scored.row].labels.contains(&argmax(scored.scores.iter()))).collect();
+        right.iter().filter(|right| **right).count() as f64 / right.len().max(1) as f64
+    }
+
+    /// Rows learned from and accuracy on the first fold: an eighth, a quarter, half, and all of the other folds. `whole` are
+    /// the scores of the last. The rows that are taken are as good as drawn by lot.
+    fn learning(&self, setting: Setting, whole: &[Scored]) -> Result<Vec<(usize, f64)>, TrainError> {
+        const PARTS: u64 = 8;
+        let others = || self.rows.iter().filter(|row| row.fold != 0);
+        let labelled = |rows: &[&Row]| rows.iter().filter(|row| row.kind == Kind::Labelled).count();
+        let mut points = Vec::new();
+        for parts in [1, 2, 4] {
+            let taken = |row: &&Row| SplitMix(content_hash(row)).next_u64() % PARTS < parts;
+            let learned: Vec<&Row> = others().filter(taken).collect();
+            points.push((labelled(&learned), self.accuracy(&self.scored(0, &learned, setting)?)));
+        }
+        points.push((labelled(&others().collect::<Vec<_>>()), self.accuracy(whole)));
+        Ok(points)
+    }
+
     /// The rows of a fold, scored by a model of the others.
     fn scores(&self, fold: usize, setting: Setting) -> Result<Vec<Scored>, TrainError> {
         let learned: Vec<&Row> = self.rows.iter().filter(|row| row.fold != fold).collect();
-        let (vocabulary, linear) = self.fit(&learned, setting)?;
+        self.scored(fold, &learned, setting)
+    }
+
+    /// The rows of a fold, scored by a model of some others.
+    fn scored(&self, fold: usize, learned: &[&Row], setting: Setting) -> Result<Vec<Scored>, TrainError> {
+        let (vocabulary, linear) = self.fit(learned, setting)?;
         let scored = self.rows.par_iter().enumerate().filter(|(_, row)| row.fold == fold).map(|(i, row)| {
             let features = Features::new(&vocabulary, self.vectors, &row.terms);
             let known = features.known_words as f64 / row.terms.words.len().max(1) as f64;

@@ -1,0 +1,173 @@
+//! What files hold, and what is odd about them, before anything is trained.
+
+use super::{Data, copies, corpus, data};
+use crate::{clean::UNDETERMINED, formats::Record, model::clean_article, topic::taxonomy};
+use rayon::prelude::*;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Check {
+    /// Rows with topics; missing where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topics: Option<Part>,
+    /// Rows with regions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub regions: Option<Part>,
+    /// Rows without labels.
+    pub unlabelled: usize,
+    /// What stands in the way of a good model, in sentences.
+    pub warnings: Vec<String>,
+    /// Rows that were left out, and why.
+    pub left_out: super::LeftOut,
+}
+
+/// What rows of one kind hold.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Part {
+    /// Rows.
+    pub rows: usize,
+    /// Rows by label.
+    pub labels: BTreeMap<String, usize>,
+    /// Rows with more than one label.
+    pub several_labels: usize,
+    /// Words of an article: the least, a quarter, the median, three quarters, the most.
+    pub words: [usize; 5],
+    /// Rows by language, as an ISO 639 code; `und` where it cannot be told.
+    pub languages: BTreeMap<String, usize>,
+    /// Rows by year; `-` where the row does not say.
+    pub years: BTreeMap<String, usize>,
+    /// Rows that have the very words of an earlier one.
+    pub duplicates: usize,
+    /// Rows that have nearly the words of an earlier one.
+    pub near_duplicates: usize,
+    /// Copies of one article with different labels: the places of two such rows, the first twenty pairs.
+    pub conflicts: Vec<(String, String)>,
+    /// How many rows have labels that a copy of theirs does not.
+    pub conflicting: usize,
+}
+
+/// A label with fewer different rows cannot be cross-validated.
+const LEAST_ROWS: usize = super::topics::FOLDS;
+/// A label with fewer rows is hardly learned.
+const FEW_ROWS: usize = 50;
+/// The commonest label has so many times the rows of the rarest.
+const UNBALANCED: usize = 50;
+const MOST_CONFLICTS: usize = 20;
+
+/// Looks at rows that were read.
+pub fn check(data: &Data) -> Check {
+    let mut warnings = Vec::new();
+    let topics = part(&data.topics.records, |record| record.topics.clone());
+    let regions = part(&data.regions.records, |record| record.regions.clone().unwrap_or_default());
+    if let Some(topics) = &topics {
+        warn("topics", topics, &mut warnings);
+        let known: BTreeSet<&str> = taxonomy::codes().collect();
+        for code in topics.labels.keys().filter(|code| code.starts_with("medtop:") && !known.contains(code.as_str())) {
+            warnings.push(format!(
+                "{code} is none of the seventeen top Media Topics: is it one of their parts, or misspelt?"
+            ));
+        }
+        let (few, many) = (topics.labels.values().min().copied(), topics.labels.values().max().copied());
+        if let (Some(few), Some(many)) = (few, many)
+            && many > few * UNBALANCED
+        {
+            warnings.push(format!("the commonest topic has {many} rows, the rarest {few}: rare ones will be missed"));
+        }
+        if topics.labels.len() < 2 {
+            warnings.push("at least two different topics are needed".to_owned());
+        }
+    }
+    if let Some(regions) = &regions {
+        warn("regions", regions, &mut warnings);
+    }
+    match &data.held_out {
+        Some(data::HeldOut::Files { leaks }) if *leaks > 0 => {
+            warnings.push(format!("{leaks} training rows are copies of test rows and will be left out"));
+        }
+        _ => {}
+    }
+    Check { topics, regions, unlabelled: data.unlabelled.len(), warnings, left_out: data.left_out.clone() }
+}
+
+fn warn(what: &str, part: &Part, warnings: &mut Vec<String>) {
+    if part.conflicting > 0 {
+        warnings.push(format!("{what}: {} rows have other labels than a copy of theirs", part.conflicting));
+    }
+    let other: usize = part
+        .languages
+        .iter()
+        .filter(|(language, _)| !["en", UNDETERMINED].contains(&language.as_str()))
+        .map(|(_, rows)| rows)
+        .sum();
+    if other * 10 > part.rows {
+        warnings.push(format!("{what}: {other} rows are not in English; place names are found in English text alone"));
+    }
+    if what == "topics" {
+        for (label, rows) in &part.labels {
+            if *rows < LEAST_ROWS {
+                warnings.push(format!("{label} has {rows} rows: training needs at least {LEAST_ROWS}, all different"));
+            } else if *rows < FEW_ROWS {
+                warnings.push(format!("{label} has {rows} rows, which is few: it will often be missed"));
+            }
+        }
+    }
+}
+
+fn part(records: &[Record], labels: impl Fn(&Record) -> Vec<String>) -> Option<Part> {
+    if records.is_empty() {
+        return None;
+    }
+    let all: Vec<&Record> = records.iter().collect();
+    let words = data::words_of(&all);
+    let groups = copies::groups(&words);
+    let contents: Vec<u64> = words.iter().map(|words| corpus::content_hash(words.iter().copied())).collect();
+    let languages: Vec<String> =
+        records.par_iter().map(|record| clean_article(&record.article).language.into_owned()).collect();
+    let count = |values: &mut dyn Iterator<Item = String>| {
+        let mut counts = BTreeMap::new();
+        values.for_each(|value| *counts.entry(value).or_insert(0) += 1);
+        counts
+    };
+    let year = |record: &Record| {
+        let day = corpus::day(record).ok().flatten();
+        day.map_or_else(|| "-".to_owned(), |day| day.year().to_string())
+    };
+    let mut lengths: Vec<usize> = words.iter().map(Vec::len).collect();
+    lengths.sort_unstable();
+    let at = |share: f64| lengths[((lengths.len() - 1) as f64 * share).round() as usize];
+
+    let sets: Vec<BTreeSet<String>> = records.iter().map(|record| labels(record).into_iter().collect()).collect();
+    let mut first_of: HashMap<u64, usize> = HashMap::new();
+    let mut seen = BTreeSet::new();
+    let (mut duplicates, mut near_duplicates, mut conflicting, mut conflicts) = (0, 0, 0, Vec::new());
+    for (i, (group, content)) in groups.iter().zip(&contents).enumerate() {
+        let first = *first_of.entry(*group).or_insert(i);
+        let new = seen.insert(*content);
+        if first != i {
+            match new {
+                true => near_duplicates += 1,
+                false => duplicates += 1,
+            }
+            if sets[first] != sets[i] {
+                conflicting += 1;
+                if conflicts.len() < MOST_CONFLICTS {
+                    conflicts.push((records[first].place.clone(), records[i].place.clone()));
+                }
+            }
+        }
+    }
+    Some(Part {
+        rows: records.len(),
+        labels: count(&mut records.iter().flat_map(&labels)),
+        several_labels: sets.iter().filter(|set| set.len() > 1).count(),
+        words: [at(0.0), at(0.25), at(0.5), at(0.75), at(1.0)],
+        languages: count(&mut languages.into_iter()),
+        years: count(&mut records.iter().map(year)),
+        duplicates,
+        near_duplicates,
+        conflicts,
+        conflicting,
+    })
+}

@@ -1,0 +1,338 @@
+//! What a training reads: archives, corrections, and test rows, which no training row is a copy of.
+
+use super::{
+    Progress, TrainError, TrainRequest, copies,
+    corpus::{self, Intake, LeftOut, Teaching},
+    labels::LabelMap,
+};
+use crate::{formats::Record, linear::SplitMix, model::TrainingFile, text::words_into};
+use jiff::civil::Date;
+use rayon::prelude::*;
+use serde::Serialize;
+use std::collections::{HashMap, HashSet};
+
+/// Rows, read and sorted by what they are for.
+#[derive(Debug, Default)]
+pub struct Data {
+    /// Rows with topics, corrections last.
+    pub topics: Rows,
+    /// Rows with regions, corrections last.
+    pub regions: Rows,
+    /// Rows without either.
+    pub unlabelled: Vec<Record>,
+    /// The files of these.
+    pub unlabelled_files: Vec<TrainingFile>,
+    /// Held-out rows with topics.
+    pub test_topics: Vec<Record>,
+    /// Held-out rows with regions.
+    pub test_regions: Vec<Record>,
+    /// How they were held out, for people.
+    pub held_out: Option<HeldOut>,
+    /// What was left out, and why.
+    pub left_out: LeftOut,
+}
+
+/// Rows to learn from.
+#[derive(Debug, Default)]
+pub struct Rows {
+    /// The rows.
+    pub records: Vec<Record>,
+    /// The files that they came from.
+    pub files: Vec<TrainingFile>,
+    /// The last so many are corrections.
+    pub corrections: usize,
+}
+
+/// How test rows were chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum HeldOut {
+    /// They were given.
+    Files {
+        /// Training rows that were left out because a test row is a copy.
+        leaks: u64,
+    },
+    /// They are the newest.
+    Date {
+        /// The first day that is held out.
+        from: String,
+        /// Newer rows that were left out because a training row is a copy.
+        leaks: u64,
+    },
+    /// They were drawn, evenly of each label, copies together.
+    Lot,
+}
+
+/// Reads all that a request names.
+///
+/// # Errors
+/// [`TrainError`]; all files are read before anything is trained, so that what is wrong is told at once.
+pub fn read(request: &TrainRequest, progress: &Progress) -> Result<Data, TrainError> {
+    let map = request.map.as_deref().map(LabelMap::read).transpose()?;
+    let mut intake =
+        Intake { reading: &request.reading, map: map.as_ref(), max_bad: request.max_bad, left_out: LeftOut::default() };
+    let mut read = |files: &[_], teaching, what| {
+        let bar = progress.steps(what, 0);
+        let rows = intake.read(files, teaching, |rows| {
+            bar.inc_length(rows);
+            bar.inc(rows);
+        });
+        bar.finish();
+        rows
+    };
+    let (topics, topic_files) = read(&request.topics, Teaching::Topics, "topics: opening")?;
+    let (unlabelled, unlabelled_files) = read(&request.unlabelled, Teaching::Unlabelled, "unlabelled: opening")?;
+    let (regions, region_files) = read(&request.regions, Teaching::Regions, "regions: opening")?;
+    let (corrections, correction_files) = read(&request.corrections, Teaching::Corrections, "corrections: opening")?;
+    let (test, _) = read(&request.test, Teaching::Corrections, "test: opening")?;
+    let mut data = Data {
+        topics: Rows { records: topics, files: topic_files, corrections: 0 },
+        regions: Rows { records: regions, files: region_files, corrections: 0 },
+        unlabelled,
+        unlabelled_files,
+        left_out: intake.left_out,
+        ..Data::default()
+    };
+    data.correct(corrections, &correction_files);
+    if !test.is_empty() {
+        data.test_topics = test.iter().filter(|record| !record.topics.is_empty()).cloned().collect();
+        data.test_regions = test.into_iter().filter(|record| record.regions.is_some()).collect();
+        let mut leaks = data.topics.without_copies_of(&data.test_topics);
+        leaks += data.regions.without_copies_of(&data.test_regions);
+        data.held_out = Some(HeldOut::Files { leaks });
+    } else if let Some(share) = request.hold_out {
+        let seed = request.params.seed;
+        let (of_topics, how) = data.topics.hold_out(share, seed, |record| record.topics.first().cloned());
+        let (of_regions, how_regions) =
+            data.regions.hold_out(share, seed, |record| record.regions.iter().flatten().next().cloned());
+        (data.test_topics, data.test_regions) = (of_topics, of_regions);
+        data.held_out = how.or(how_regions);
+    }
+    Ok(data)
+}
+
+impl Data {
+    /// Lets corrections take the places of the rows that they correct: those with the same id, or the same text. Of several
+    /// corrections of one article the last holds.
+    fn correct(&mut self, corrections: Vec<Record>, files: &[TrainingFile]) {
+        if corrections.is_empty() {
+            return;
+        }
+        let mut seen = HashSet::new();
+        let mut latest: Vec<Record> = corrections
+            .into_iter()
+            .rev()
+            .filter(|record| {
+                let keys = keys(record);
+                let new = keys.iter().all(|key| !seen.contains(key));
+                seen.extend(keys);
+                new
+            })
+            .collect();
+        latest.reverse();
+        for (rows, has) in [
+            (&mut self.topics, (|record| !record.topics.is_empty()) as fn(&Record) -> bool),
+            (&mut self.regions, |record| record.regions.is_some()),
+        ] {
+            let of_part: Vec<Record> = latest.iter().filter(|record| has(record)).cloned().collect();
+            if of_part.is_empty() {
+                continue;
+            }
+            let corrected: HashSet<Key> = of_part.iter().flat_map(keys).collect();
+            let before = rows.records.len();
+            rows.records.retain(|record| !keys(record).iter().any(|key| corrected.contains(key)));
+            self.left_out.corrected += (before - rows.records.len()) as u64;
+            rows.corrections = of_part.len();
+            rows.records.extend(of_part);
+            rows.files.extend(files.iter().cloned());
+        }
+    }
+}
+
+/// What an article is known by: its id, where its row has one, and its text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Id(String),
+    Text(u64),
+}
+
+fn keys(record: &Record) -> Vec<Key> {
+    let article = &record.article;
+    let text = corpus::text_hash(&format!("{}\n{}", article.headline.trim(), article.body.trim()));
+    let id = Some(&article.id).filter(|id| **id != record.place).cloned();
+    id.map(Key::Id).into_iter().chain([Key::Text(text)]).collect()
+}
+
+/// The words of articles, as hashes in their order.
+pub fn words_of(records: &[&Record]) -> Vec<Vec<u64>> {
+    records
+        .par_iter()
+        .map(|record| {
+            let document = crate::model::clean_article(&record.article);
+            let mut words = Vec::new();
+            words_into(&document, &mut words);
+            words.iter().map(|word| word.hash).collect()
+        })
+        .collect()
+}
+
+/// Rows with so few days are held out by lot.
+const DATED_SHARE: f64 = 0.9;
+
+impl Rows {
+    /// Leaves out what test rows are copies of. Gives how many rows that were.
+    fn without_copies_of(&mut self, test: &[Record]) -> u64 {
+        if test.is_empty() || self.records.is_empty() {
+            return 0;
+        }
+        let all: Vec<&Record> = test.iter().chain(&self.records).collect();
+        let groups = copies::groups(&words_of(&all));
+        let (of_test, of_rows) = groups.split_at(test.len());
+        let tested: HashSet<u64> = of_test.iter().copied().collect();
+        let before = self.records.len();
+        let corrections_from = before - self.corrections;
+        let stays: Vec<bool> = of_rows.iter().map(|group| !tested.contains(group)).collect();
+        self.corrections = stays[corrections_from..].iter().filter(|stays| **stays).count();
+        let mut stays = stays.into_iter();
+        self.records.retain(|_| stays.next().unwrap_or(true));
+        (before - self.records.len()) as u64
+    }
+
+    /// Takes a share of the rows away to test with: the newest where nearly all have a day, otherwise by lot, evenly of each
+    /// label. Copies of an article stay together. Corrections stay.
+    fn hold_out(
+        &mut self,
+        share: f64,
+        seed: u64,
+        label: impl Fn(&Record) -> Option<String>,
+    ) -> (Vec<Record>, Option<HeldOut>) {
+        let archive = self.records.len() - self.corrections;
+        if archive == 0 {
+            return (Vec::new(), None);
+        }
+        let groups = copies::groups(&words_of(&self.records.iter().collect::<Vec<_>>()));
+        let days: Vec<Option<Date>> =
+            self.records[..archive].iter().map(|record| corpus::day(record).ok().flatten()).collect();
+        let mut dated: Vec<Date> = days.iter().flatten().copied().collect();
+        let by_date = dated.len() as f64 >= DATED_SHARE * archive as f64;
+        let (copied, tested, how): (HashSet<usize>, HashSet<usize>, HeldOut) = if by_date {
+            dated.sort_unstable();
+            let from = dated[((dated.len() as f64 * (1.0 - share)) as usize).min(dated.len() - 1)];
+            let is_new = |i: usize| days[i].is_some_and(|day| day >= from);
+            let old: HashSet<u64> =
+                (0..self.records.len()).filter(|i| *i >= archive || !is_new(*i)).map(|i| groups[i]).collect();
+            // What is new and a copy of something old is neither learned nor tested.
+            let (copied, tested): (HashSet<usize>, HashSet<usize>) =
+                (0..archive).filter(|i| is_new(*i)).partition(|i| old.contains(&groups[*i]));
+            let leaks = copied.len() as u64;
+            (copied, tested, HeldOut::Date { from: from.to_string(), leaks })
+        } else {
+            let corrected: HashSet<u64> = groups[archive..].iter().copied().collect();
+            let mut by_label: HashMap<Option<String>, Vec<u64>> = HashMap::new();
+            let mut seen = HashSet::new();
+            for (group, record) in groups.iter().zip(&self.records[..archive]) {
+                if !corrected.contains(group) && seen.insert(*group) {
+                    by_label.entry(label(record)).or_default().push(*group);
+                }
+            }
+            let mut picked = HashSet::new();
+            for groups in by_label.into_values() {
+                let mut order = groups.clone();
+                order.sort_unstable_by_key(|group| (SplitMix(group ^ seed).next_u64(), *group));
+                picked.extend(order.into_iter().take((groups.len() as f64 * share).round() as usize));
+            }
+            let tested: HashSet<usize> = (0..archive).filter(|i| picked.contains(&groups[*i])).collect();
+            (HashSet::new(), tested, HeldOut::Lot)
+        };
+        let mut test = Vec::new();
+        let rows = std::mem::take(&mut self.records).into_iter().enumerate();
+        self.records = rows
+            .filter_map(|(i, record)| match (tested.contains(&i), copied.contains(&i)) {
+                (true, _) => {
+                    test.push(record);
+                    None
+                }
+                (false, true) => None,
+                (false, false) => Some(record),
+            })
+            .collect();
+        (test, Some(how))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::article::Article;
+
+    fn row(id: &str, body: String, topic: &str, published: String) -> Record {
+        let article = Article { id: id.to_owned(), body, ..Article::default() };
+        Record { article, topics: vec![topic.to_owned()], published, place: format!("a:{id}"), ..Record::default() }
+    }
+
+    /// Bodies of thirty words each, all different.
+    fn rows(count: usize, dated: bool) -> Rows {
+        let body = |i: usize| (0..30).map(|k| format!("w{} ", i * 100 + k)).collect::<String>();
+        let day =
+            |i: usize| if dated { format!("2024-{:02}-{:02}", i / 28 % 12 + 1, i % 28 + 1) } else { String::new() };
+        let records = (0..count).map(|i| row(&i.to_string(), body(i), ["a", "b"][i % 2], day(i))).collect();
+        Rows { records, ..Rows::default() }
+    }
+
+    #[test]
+    fn corrections_take_the_places_of_what_they_correct_and_the_last_one_holds() {
+        let mut data = Data { topics: rows(10, false), ..Data::default() };
+        let same_text = data.topics.records[3].article.body.clone();
+        data.correct(
+            vec![
+                row("5", "anything".into(), "x", String::new()),
+                row("5", "anything".into(), "y", String::new()),
+                row("new", same_text, "z", String::new()),
+            ],
+            &[],
+        );
+        let rows = &data.topics;
+        assert_eq!((rows.records.len(), rows.corrections, data.left_out.corrected), (10, 2, 2));
+        let last: Vec<&str> = rows.records[8..].iter().map(|record| &*record.topics[0]).collect();
+        assert_eq!(last, ["y", "z"]);
+    }
+
+    #[test]
+    fn the_newest_are_held_out_and_copies_of_old_ones_left_out() {
+        let mut rows = rows(300, true);
+        // The last one tells again what the first one told, with a word more.
+        let again = format!("{} again", rows.records[0].article.body);
+        rows.records[299].article.body = again;
+        let (test, how) = rows.hold_out(0.2, 1, |record| record.topics.first().cloned());
+        let Some(HeldOut::Date { from, leaks }) = how else { panic!("they have days") };
+        assert_eq!(leaks, 1);
+        assert_eq!(rows.records.len() + test.len(), 299);
+        assert!((50..=62).contains(&test.len()), "{}", test.len());
+        assert!(test.iter().all(|record| record.published >= from));
+        assert!(rows.records.iter().all(|record| record.published < from));
+    }
+
+    #[test]
+    fn without_days_each_label_is_held_out_evenly_and_copies_stay_together() {
+        let mut rows = rows(400, false);
+        let copies: Vec<Record> = rows.records[..50].to_vec();
+        rows.records.extend(copies);
+        let (test, how) = rows.hold_out(0.25, 1, |record| record.topics.first().cloned());
+        assert_eq!(how, Some(HeldOut::Lot));
+        for label in ["a", "b"] {
+            let count = test.iter().filter(|record| record.topics[0] == label).count();
+            assert!((48..=65).contains(&count), "{count}");
+        }
+        let tested: HashSet<&str> = test.iter().map(|record| &*record.article.body).collect();
+        assert!(rows.records.iter().all(|record| !tested.contains(&*record.article.body)), "no copy on both sides");
+    }
+
+    #[test]
+    fn training_rows_that_test_rows_are_copies_of_are_left_out() {
+        let mut rows = rows(20, false);
+        rows.corrections = 2;
+        let test = vec![rows.records[4].clone(), rows.records[19].clone()];
+        assert_eq!(rows.without_copies_of(&test), 2);
+        assert_eq!((rows.records.len(), rows.corrections), (18, 1));
+    }
+}

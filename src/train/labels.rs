@@ -1,0 +1,81 @@
+//! What an archive's own labels are in codes: `--map`.
+
+use super::TrainError;
+use std::{collections::BTreeMap, fs::File, path::Path};
+
+/// The codes of each label that an archive has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LabelMap(BTreeMap<String, Vec<String>>);
+
+impl LabelMap {
+    /// Reads a file of CSV with two cells a row: a label as the archive has it, and its code, or several with `|` between, or
+    /// nothing where rows with the label are not wanted. A first row `section,code` and rows that begin with `#` say nothing.
+    ///
+    /// # Errors
+    /// [`TrainError::Rule`] where a row cannot be used, or a label has two.
+    pub fn read(path: &Path) -> Result<Self, TrainError> {
+        let file = File::open(path).map_err(|source| TrainError::Read { path: path.to_owned(), source })?;
+        let mut reader =
+            csv::ReaderBuilder::new().has_headers(false).flexible(true).comment(Some(b'#')).from_reader(file);
+        let mut map = BTreeMap::new();
+        for (i, row) in reader.records().enumerate() {
+            let fault =
+                |line: u64, reason: String| TrainError::Rule { place: format!("{}:{line}", path.display()), reason };
+            let row = row.map_err(|error| {
+                let line = error.position().map_or(0, csv::Position::line);
+                fault(line, "the row is no CSV in UTF-8".to_owned())
+            })?;
+            let line = row.position().map_or(0, csv::Position::line);
+            let cells: Vec<&str> = row.iter().map(str::trim).collect();
+            let [label, codes] = cells[..] else {
+                return Err(fault(line, format!("{} cells: write a label and its code", cells.len())));
+            };
+            if i == 0 && label.eq_ignore_ascii_case("section") {
+                continue;
+            }
+            if label.is_empty() {
+                return Err(fault(line, "the label is blank".to_owned()));
+            }
+            let codes =
+                codes.split('|').map(str::trim).filter(|code| !code.is_empty()).map(ToOwned::to_owned).collect();
+            if map.insert(key(label), codes).is_some() {
+                return Err(fault(line, format!("{label:?} has a row already")));
+            }
+        }
+        Ok(LabelMap(map))
+    }
+
+    /// The codes of a label, which may be none; `None` where the map does not have it.
+    pub fn codes(&self, label: &str) -> Option<&[String]> {
+        self.0.get(&key(label)).map(Vec::as_slice)
+    }
+}
+
+/// Archives are not of one mind about capitals.
+fn key(label: &str) -> String {
+    label.trim().to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<LabelMap, TrainError> {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), text).expect("it is written");
+        LabelMap::read(file.path())
+    }
+
+    #[test]
+    fn labels_have_codes_or_none() {
+        let map = read("section,code\n# ours\nSport,medtop:15000000\n\"Law, crime\",a | b\nAdvert,\n").expect("a map");
+        assert_eq!(map.codes(" SPORT "), Some(&["medtop:15000000".to_owned()][..]));
+        assert_eq!(map.codes("law, crime").map(<[_]>::len), Some(2));
+        assert_eq!(map.codes("advert"), Some(&[][..]));
+        assert_eq!(map.codes("arts"), None);
+        for (wrong, line) in [("a,b,c\n", 1), ("a,b\nA,c\n", 2), (",b\n", 1), ("a\n", 1)] {
+            let error = read(wrong).expect_err("it cannot be used").to_string();
+            assert!(error.contains(&format!(":{line}: ")), "{error}");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Whether a new model may take the place of the one in service: both answer the same test rows, and the difference is
+//! resampled.
+
+use super::{
+    evaluate::TopicAnswer,
+    metrics::{LabelScore, RegionAnswer, RegionScores, TopicScores},
+};
+use crate::linear::SplitMix;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// How much worse is still no worse.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gate {
+    /// So much may accuracy (topics) and micro-F1 (regions) fall, at the lower end of the interval that holds the difference
+    /// in 95 of 100 resamplings; from 0 to 1.
+    pub tolerance: f64,
+    /// So much may the F1 of a label fall; from 0 to 1.
+    pub label_tolerance: f64,
+    /// Labels with fewer test rows are told and do not decide.
+    pub label_rows: usize,
+    /// The least F1 that a label must have, by code.
+    pub floors: BTreeMap<String, f64>,
+    /// The seed of the resampling.
+    pub seed: u64,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Gate { tolerance: 0.01, label_tolerance: 0.1, label_rows: 20, floors: BTreeMap::new(), seed: 1 }
+    }
+}
+
+/// Resamplings of the paired bootstrap (Efron, Tibshirani: An Introduction to the Bootstrap, 1993; Berg-Kirkpatrick, Burkett,
+/// Klein: An Empirical Investigation of Statistical Significance in NLP, EMNLP 2012).
+const RESAMPLINGS: usize = 2000;
+
+/// Both models on the same measure.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Comparison {
+    /// `topics.accuracy`, `regions.micro_f1`, or `topics.f1 CODE`.
+    pub measure: String,
+    /// Test rows that it is measured on; of a label, those that carry it.
+    pub rows: usize,
+    /// What the model in service has.
+    pub live: f64,
+    /// What the new one has.
+    pub candidate: f64,
+    /// What holds the difference, new less old, in 95 of 100 resamplings; only of whole measures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<(f64, f64)>,
+    /// Why it stands in the way; `None` where it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objection: Option<String>,
+}
+
+impl Gate {
+    /// Compares the answers of the model in service and of the new one to the same test rows about topics.
+    pub fn topics(&self, live: &[TopicAnswer], candidate: &[TopicAnswer]) -> Vec<Comparison> {
+        let right: Vec<(bool, bool)> = live.iter().zip(candidate).map(|(a, b)| (a.is_right(), b.is_right())).collect();
+        let share = |of: fn(&(bool, bool)) -> bool, picked: &[usize]| {
+            picked.iter().filter(|i| of(&right[**i])).count() as f64 / picked.len().max(1) as f64
+        };
+        let (a, b) = (TopicScores::of_answers(live), TopicScores::of_answers(candidate));
+        let whole = Comparison {
+            measure: "topics.accuracy".to_owned(),
+            rows: right.len(),
+            live: a.accuracy,
+            candidate: b.accuracy,
+            interval: Some(
+                self.interval(right.len(), |picked| share(|both| both.1, picked) - share(|both| both.0, picked)),
+            ),
+            objection: None,
+        };
+        self.decide("topics", whole, &a.labels, &b.labels)
+    }
+
+    /// The same about regions.
+    pub fn regions(&self, live: &[RegionAnswer], candidate: &[RegionAnswer]) -> Vec<Comparison> {
+        let counts =
+            |answers: &[RegionAnswer]| -> Vec<[usize; 3]> { answers.iter().map(RegionAnswer::counts).collect() };
+        let (of_live, of_candidate) = (counts(live), counts(candidate));
+        let f1 = |counts: &[[usize; 3]], picked: &[usize]| {
+            let sum = picked.iter().fold([0; 3], |sum, i| [0, 1, 2].map(|k| sum[k] + counts[*i][k]));
+            2.0 * sum[0] as f64 / ((sum[1] + sum[2]) as f64).max(1.0)
+        };
+        let (a, b) = (RegionScores::of(live), RegionScores::of(candidate));
+        let whole = Comparison {
+            measure: "regions.micro_f1".to_owned(),
+            rows: live.len(),
+            live: a.micro_f1,
+            candidate: b.micro_f1,
+            interval: Some(self.interval(live.len(), |picked| f1(&of_candidate, picked) - f1(&of_live, picked))),
+            objection: None,
+        };
+        self.decide("regions", whole, &a.labels, &b.labels)
+    }
+
+    fn decide(
+        &self,
+        part: &str,
+        mut whole: Comparison,
+        live: &BTreeMap<String, LabelScore>,
+        candidate: &BTreeMap<String, LabelScore>,
+    ) -> Vec<Comparison> {
+        whole.objection = whole.interval.filter(|interval| interval.0 < -self.tolerance).map(|interval| {
+            format!("may be worse by {:.3}, more than {:.3} (--tolerance)", -interval.0, self.tolerance)
+        });
+        let labels = candidate.iter().map(|(code, score)| {
+            let before = live.get(code).map_or(0.0, |score| score.f1);
+            let fell = before - score.f1;
+            let floor = self.floors.get(code).filter(|floor| score.f1 < **floor);
+            let objection = if let Some(floor) = floor {
+                Some(format!("below its floor of {floor:.3} (--floor)"))
+            } else if score.support >= self.label_rows && fell > self.label_tolerance {
+                Some(format!("fell by {fell:.3}, more than {:.3} (--label-tolerance)", self.label_tolerance))
+            } else {
+                None
+            };
+            Comparison {
+                measure: format!("{part}.f1 {code}"),
+                rows: score.support,
+                live: before,
+                candidate: score.f1,
+                interval: None,
+                objection,
+            }
+        });
+        std::iter::once(whole).chain(labels).collect()
+    }
+
+    /// What holds a difference in 95 of 100 resamplings of so many rows.
+    fn interval(&self, rows: usize, difference: impl Fn(&[usize]) -> f64) -> (f64, f64) {
+        if rows == 0 {
+            return (0.0, 0.0);
+        }
+        let mut random = SplitMix(self.seed);
+        let mut differences: Vec<f64> =
+            (0..RESAMPLINGS).map(|_| difference(&(0..rows).map(|_| random.below(rows)).collect::<Vec<_>>())).collect();
+        differences.sort_by(f64::total_cmp);
+        (differences[RESAMPLINGS / 40], differences[RESAMPLINGS - 1 - RESAMPLINGS / 40])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers to a thousand rows of two labels; the first so many of each hundred are wrong.
+    fn answers(wrong: usize) -> Vec<TopicAnswer> {
+        (0..1000)
+            .map(|i| {
+                let truth = ["a", "b"][i % 2];
+                let given = if i % 100 < wrong { ["b", "a"][i % 2] } else { truth };
+                TopicAnswer { truth: vec![truth.to_owned()], best: Some(given.to_owned()), confidence: 0.9 }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_better_model_is_let_through_and_a_worse_one_is_not() {
+        let gate = Gate::default();
+        let better = gate.topics(&answers(10), &answers(6));
+        assert!(better.iter().all(|one| one.objection.is_none()), "{better:?}");
+        assert!((better[0].candidate - better[0].live - 0.04).abs() < 1e-6);
+        let (low, high) = better[0].interval.expect("a whole measure");
+        assert!(low > 0.02 && high < 0.06, "{low} {high}");
+        let worse = gate.topics(&answers(6), &answers(10));
+        assert!(worse[0].objection.as_ref().is_some_and(|why| why.contains("--tolerance")), "{worse:?}");
+        let same = gate.topics(&answers(6), &answers(6));
+        assert_eq!(same[0].interval, Some((0.0, 0.0)));
+        assert!(same.iter().all(|one| one.objection.is_none()));
+    }
+
+    #[test]
+    fn labels_have_tolerances_and_floors() {
+        let fallen = Gate { tolerance: 1.0, ..Gate::default() }.topics(&answers(0), &answers(20));
+        assert!(fallen[1].objection.as_ref().is_some_and(|why| why.contains("--label-tolerance")), "{fallen:?}");
+        let floors = BTreeMap::from([("b".to_owned(), 0.99)]);
+        let low = Gate { floors, ..Gate::default() }.topics(&answers(6), &answers(6));
+        assert_eq!(low.iter().filter(|one| one.objection.is_some()).count(), 1);
+        assert_eq!(low[2].measure, "topics.f1 b");
+        let few = Gate { tolerance: 1.0, label_rows: 501, ..Gate::default() }.topics(&answers(0), &answers(20));
+        assert!(few.iter().all(|one| one.objection.is_none()));
+    }
+
+    #[test]
+    fn regions_are_compared_by_micro_f1() {
+        let answers = |wrong: usize| -> Vec<RegionAnswer> {
+            (0..500)
+                .map(|i| {
+                    let given = if i % 100 < wrong { "FR" } else { "KE" };
+                    RegionAnswer {
+                        truth: vec!["KE".into()],
+                        about: vec![given.into()],
+                        top: Some(given.into()),
+                        confidence: 0.9,
+                    }
+                })
+                .collect()
+        };
+        let worse = Gate::default().regions(&answers(0), &answers(8));
+        assert!(worse[0].objection.is_some() && (worse[0].candidate - 0.92).abs() < 1e-9, "{worse:?}");
+    }
+}
