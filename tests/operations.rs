@@ -53,6 +53,48 @@ async fn a_drain_answers_all_that_was_sent_and_refuses_the_rest() {
     assert!(server.log().contains("draining"));
 }
 
+/// A client that is faster than the server, and never pauses: it is told where the reading ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_ends_a_stream_that_never_pauses() {
+    let mut server = Server::start(&["--drain-timeout", "4", "--max-articles", "2"]);
+    let mut client = client(&server).await;
+    let (send, requests) = tokio::sync::mpsc::channel(1024);
+    let requests = tokio_stream::wrappers::ReceiverStream::new(requests);
+    let sender = tokio::spawn(async move {
+        let long = "Kenya's parliament passed the budget after a long debate. ".repeat(60);
+        for i in 0.. {
+            let article = Article { id: i.to_string(), body: long.clone(), ..Article::default() };
+            if send.send(ClassifyRequest { article: Some(article), options: None }).await.is_err() {
+                return;
+            }
+        }
+    });
+    // Watches too must not hold up the end.
+    let mut health = tonic_health::pb::health_client::HealthClient::new(server.channel());
+    let watched = tonic_health::pb::HealthCheckRequest { service: "dateline.v1.Classifier".into() };
+    let mut watch = health.watch(watched).await.expect("a watch").into_inner();
+    assert_eq!(watch.next().await.expect("news").expect("no status").status(), ServingStatus::Serving);
+    let mut answers = client.classify_stream(requests).await.expect("a stream").into_inner();
+    let mut count = 0;
+    let end = loop {
+        match answers.next().await.expect("an end") {
+            Ok(answer) => assert_eq!(answer.id, count.to_string()),
+            Err(end) => break end,
+        }
+        count += 1;
+        if count == 100 {
+            server.terminate();
+        }
+    };
+    assert_eq!(end.code(), Code::Unavailable, "{end}");
+    assert!(end.message().contains("send again"), "{end}");
+    assert_eq!(watch.next().await.expect("news").expect("no status").status(), ServingStatus::NotServing);
+    assert_eq!(watch.next().await.expect("an end").expect_err("the server stops").code(), Code::Unavailable);
+    assert_eq!(server.wait().code(), Some(0), "{}", server.log());
+    assert!(!server.log().contains("still open"), "{}", server.log());
+    sender.await.expect("the stream is closed");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn new_work_is_refused_during_a_drain_and_a_second_signal_ends_it() {
     let mut server = Server::start(&["--metrics-listen", "127.0.0.1:0", "--drain-timeout", "60"]);
@@ -93,11 +135,21 @@ async fn what_happens_is_counted() {
     assert_eq!(answers.collect::<Vec<_>>().await.len(), 21);
     client.classify(request(0)).await.expect("an answer");
 
+    // What a call came to is counted as its last byte is let go.
+    until("all are counted", async || {
+        let text = get(&metrics, "/metrics").1;
+        sample(&text, "dateline_calls_total{method=\"Classify\",code=\"OK\"}") == 1.0
+            && sample(&text, "dateline_streams_open") == 0.0
+    })
+    .await;
     let (status, text) = get(&metrics, "/metrics");
     assert_eq!(status, 200);
     for (name, value) in [
         ("dateline_articles_total{outcome=\"classified\"}", 21.0),
         ("dateline_articles_total{outcome=\"error\"}", 1.0),
+        ("dateline_articles_total{outcome=\"fault\"}", 0.0),
+        ("dateline_places_taken", 0.0),
+        ("dateline_text_taken_bytes", 0.0),
         ("dateline_calls_total{method=\"ClassifyStream\",code=\"OK\"}", 1.0),
         ("dateline_calls_total{method=\"Classify\",code=\"OK\"}", 1.0),
         ("dateline_regions_total{code=\"KE\",decision=\"AUTO\"}", 21.0),
@@ -144,6 +196,8 @@ async fn a_client_that_reads_nothing_costs_no_memory() {
             count.send_replace(i);
         }
     });
+    let classified = |text: &str| sample(text, "dateline_articles_total{outcome=\"classified\"}");
+    until("its articles arrive", async || classified(&get(&metrics, "/metrics").1) > 200.0).await;
     // It holds no place that others need, though its answers are not taken.
     until("its articles are answered", async || {
         sample(&get(&metrics, "/metrics").1, "dateline_articles_in_flight") == 0.0

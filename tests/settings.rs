@@ -60,7 +60,7 @@ fn each_setting_knows_where_it_came_from() {
     }
     assert_eq!(all["model"]["value"], serde_json::Value::Null);
 
-    let table = folder.check(&[], &[]);
+    let table = folder.check(&[("DATELINE_INSECURE", "yes")], &[]);
     assert_eq!(table.status.code(), Some(0), "{}", stderr(&table));
     let text = stdout(&table);
     assert!(
@@ -92,7 +92,9 @@ fn what_is_wrong_in_a_file_is_told_by_its_line() {
         ("tokens = \"none\"\n", 1, "none: "),
         ("model = \"none\"\n", 1, "none"),
         ("otlp-headers = \"hidden\"\notlp-endpoint = \"http://127.0.0.1:1\"\n", 2, "--otlp-headers: write key=value"),
-        ("otlp-endpoint = \"collector\"\n", 2, "\"collector\" is no URL"),
+        ("otlp-endpoint = \"collector\"\n", 2, "otlp-endpoint is no URL"),
+        ("otlp-endpoint = \"https://me:hidden@collector\"\n", 2, "otlp-endpoint holds a name and password"),
+        ("max-message-bytes = 0\n", 2, "0 is not in 1024..=1073741824"),
         ("web-origin = \"*\"\n", 1, "\"*\" is no origin"),
     ] {
         let folder = Folder::with(settings);

@@ -125,6 +125,7 @@ async fn a_collector_that_is_away_costs_nothing() {
         client.classify(request(i)).await.expect("an answer");
     }
     drop(client);
+    until("the log says so", async || server.log().contains("telemetry data will be lost")).await;
     server.terminate();
     assert_eq!(server.wait().code(), Some(0), "{}", server.log());
 }

@@ -42,8 +42,8 @@ impl Admin for Service {
 
     async fn get_status(&self, _: Request<pb::GetStatusRequest>) -> Result<Response<pb::Status>, tonic::Status> {
         let of = |slot: &ModelSlot| status(slot.status().borrow().clone());
-        let comparison = self.shadow.as_ref().map(|(_, shadow)| {
-            let tally = shadow.tally();
+        let comparison = self.shadow.as_ref().map(|(slot, shadow)| {
+            let tally = shadow.tally_of([self.live.current().version().into(), slot.current().version().into()]);
             pb::Comparison {
                 articles: tally.articles,
                 skipped: tally.skipped,

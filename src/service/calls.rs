@@ -2,6 +2,7 @@
 //! answered or refused it.
 
 use super::{
+    LAST_NEWS,
     metrics::{Metrics, code_name},
     transport::{Activity, OpenCall},
 };
@@ -10,13 +11,15 @@ use http::{HeaderMap, Request, Response, header::HeaderName};
 use http_body::Frame;
 use opentelemetry::{global, propagation::Extractor};
 use std::{
-    future::Future,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 use tracing::{Instrument, Span, field};
@@ -31,6 +34,10 @@ pub struct Calls {
     pub longest: Duration,
     /// The largest message that is read, in bytes.
     pub largest: usize,
+    /// Turns true once: the server drains.
+    pub draining: watch::Receiver<bool>,
+    /// How long a drain may take.
+    pub drain: Duration,
 }
 
 impl<S> Layer<S> for Calls {
@@ -50,14 +57,13 @@ pub struct Watched<S> {
 
 /// The methods that a server may have, with whether they stream: only these are told apart in metrics and traces, as
 /// clients may call what they like.
-const METHODS: [(&str, &str, bool); 10] = [
+const METHODS: [(&str, &str, bool); 9] = [
     ("dateline.v1.Classifier", "Classify", false),
     ("dateline.v1.Classifier", "ClassifyStream", true),
     ("dateline.v1.Classifier", "GetModel", false),
     ("dateline.v1.Admin", "ReloadModel", false),
     ("dateline.v1.Admin", "GetStatus", false),
     ("grpc.health.v1.Health", "Check", false),
-    ("grpc.health.v1.Health", "List", false),
     ("grpc.health.v1.Health", "Watch", true),
     ("grpc.reflection.v1.ServerReflection", "ServerReflectionInfo", true),
     ("grpc.reflection.v1alpha.ServerReflection", "ServerReflectionInfo", true),
@@ -83,9 +89,13 @@ where
         let (service, method, streams) = *known.unwrap_or(&("other", "other", false));
         let call = Call::begin(&self.calls, service, method, request.headers());
         let open = request.extensions().get::<Activity>().map(Activity::begin);
-        let longest = (!streams && !self.calls.longest.is_zero()).then_some(self.calls.longest);
-        let deadline = [deadline(request.headers()), longest].into_iter().flatten().min();
-        let deadline = deadline.and_then(|left| Instant::now().checked_add(left));
+        // A stream too must get to its answer, which may have no end.
+        let longest = Some(self.calls.longest).filter(|longest| !longest.is_zero());
+        let given = deadline(request.headers());
+        let after = |left: Option<Duration>| left.and_then(|left| Instant::now().checked_add(left));
+        let deadline = after([given, longest].into_iter().flatten().min());
+        let end_by = if streams { after(given) } else { deadline };
+        let end = self.calls.clone().end(method, end_by);
 
         let answer = self.service.call(request).instrument(call.span.clone());
         Box::pin(async move {
@@ -96,14 +106,36 @@ where
             };
             let mut response = match answer {
                 Ok(response) => response?,
-                // The work that was begun ends with its future.
                 Err(_) => too_late().into_http(),
             };
             // Only the answer to a call that failed at once has its status here.
             call.see(response.headers_mut());
-            let deadline = deadline.map(|deadline| Box::pin(sleep_until(deadline)));
-            Ok(response.map(|body| Body::new(Answer { body, call, deadline, over: false, _open: open })))
+            let end = Box::pin(end);
+            Ok(response.map(|body| Body::new(Answer { body, call, end, over: false, _open: open })))
         })
+    }
+}
+
+impl Calls {
+    /// Done, with what the client is told, once an answer must end: at its deadline, or as the server drains. Streams that only
+    /// watch end soon, those that answer articles when the drain is over, if they do not before.
+    async fn end(mut self, method: &'static str, deadline: Option<Instant>) -> Status {
+        let deadline = async {
+            match deadline {
+                Some(deadline) => sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        let drained = async {
+            // An error means that the server is gone, and this call with it.
+            let _ = self.draining.wait_for(|draining| *draining).await;
+            let left = if method == "ClassifyStream" { self.drain } else { LAST_NEWS };
+            tokio::time::sleep(left).await;
+        };
+        tokio::select! {
+            () = deadline => too_late(),
+            () = drained => Status::unavailable("the server stops: go on with another"),
+        }
     }
 }
 
@@ -161,7 +193,7 @@ impl Call {
         let Some(code) = headers.get(Status::GRPC_STATUS) else { return };
         self.code = Code::from_bytes(code.as_bytes());
         // tonic's words for a message over the limit; ours never use this code.
-        if self.code == Code::OutOfRange {
+        if self.code == Code::OutOfRange && self.method.starts_with("Classify") {
             self.code = Code::ResourceExhausted;
             let most = self.calls.largest;
             let status = Status::resource_exhausted(format!("a message may have {most} bytes: send shorter articles"));
@@ -173,6 +205,9 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.code = Code::Internal;
+        }
         self.calls.metrics.called(self.method, self.code);
         self.span.record("rpc.grpc.status_code", self.code as i32);
         // What is the server's fault; the rest is the client's affair.
@@ -203,7 +238,8 @@ impl Extractor for Headers<'_> {
 struct Answer {
     body: Body,
     call: Call,
-    deadline: Option<Pin<Box<Sleep>>>,
+    /// What to tell once it must end.
+    end: BoxFuture<'static, Status>,
     over: bool,
     _open: Option<OpenCall>,
 }
@@ -230,15 +266,13 @@ impl http_body::Body for Answer {
                 }
             }
             Poll::Pending => {
-                if let Some(deadline) = &mut answer.deadline
-                    && deadline.as_mut().poll(context).is_ready()
-                {
+                if let Poll::Ready(status) = answer.end.as_mut().poll(context) {
                     answer.over = true;
                     // Ends the work.
                     answer.body = Body::empty();
                     let mut trailers = HeaderMap::new();
                     // A status of ours always fits into headers.
-                    let _ = too_late().add_header(&mut trailers);
+                    let _ = status.add_header(&mut trailers);
                     answer.call.see(&mut trailers);
                     return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
                 }

@@ -13,6 +13,7 @@ use crate::{
     region::tree,
 };
 use futures_util::{Stream, StreamExt, stream::BoxStream};
+use prometheus_client::metrics::gauge::Gauge;
 use prost::Message;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -56,19 +57,43 @@ struct Room {
     text: Arc<Semaphore>,
     /// How many pieces there are.
     pieces: u32,
+    places_taken: Gauge,
+    text_taken: Gauge,
 }
 
 /// In how many bytes text is counted.
 const PIECE: usize = 1024;
 
+/// Room that is taken, and the gauge that says so.
+struct Taken {
+    _permit: OwnedSemaphorePermit,
+    gauge: Gauge,
+    amount: i64,
+}
+
+impl Taken {
+    fn new(permit: OwnedSemaphorePermit, gauge: &Gauge, amount: i64) -> Self {
+        gauge.inc_by(amount);
+        Taken { _permit: permit, gauge: gauge.clone(), amount }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.gauge.dec_by(self.amount);
+    }
+}
+
 impl Room {
-    fn new(limits: &Limits) -> Self {
+    fn new(limits: &Limits, metrics: &Metrics) -> Self {
         let bytes = limits.text_bytes.max(limits.message_bytes);
         let pieces = u32::try_from(bytes / PIECE).unwrap_or(u32::MAX).max(1);
         Room {
             places: Arc::new(Semaphore::new(limits.articles)),
             text: Arc::new(Semaphore::new(pieces as usize)),
             pieces,
+            places_taken: metrics.places_taken.clone(),
+            text_taken: metrics.text_taken.clone(),
         }
     }
 
@@ -77,16 +102,24 @@ impl Room {
     }
 
     /// Room for the text of a request, once there is some.
-    async fn for_text(&self, request: &pb::ClassifyRequest) -> Option<OwnedSemaphorePermit> {
+    async fn for_text(&self, request: &pb::ClassifyRequest) -> Option<Taken> {
+        let pieces = self.pieces_of(request);
         // Never closed.
-        self.text.clone().acquire_many_owned(self.pieces_of(request)).await.ok()
+        let permit = self.text.clone().acquire_many_owned(pieces).await.ok()?;
+        Some(Taken::new(permit, &self.text_taken, i64::from(pieces) * PIECE as i64))
+    }
+
+    /// A place for an article, once there is one.
+    async fn for_article(&self) -> Option<Taken> {
+        Some(Taken::new(self.places.clone().acquire_owned().await.ok()?, &self.places_taken, 1))
     }
 
     /// Room for a request, if there is some at once.
-    fn at_once(&self, request: &pb::ClassifyRequest) -> Option<[OwnedSemaphorePermit; 2]> {
-        let place = self.places.clone().try_acquire_owned().ok()?;
-        let text = self.text.clone().try_acquire_many_owned(self.pieces_of(request)).ok()?;
-        Some([place, text])
+    fn at_once(&self, request: &pb::ClassifyRequest) -> Option<[Taken; 2]> {
+        let pieces = self.pieces_of(request);
+        let place = Taken::new(self.places.clone().try_acquire_owned().ok()?, &self.places_taken, 1);
+        let text = self.text.clone().try_acquire_many_owned(pieces).ok()?;
+        Some([place, Taken::new(text, &self.text_taken, i64::from(pieces) * PIECE as i64)])
     }
 }
 
@@ -116,7 +149,8 @@ impl Service {
             .thread_name(|i| format!("classify-{i}"))
             .build()
             .map_err(|error| ServeError::Threads(error.to_string()))?;
-        Ok(Service(Arc::new(Parts { slot, shadow, metrics, threads, streams, room: Room::new(limits) })))
+        let room = Room::new(limits, &metrics);
+        Ok(Service(Arc::new(Parts { slot, shadow, metrics, threads, streams, room })))
     }
 
     /// Answers one request, whatever is wrong with it.
@@ -127,8 +161,8 @@ impl Service {
             // Told at once: an article over the limit does not wait for its turn with all its text.
             Err(message) => Outcome::Error(error_to_proto(Code::InvalidArgument, &message)),
         };
-        if matches!(outcome, Outcome::Error(_)) {
-            self.0.metrics.failed();
+        if let Outcome::Error(error) = &outcome {
+            self.0.metrics.failed(error.code == Code::Internal as i32);
         }
         pb::ClassifyResponse { id, outcome: Some(outcome) }
     }
@@ -227,11 +261,12 @@ fn requests(
             let Some(until) = reading.until else {
                 let StreamEnd { draining, read_on, idle, .. } = &mut reading.end;
                 tokio::select! {
+                    // First, for a client that is faster than the server has always sent more already.
                     biased;
-                    next = reading.input.next() => break Ok(next),
                     // An error means that the server is gone, and this stream with it.
                     _ = draining.wait_for(|draining| *draining) => reading.until = Some(Instant::now() + *read_on),
                     () = sleep_until(reading.old) => reading.until = Some(Instant::now() + *read_on),
+                    next = reading.input.next() => break Ok(next),
                     () = sleep(*idle) => break Err("no article has come for long: open a stream again when there is one"),
                 }
                 continue;
@@ -314,18 +349,17 @@ impl Classifier for Service {
                 let reader = reader.clone();
                 async move {
                     let request = message?;
+                    let under_way = UnderWay::begin(&reader.metrics);
                     let text = reader.room.for_text(&request).await;
-                    Ok::<_, Status>((request, text))
+                    Ok::<_, Status>((request, under_way, text))
                 }
             })
             .map(move |message| {
-                let task = message.map(|(request, text)| {
+                let task = message.map(|(request, under_way, text)| {
                     let service = service.clone();
                     let answer = async move {
                         let _text = text;
-                        let under_way = UnderWay::begin(&service.0.metrics);
-                        // Never closed.
-                        let _place = service.0.room.places.acquire().await;
+                        let _place = service.0.room.for_article().await;
                         service.answer(request, under_way).await
                     };
                     AbortOnDropHandle::new(tokio::spawn(answer.in_current_span()))

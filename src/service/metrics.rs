@@ -14,7 +14,7 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 use tokio::sync::watch;
 use tonic::Code;
@@ -34,6 +34,10 @@ pub struct Metrics {
     whole: Histogram,
     /// Articles under way: read, and not yet answered.
     pub in_flight: Gauge,
+    /// Places for articles that are taken.
+    pub places_taken: Gauge,
+    /// Room for their text that is taken, in bytes.
+    pub text_taken: Gauge,
     /// Streams that are open.
     pub streams: Gauge,
     /// Connections that are open.
@@ -156,9 +160,6 @@ impl Metrics {
             process.cpu.clone(),
         );
         own.register_with_unit("start_time", "When the process began, from 1970", Unit::Seconds, process.start.clone());
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        process.start.set(now.as_secs_f64());
-
         let mut registry = Registry::with_prefix("dateline");
         let shadowed = shadow.is_some();
         let metrics = Metrics {
@@ -169,7 +170,7 @@ impl Metrics {
             ),
             articles: registry.take(
                 "articles",
-                "Articles answered: classified, or with an error of their own",
+                "Articles answered: classified, with an error of their own, or with a fault of the server's",
                 Family::default(),
             ),
             topics: registry.take(
@@ -192,7 +193,17 @@ impl Metrics {
             clean: registry.seconds("clean", "Making text of an article"),
             classify: registry.seconds("classify", "Classifying the text of an article"),
             whole: registry.seconds("article", "From reading an article until its answer is ready"),
-            in_flight: registry.take("articles_in_flight", "Articles read and not yet answered", Gauge::default()),
+            in_flight: registry.take(
+                "articles_in_flight",
+                "Articles read and not yet answered, those that wait for room among them",
+                Gauge::default(),
+            ),
+            places_taken: registry.take("places_taken", "Places for articles taken, of --max-articles", Gauge::default()),
+            text_taken: registry.take(
+                "text_taken_bytes",
+                "Room for the text of articles taken, of --max-text-bytes",
+                Gauge::default(),
+            ),
             streams: registry.take("streams_open", "Streams that are open", Gauge::default()),
             connections: registry.take("connections_open", "Connections that are open", Gauge::default()),
             received: registry.take("received_bytes", "Bytes read from connections, TLS taken off", Counter::default()),
@@ -233,7 +244,12 @@ impl Metrics {
 
     /// What has not happened yet is told as 0, so that its first time is seen as a rise.
     fn begin(&self, shadowed: bool) {
-        for outcome in ["classified", "error"] {
+        for code in [Code::Ok, Code::Internal] {
+            ["Classify", "ClassifyStream"].iter().for_each(|method| {
+                self.calls.get_or_create(&Call { method, code: code_name(code) }).inc_by(0);
+            });
+        }
+        for outcome in ["classified", "error", "fault"] {
             self.articles.get_or_create(&Outcome { outcome }).inc_by(0);
         }
         for part in ["topics", "regions"] {
@@ -282,9 +298,9 @@ impl Metrics {
         }
     }
 
-    /// An article was answered with its own error.
-    pub fn failed(&self) {
-        self.articles.get_or_create(&Outcome { outcome: "error" }).inc();
+    /// An article was answered with its own error, or with a fault of the server's.
+    pub fn failed(&self, fault: bool) {
+        self.articles.get_or_create(&Outcome { outcome: if fault { "fault" } else { "error" } }).inc();
     }
 
     /// The shadow model dealt with an article.
@@ -316,6 +332,7 @@ impl Metrics {
             self.process.resident.set(process.resident);
             self.process.files.set(process.files);
             self.process.cpu.inner().store(process.cpu.to_bits(), Ordering::Relaxed);
+            self.process.start.set(process.start);
         }
         self.model.clear();
         for Slot { name: slot, status } in &self.slots {
@@ -411,6 +428,7 @@ struct Process {
     resident: i64,
     files: i64,
     cpu: f64,
+    start: f64,
 }
 
 impl Process {
@@ -420,11 +438,15 @@ impl Process {
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim();
         let resident: i64 = resident.strip_suffix(" kB")?.parse().ok()?;
         let files = std::fs::read_dir("/proc/self/fd").ok()?.count() as i64;
-        // Behind the name, which may hold anything, in brackets: fields 14 and 15 of all, in ticks of a hundredth second.
+        // Behind the name, which may hold anything, in brackets: fields 14, 15 and 22 of all, in ticks of a hundredth second.
         let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
         let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-        let ticks: f64 = fields.next()?.parse::<f64>().ok()? + fields.next()?.parse::<f64>().ok()?;
-        Some(Process { resident: resident << 10, files, cpu: ticks / 100.0 })
+        let mut ticks = |n: usize| fields.nth(n)?.parse::<f64>().ok();
+        let cpu = ticks(0)? + ticks(0)?;
+        let since_boot = ticks(6)?;
+        let system = std::fs::read_to_string("/proc/stat").ok()?;
+        let boot: f64 = system.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+        Some(Process { resident: resident << 10, files, cpu: cpu / 100.0, start: boot + since_boot / 100.0 })
     }
 }
 
@@ -437,7 +459,7 @@ mod tests {
         let status =
             Status { version: "v1".to_owned(), loaded: 0, refused: 2, refusal: Some("half a file".to_owned()) };
         let metrics = Metrics::new(watch::Sender::new(status).subscribe(), None);
-        metrics.failed();
+        metrics.failed(false);
         let text = metrics.text().expect("it is written");
         for line in [
             "# TYPE dateline_articles_total counter",

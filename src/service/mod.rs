@@ -16,7 +16,7 @@ mod shadow;
 mod slot;
 mod transport;
 
-/// The contract, as generated from `proto/dateline/v1/classifier.proto`.
+/// The contract, as generated from `proto/dateline/v1`.
 #[allow(missing_docs, clippy::all)]
 pub mod proto {
     /// The package `dateline.v1`.
@@ -153,8 +153,12 @@ impl Default for Limits {
     }
 }
 
-/// The largest message that is read where nothing else is set (16 MiB).
-pub const MAX_MESSAGE_BYTES: usize = 16 << 20;
+/// The largest message that is read where nothing else is set (4 MiB): an article may have half of it.
+pub const MAX_MESSAGE_BYTES: usize = 4 << 20;
+/// The largest message of the services beside the classifier.
+const SMALL_MESSAGE: usize = 4 << 10;
+/// Streams that watch are told that the server drains, and end so long after.
+const LAST_NEWS: Duration = Duration::from_millis(500);
 /// How many bytes of one stream are read ahead by the transport, as HTTP/2 proposes.
 const STREAM_WINDOW: u32 = 64 << 10;
 /// How much larger the window of a connection is than those of all its streams together. It bounds nothing, as they do, but
@@ -282,7 +286,7 @@ impl Listening {
         let shadow = match shadow {
             Some(slot) => {
                 tokio::spawn(slot.clone().watch());
-                let shadow = Shadow::start(slot.clone(), metrics.clone());
+                let shadow = Shadow::start(slot.clone(), live.clone(), metrics.clone());
                 Some((slot, Arc::new(shadow.map_err(|error| ServeError::Threads(error.to_string()))?)))
             }
             None => None,
@@ -305,18 +309,21 @@ impl Listening {
         let classifier = InterceptedService::new(classifier, gate.clone());
         let admin = admin_gate.0.is_some().then(|| {
             let service = admin::Service { live: live.clone(), shadow, draining: draining.clone() };
-            InterceptedService::new(AdminServer::new(service), admin_gate)
+            InterceptedService::new(AdminServer::new(service).max_decoding_message_size(SMALL_MESSAGE), admin_gate)
         });
         let (health, health_service) = tonic_health::server::health_reporter();
+        let health_service = health_service.max_decoding_message_size(SMALL_MESSAGE);
         health.set_serving::<ClassifierServer<classifier::Service>>().await;
         tokio::spawn(tell_of_refusals(live.status(), health.clone()));
         if let Some(listener) = self.metrics {
             tokio::spawn(probes::serve(listener, metrics.clone(), live.status(), draining.clone()));
         }
+        let mut spoken = vec!["dateline.v1.Classifier", "grpc.health.v1.Health"];
+        spoken.extend((admin.is_some() && self.admin.is_none()).then_some("dateline.v1.Admin"));
         let reflection = settings.reflection.then(|| {
             (
-                InterceptedService::new(reflection_v1(), gate.clone()),
-                InterceptedService::new(reflection_v1alpha(), gate),
+                InterceptedService::new(reflection_v1(&spoken).max_decoding_message_size(SMALL_MESSAGE), gate.clone()),
+                InterceptedService::new(reflection_v1alpha(&spoken).max_decoding_message_size(SMALL_MESSAGE), gate),
             )
         });
         let (v1, v1alpha) = reflection.unzip();
@@ -332,11 +339,17 @@ impl Listening {
                 .initial_stream_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(connection_window)
         };
-        let calls = Calls { metrics: metrics.clone(), longest: limits.call, largest: limits.message_bytes };
+        let calls = Calls {
+            metrics: metrics.clone(),
+            longest: limits.call,
+            largest: limits.message_bytes,
+            draining: draining.clone(),
+            drain: drain_for,
+        };
         let mut aged = server();
         if let Some(age) = some(limits.connection_age) {
-            // Its streams end by themselves; whoever takes no end is closed.
-            aged = aged.max_connection_age(age).max_connection_age_grace(drain_for);
+            // Its streams end by themselves; whoever takes no end is closed where connections are read.
+            aged = aged.max_connection_age(age);
         }
         let router = aged
             .accept_http1(web)
@@ -348,9 +361,11 @@ impl Listening {
             .add_optional_service(v1alpha)
             .add_service(classifier);
         let own_admin = self.admin.zip(admin.clone());
+        // Done with the classifier.
+        let (classifying, classified) = tokio::sync::oneshot::channel::<()>();
         let router = router.add_optional_service(admin.filter(|_| own_admin.is_none()));
 
-        let connections = transport::connections(self.classifier, tls.clone(), &limits, metrics.clone());
+        let connections = transport::connections(self.classifier, tls.clone(), &limits, drain_for, metrics.clone());
         let drained = |mut draining: watch::Receiver<bool>| async move {
             // An error means that the task below is gone, and the runtime with it.
             let _ = draining.wait_for(|draining| *draining).await;
@@ -358,9 +373,18 @@ impl Listening {
         let classifier = router.serve_with_incoming_shutdown(connections, drained(draining.clone()));
         let admin = async {
             let Some((listener, admin)) = own_admin else { return Ok(()) };
-            let connections = transport::connections(listener, tls, &limits, metrics);
+            let connections = transport::connections(listener, tls, &limits, drain_for, metrics);
             let router = server().layer(calls).add_service(health_service).add_service(admin);
-            router.serve_with_incoming_shutdown(connections, drained(draining.clone())).await
+            // An operator looks at a drain as well.
+            let over = async {
+                let _ = classified.await;
+            };
+            router.serve_with_incoming_shutdown(connections, over).await
+        };
+        let classifier = async {
+            let ended = classifier.await;
+            drop(classifying);
+            ended
         };
         tokio::spawn(async move {
             stop.await;
@@ -372,7 +396,8 @@ impl Listening {
         // tonic waits for idle connections for as long as they stay open.
         let deadline = async {
             drained(draining.clone()).await;
-            tokio::time::sleep(drain_for).await;
+            // What can be told its end is told at the end of the drain.
+            tokio::time::sleep(drain_for + LAST_NEWS).await;
         };
         tokio::select! {
             ended = futures_util::future::try_join(classifier, admin) => { ended?; }
@@ -412,7 +437,8 @@ fn cors(origins: &[String]) -> Result<Option<CorsLayer>, ServeError> {
             let plain = origin.trim_start_matches(|other| other != ':').strip_prefix("://");
             uri.scheme().is_some() && plain.is_some_and(|host| uri.authority().is_some_and(|name| name == host))
         });
-        let value = HeaderValue::from_str(origin).ok().filter(|_| named);
+        // As browsers write it.
+        let value = HeaderValue::from_str(&origin.to_ascii_lowercase()).ok().filter(|_| named);
         value.ok_or_else(|| ServeError::Origin(origin.clone()))
     });
     let allowed: Vec<HeaderValue> = allowed.collect::<Result<_, _>>()?;
@@ -436,18 +462,27 @@ fn cors(origins: &[String]) -> Result<Option<CorsLayer>, ServeError> {
     Ok(Some(layer))
 }
 
-fn reflection_v1()
--> tonic_reflection::server::v1::ServerReflectionServer<impl tonic_reflection::server::v1::ServerReflection> {
-    reflection().build_v1().unwrap_or_else(|error| unreachable!("the descriptors come from build.rs: {error}"))
+fn reflection_v1(
+    spoken: &[&str],
+) -> tonic_reflection::server::v1::ServerReflectionServer<impl tonic_reflection::server::v1::ServerReflection> {
+    reflection(spoken).build_v1().unwrap_or_else(|error| unreachable!("the descriptors come from build.rs: {error}"))
 }
 
-fn reflection_v1alpha()
--> tonic_reflection::server::v1alpha::ServerReflectionServer<impl tonic_reflection::server::v1alpha::ServerReflection> {
-    reflection().build_v1alpha().unwrap_or_else(|error| unreachable!("the descriptors come from build.rs: {error}"))
+fn reflection_v1alpha(
+    spoken: &[&str],
+) -> tonic_reflection::server::v1alpha::ServerReflectionServer<impl tonic_reflection::server::v1alpha::ServerReflection>
+{
+    reflection(spoken)
+        .build_v1alpha()
+        .unwrap_or_else(|error| unreachable!("the descriptors come from build.rs: {error}"))
 }
 
-fn reflection() -> tonic_reflection::server::Builder<'static> {
-    tonic_reflection::server::Builder::configure()
+/// The descriptors of the services that are spoken.
+fn reflection(spoken: &[&str]) -> tonic_reflection::server::Builder<'static> {
+    let builder = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET);
+    let builder = builder.with_service_name("grpc.reflection.v1.ServerReflection");
+    spoken.iter().fold(builder, |builder, service| builder.with_service_name(*service))
 }

@@ -107,11 +107,13 @@ impl Shadow {
     ///
     /// # Errors
     /// Where the system gives no thread.
-    pub fn start(slot: Arc<ModelSlot>, metrics: Arc<Metrics>) -> std::io::Result<Self> {
+    pub fn start(slot: Arc<ModelSlot>, live: Arc<ModelSlot>, metrics: Arc<Metrics>) -> std::io::Result<Self> {
         let (work, waiting) = sync_channel(WAITING);
         let tally = Arc::new(Mutex::new(Tally::default()));
         let (counted, counts) = (tally.clone(), metrics.clone());
-        thread::Builder::new().name("shadow".to_owned()).spawn(move || run(&slot, &waiting, &counted, &counts))?;
+        thread::Builder::new()
+            .name("shadow".to_owned())
+            .spawn(move || run(&slot, &live, &waiting, &counted, &counts))?;
         Ok(Shadow { work, tally, metrics })
     }
 
@@ -124,14 +126,20 @@ impl Shadow {
         }
     }
 
-    /// How both compare.
-    pub fn tally(&self) -> Tally {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// How two versions compare that are in their places; nothing was counted of others.
+    pub fn tally_of(&self, versions: [Arc<str>; 2]) -> Tally {
+        let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if tally.versions == versions { tally } else { Tally { versions, ..Tally::default() } }
     }
 }
 
-fn run(slot: &ModelSlot, waiting: &Receiver<Work>, tally: &Mutex<Tally>, metrics: &Metrics) {
+fn run(slot: &ModelSlot, live_slot: &ModelSlot, waiting: &Receiver<Work>, tally: &Mutex<Tally>, metrics: &Metrics) {
     while let Ok(Work { article, options, live }) = waiting.recv() {
+        // What a model answered that was swapped meanwhile says nothing of the one in its place.
+        if *live.version != *live_slot.current().version() {
+            metrics.shadowed(&Kind::Skipped);
+            continue;
+        }
         let model = slot.current();
         let answer = catch_unwind(AssertUnwindSafe(|| model.classify(&article, &options)));
         let kind = match answer {

@@ -30,20 +30,25 @@ use tonic::transport::server::Connected;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// The bytes with which every client begins HTTP/2 (RFC 9113, section 3.4).
 const PREFACE: usize = 24;
+/// What was read so shortly ago is not idleness.
+const JUST_NOW: Duration = Duration::from_secs(1);
 /// After an error of the system's, such as too many open files, accepting waits so long.
 const AFTER_AN_ERROR: Duration = Duration::from_millis(100);
 
 /// Accepts connections for as long as the result is kept, at most `limits.connections` open at once: the others wait in the
-/// system's queue.
+/// system's queue. A connection that is older than its age and `drain` is closed, whatever is open on it.
 pub fn connections(
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
     limits: &Limits,
+    drain: Duration,
     metrics: Arc<Metrics>,
 ) -> ReceiverStream<io::Result<Connection>> {
     let (send, accepted) = mpsc::channel(1);
     let places = Arc::new(Semaphore::new(limits.connections));
-    let idle = Some(limits.connection_idle).filter(|idle| !idle.is_zero());
+    let some = |time: Duration| Some(time).filter(|time| !time.is_zero());
+    let idle = some(limits.connection_idle);
+    let oldest = some(limits.connection_age).map(|age| age + drain);
     tokio::spawn(async move {
         loop {
             let place = tokio::select! {
@@ -91,6 +96,8 @@ pub fn connections(
                         read: 0,
                         activity: Activity::new(),
                         idle: idle.map(|idle| (idle, Box::pin(sleep(idle)))),
+                        end: oldest.map(|oldest| Box::pin(sleep(oldest))),
+                        last_read: Instant::now(),
                         metrics,
                         _open: open,
                         _place: place,
@@ -111,6 +118,9 @@ pub struct Connection {
     activity: Activity,
     /// How long the connection may be idle, and when to look whether it is.
     idle: Option<(Duration, Pin<Box<Sleep>>)>,
+    /// When the connection is too old even for what is open on it.
+    end: Option<Pin<Box<Sleep>>>,
+    last_read: Instant,
     metrics: Arc<Metrics>,
     _open: Raised,
     _place: OwnedSemaphorePermit,
@@ -154,8 +164,10 @@ impl Activity {
 
     /// Since when no call is open; `None` while one is.
     fn idle_since(&self) -> Option<Instant> {
+        // In this order: a call that begins and ends meanwhile has ended just now.
+        let none = self.0.open.load(Ordering::Acquire) == 0;
         let ended = *self.0.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        (self.0.open.load(Ordering::Acquire) == 0).then_some(ended)
+        none.then_some(ended)
     }
 }
 
@@ -181,7 +193,8 @@ impl Connection {
         let Some((most, look)) = &mut self.idle else { return false };
         while look.as_mut().poll(context).is_ready() {
             let since = self.activity.idle_since().unwrap_or_else(Instant::now);
-            let end = since + *most;
+            // What has just been read may be a call that nobody has seen yet.
+            let end = (since + *most).max(self.last_read + JUST_NOW);
             if end <= Instant::now() {
                 return true;
             }
@@ -208,6 +221,14 @@ impl AsyncRead for Connection {
         };
         let read = buffer.filled().len() - before;
         connection.metrics.received.inc_by(read as u64);
+        if read > 0 {
+            connection.last_read = Instant::now();
+        }
+        if let Some(end) = &mut connection.end
+            && end.as_mut().poll(context).is_ready()
+        {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         if let Some(silent) = &mut connection.silent {
             connection.read += read;
             if connection.read >= PREFACE {

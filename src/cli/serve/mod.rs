@@ -6,6 +6,7 @@ use crate::{
     region::tree,
     service::{Addresses, Limits, Listening, ModelSlot, Models, Settings, TlsFiles},
 };
+use clap::builder::BoolishValueParser;
 use std::{
     io::Write,
     net::{SocketAddr, ToSocketAddrs},
@@ -79,17 +80,17 @@ pub struct Args {
     #[arg(long, env = "DATELINE_ADMIN_LISTEN", value_name = "ADDRESS:PORT", value_parser = address, help_heading = "Security")]
     admin_listen: Option<SocketAddr>,
     /// Tell nobody the descriptors of the contract
-    #[arg(long, env = "DATELINE_NO_REFLECTION", help_heading = "Security")]
+    #[arg(long, env = "DATELINE_NO_REFLECTION", value_parser = BoolishValueParser::new(), help_heading = "Security")]
     no_reflection: bool,
     /// Listen on addresses of other machines without TLS
-    #[arg(long, env = "DATELINE_INSECURE", help_heading = "Security")]
+    #[arg(long, env = "DATELINE_INSECURE", value_parser = BoolishValueParser::new(), help_heading = "Security")]
     insecure: bool,
     /// Speak gRPC-Web to pages of this origin (`https://desk.example`); may be given several times
     #[arg(long, env = "DATELINE_WEB_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', help_heading = "Security")]
     web_origin: Vec<String>,
     /// The largest message that is read, in bytes, compressed or not; a larger one ends its stream
-    #[arg(long, env = "DATELINE_MAX_MESSAGE_BYTES", default_value_t = Limits::default().message_bytes, value_name = "BYTES", help_heading = "Limits")]
-    max_message_bytes: usize,
+    #[arg(long, env = "DATELINE_MAX_MESSAGE_BYTES", default_value_t = Limits::default().message_bytes as u32, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1024..=1 << 30), help_heading = "Limits")]
+    max_message_bytes: u32,
     /// The largest list of headers of a call, in bytes
     #[arg(long, env = "DATELINE_MAX_HEADER_BYTES", default_value_t = Limits::default().header_bytes, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1024..16_777_216), help_heading = "Limits")]
     max_header_bytes: u32,
@@ -124,7 +125,13 @@ pub struct Args {
     #[arg(long, env = "DATELINE_LOG", value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT", help_heading = "Log and traces")]
     log: LogFormat,
     /// Send a span of each call and stream to this collector of OTLP over gRPC (`http://127.0.0.1:4317`)
-    #[arg(long, env = "DATELINE_OTLP_ENDPOINT", value_name = "URL", help_heading = "Log and traces")]
+    #[arg(
+        long,
+        env = "DATELINE_OTLP_ENDPOINT",
+        hide_env_values = true,
+        value_name = "URL",
+        help_heading = "Log and traces"
+    )]
     otlp_endpoint: Option<String>,
     /// Headers for the collector: key=value, several with commas between
     #[arg(
@@ -205,7 +212,7 @@ impl Args {
             reflection: !self.no_reflection,
             web_origins: self.web_origin.clone(),
             limits: Limits {
-                message_bytes: self.max_message_bytes,
+                message_bytes: self.max_message_bytes as usize,
                 header_bytes: self.max_header_bytes,
                 connections: self.max_connections as usize,
                 streams_per_connection: self.max_streams,

@@ -8,10 +8,18 @@ use opentelemetry_sdk::{
     propagation::TraceContextPropagator,
     trace::{Sampler, SdkTracerProvider},
 };
-use std::{io::IsTerminal, time::Duration};
-use tonic::metadata::{MetadataKey, MetadataMap};
+use std::{io::IsTerminal, str::FromStr, time::Duration};
+use tonic::{
+    metadata::{MetadataKey, MetadataMap},
+    transport::ClientTlsConfig,
+};
 use tracing::{Level, level_filters::LevelFilter};
-use tracing_subscriber::{EnvFilter, Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{Directive, Targets},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 /// How long the last spans may take to be sent.
 const LAST_SPANS: Duration = Duration::from_secs(5);
@@ -32,8 +40,13 @@ impl Otlp {
     /// Where the endpoint is no URL, or the headers are no headers; what they hold is not told.
     pub fn new(endpoint: &str, headers: &str, share: f64) -> Result<Self, Failure> {
         let url: Option<http::Uri> = endpoint.parse().ok();
-        if !url.is_some_and(|url| url.scheme().is_some() && url.authority().is_some()) {
-            return Err(Failure::Usage(format!("{endpoint:?} is no URL: write --otlp-endpoint http://127.0.0.1:4317")));
+        let Some(authority) = url.and_then(|url| url.scheme().and(url.authority()).cloned()) else {
+            return Err(Failure::Usage("otlp-endpoint is no URL: write one such as http://127.0.0.1:4317".to_owned()));
+        };
+        if authority.as_str().contains('@') {
+            return Err(Failure::Usage(
+                "otlp-endpoint holds a name and password: give --otlp-headers instead".to_owned(),
+            ));
         }
         Ok(Otlp { endpoint: endpoint.to_owned(), headers: metadata(headers)?, share })
     }
@@ -48,7 +61,10 @@ impl Telemetry {
     /// # Errors
     /// Where the exporter cannot be made.
     pub fn begin(log: LogFormat, otlp: Option<Otlp>) -> Result<Self, Failure> {
+        // The exporter tells the headers that it sends where it tells much.
+        let quiet = Directive::from_str("opentelemetry=warn").unwrap_or_else(|_| LevelFilter::WARN.into());
         let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+        let filter = filter.add_directive(quiet);
         let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
         let lines = match log {
             LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
@@ -78,7 +94,13 @@ impl Drop for Telemetry {
 
 fn provider(otlp: Otlp) -> Result<SdkTracerProvider, Failure> {
     let Otlp { endpoint, headers, share } = otlp;
-    let exporter = SpanExporter::builder().with_tonic().with_endpoint(&endpoint).with_metadata(headers).build();
+    let exporter = SpanExporter::builder().with_tonic().with_endpoint(&endpoint).with_metadata(headers);
+    // Without roots no certificate would do.
+    let exporter = match endpoint.starts_with("https:") {
+        true => exporter.with_tls_config(ClientTlsConfig::new().with_enabled_roots()),
+        false => exporter,
+    };
+    let exporter = exporter.build();
     let exporter = exporter.map_err(|error| Failure::failed(format!("{endpoint}: {error}")))?;
     let resource = Resource::builder()
         .with_service_name("dateline")
