@@ -3,9 +3,10 @@ use crate::train::{
     Intake, LabelMap, LeftOut, Teaching,
     evaluate::{self, Report},
     metrics::{RegionScores, TopicScores},
+    report::{self, RegionReport, TopicReport},
 };
 use anstream::{eprintln, print, println};
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// Measure a model on labelled articles
 ///
@@ -15,7 +16,8 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("files").args(["topics", "regions"]).required(true).multiple(true))]
 #[command(after_help = "Examples:\n  dateline evaluate --topics labelled.jsonl\n  \
-                        dateline evaluate --regions wire.jsonl.gz --model my-model --json")]
+                        dateline evaluate --regions wire.jsonl.gz --model my-model --json\n  \
+                        dateline evaluate --topics labelled.csv --columns topics=Section --report report.html")]
 pub struct Args {
     /// Files whose rows have "topics"
     #[arg(long, num_args = 1.., value_name = "FILE")]
@@ -26,6 +28,9 @@ pub struct Args {
     /// A folder that `dateline train` wrote, instead of the bundled model
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
+    /// A page of HTML with tables and plots, and the same as JSON beside it
+    #[arg(long, value_name = "FILE.html", value_parser = output::page)]
+    report: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -42,10 +47,25 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let (topics, _) = intake.read(&args.topics, Teaching::Topics, |_| {})?;
     let (regions, _) = intake.read(&args.regions, Teaching::Regions, |_| {})?;
     input::tell(&intake.left_out);
+    let topic_answers = evaluate::topics(&model, &topics);
+    let region_answers = evaluate::regions(&model, &regions);
     let report = Report {
-        topics: (!topics.is_empty()).then(|| TopicScores::of_answers(&evaluate::topics(&model, &topics))),
-        regions: (!regions.is_empty()).then(|| RegionScores::of(&evaluate::regions(&model, &regions))),
+        topics: (!topics.is_empty()).then(|| TopicScores::of_answers(&topic_answers)),
+        regions: (!regions.is_empty()).then(|| RegionScores::of(&region_answers)),
     };
+    if let Some(path) = &args.report {
+        let page = report::Report {
+            version: model.version().to_owned(),
+            how: "Measured on labelled rows that were given.".to_owned(),
+            trained_on: model.manifest().trained_on.clone(),
+            topics: (!topics.is_empty()).then(|| TopicReport::of(&model, &topics, &topic_answers, Vec::new())),
+            regions: (!regions.is_empty()).then(|| RegionReport::of(&regions, &region_answers)),
+            comparisons: Vec::new(),
+            corrections: BTreeMap::new(),
+            left_out: intake.left_out.clone(),
+        };
+        page.write(path).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
+    }
     if let Some(scores) = &report.topics
         && !scores.labels.keys().any(|code| model.topics().topics().iter().any(|topic| *topic.code == **code))
     {

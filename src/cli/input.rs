@@ -54,8 +54,8 @@ pub fn tell(left_out: &LeftOut) {
     if !left_out.bad.is_empty() {
         let mut table = output::table(&["bad rows", "first at", "reason"], 0);
         output::to_the_left(&mut table, &[1, 2]);
-        for (reason, met) in &left_out.bad {
-            table.add_row([met.count.to_string(), met.first.clone(), reason.clone()]);
+        for bad in &left_out.bad {
+            table.add_row([bad.rows.to_string(), output::printable(&bad.first), output::printable(&bad.reason)]);
         }
         eprintln!("{table}");
     }

@@ -15,7 +15,7 @@ use crate::{
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
-use std::{collections::BTreeMap, io};
+use std::{collections::BTreeMap, io, path::PathBuf};
 
 /// For the word "error".
 pub const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -199,6 +199,15 @@ pub fn to_the_left(table: &mut Table, columns: &[usize]) {
         if let Some(column) = table.column_mut(*i) {
             column.set_cell_alignment(CellAlignment::Left);
         }
+    }
+}
+
+/// The name of a page of HTML: JSON goes beside it under another.
+pub fn page(name: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(name);
+    match path.extension().is_some_and(|end| end == "html" || end == "htm") {
+        true => Ok(path),
+        false => Err("write a name that ends in .html".to_owned()),
     }
 }
 

@@ -1,9 +1,11 @@
 use super::{Failure, input, output};
 use crate::{
-    model::{Model, Store, StoreError},
+    model::{Lock, Model, Store, StoreError},
     train::{
         self, Data, HeldOut, Progress, TopicParams, TrainError, TrainRequest, Trained, evaluate,
+        metrics::{RegionScores, TopicScores},
         promotion::{Comparison, Gate},
+        report::{RegionReport, Report, TopicReport},
     },
 };
 use anstream::{eprintln, println};
@@ -52,6 +54,9 @@ pub struct Args {
     /// The folder to write the model into; made where it is missing, and what it holds replaced
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// A page of HTML with tables and plots about the new model, and the same as JSON beside it
+    #[arg(long, value_name = "FILE.html", value_parser = output::page)]
+    report: Option<PathBuf>,
     /// The seed of all that is random
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -154,7 +159,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         map: args.input.map,
         max_bad: args.input.max_bad,
         vectors: args.vectors,
-        params: TopicParams { seed: args.seed, ..TopicParams::default() },
+        params: TopicParams { seed: args.seed, learning_curve: args.report.is_some(), ..TopicParams::default() },
     };
     let progress = Progress::default();
     let data = train::read(&request, &progress)?;
@@ -182,9 +187,15 @@ pub fn run(args: Args) -> Result<(), Failure> {
         seed: args.seed,
         ..Gate::default()
     };
-    let tested = tested(&data, &trained, live.as_ref().or(base.as_ref()), &gate);
+    let tested = tested(&data, &trained, live.as_ref(), &gate);
+    let test = test(&data, &trained);
     if let Some(out) = &args.out {
+        let _lock = Lock::take(out)?;
         trained.save(out).map_err(Failure::failed)?;
+    }
+    if let Some(path) = &args.report {
+        let report = report(&data, &trained, &tested);
+        report.write(path).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
     }
     if args.json {
         let summary = serde_json::json!({
@@ -195,12 +206,13 @@ pub fn run(args: Args) -> Result<(), Failure> {
             "regions": trained.regions.as_ref().map(|part| &part.measured),
             "corrections": corrections(&data, &trained),
             "held_out": data.held_out,
-            "test": tested,
+            "test": test,
+            "against_the_model_in_service": tested,
             "left_out": data.left_out,
         });
         println!("{}", serde_json::to_string(&summary).map_err(Failure::failed)?);
     } else {
-        tell(&data, &trained, &tested, live.is_some());
+        tell(&data, &trained, &test, &tested, live.is_some());
         println!(
             "model {}: {:.1} MB, trained in {:.0} s; measured by cross-validation, more in MODEL_CARD.md",
             trained.model.version(),
@@ -231,28 +243,79 @@ pub fn run(args: Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The new model and another one on the test rows.
-fn tested(data: &Data, trained: &Trained, other: Option<&Model>, gate: &Gate) -> Vec<Comparison> {
-    let Some(other) = other else { return Vec::new() };
+/// The report: on the test rows where there are some, otherwise by cross-validation.
+fn report(data: &Data, trained: &Trained, tested: &[Comparison]) -> Report {
+    let model = &trained.model;
+    let topics = trained.topics.as_ref().map(|part| match data.test_topics[..] {
+        [] => {
+            let records: Vec<_> = part.answered.iter().map(|i| data.topics.records[*i].clone()).collect();
+            TopicReport::of(model, &records, &part.answers, part.learning.clone())
+        }
+        _ => {
+            let answers = evaluate::topics(model, &data.test_topics);
+            TopicReport::of(model, &data.test_topics, &answers, part.learning.clone())
+        }
+    });
+    let regions = trained.regions.as_ref().map(|part| match data.test_regions[..] {
+        [] => RegionReport::of(&data.regions.records, &part.answers),
+        _ => RegionReport::of(&data.test_regions, &evaluate::regions(model, &data.test_regions)),
+    });
+    let how = match &data.held_out {
+        None => "Measured by cross-validation: each article was answered by a model that had not seen it.".to_owned(),
+        Some(HeldOut::Files { leaks }) => {
+            format!("Measured on test rows that were given; {leaks} training rows were left out as copies of them.")
+        }
+        Some(HeldOut::Date { from, leaks }) => {
+            format!(
+                "Measured on the newest rows, from {from} on; {leaks} of them were left out as copies of older ones."
+            )
+        }
+        Some(HeldOut::Lot) => "Measured on rows drawn by lot, evenly of each label, copies together.".to_owned(),
+    };
+    Report {
+        version: model.version().to_owned(),
+        how,
+        trained_on: model.manifest().trained_on.clone(),
+        topics,
+        regions,
+        comparisons: tested.to_vec(),
+        corrections: corrections(data, trained),
+        left_out: data.left_out.clone(),
+    }
+}
+
+/// The new model on the test rows.
+fn test(data: &Data, trained: &Trained) -> evaluate::Report {
+    let topics = !data.test_topics.is_empty() && trained.topics.is_some();
+    let regions = !data.test_regions.is_empty() && trained.regions.is_some();
+    evaluate::Report {
+        topics: topics.then(|| TopicScores::of_answers(&evaluate::topics(&trained.model, &data.test_topics))),
+        regions: regions.then(|| RegionScores::of(&evaluate::regions(&trained.model, &data.test_regions))),
+    }
+}
+
+/// The new model and the one in service on the test rows.
+fn tested(data: &Data, trained: &Trained, live: Option<&Model>, gate: &Gate) -> Vec<Comparison> {
+    let Some(live) = live else { return Vec::new() };
     let mut comparisons = Vec::new();
     if !data.test_topics.is_empty() && trained.topics.is_some() {
         let of = |model: &Model| evaluate::topics(model, &data.test_topics);
-        comparisons.extend(gate.topics(&of(other), &of(&trained.model)));
+        comparisons.extend(gate.topics(&of(live), &of(&trained.model)));
     }
     if !data.test_regions.is_empty() && trained.regions.is_some() {
         let of = |model: &Model| evaluate::regions(model, &data.test_regions);
-        comparisons.extend(gate.regions(&of(other), &of(&trained.model)));
+        comparisons.extend(gate.regions(&of(live), &of(&trained.model)));
     }
     comparisons
 }
 
 /// How many corrections there are, and how many of them the new model gets right.
-fn corrections(data: &Data, trained: &Trained) -> BTreeMap<&'static str, [usize; 2]> {
+fn corrections(data: &Data, trained: &Trained) -> BTreeMap<String, [usize; 2]> {
     let mut told = BTreeMap::new();
     let rows = |rows: &train::Rows| rows.records[rows.records.len() - rows.corrections..].to_vec();
     if data.topics.corrections > 0 {
         let answers = evaluate::topics(&trained.model, &rows(&data.topics));
-        told.insert("topics", [answers.len(), answers.iter().filter(|answer| answer.is_right()).count()]);
+        told.insert("topics".to_owned(), [answers.len(), answers.iter().filter(|answer| answer.is_right()).count()]);
     }
     if data.regions.corrections > 0 {
         let answers = evaluate::regions(&trained.model, &rows(&data.regions));
@@ -260,12 +323,12 @@ fn corrections(data: &Data, trained: &Trained) -> BTreeMap<&'static str, [usize;
             let [right, given, carried] = answer.counts();
             right == given && right == carried
         });
-        told.insert("regions", [answers.len(), right.count()]);
+        told.insert("regions".to_owned(), [answers.len(), right.count()]);
     }
     told
 }
 
-fn tell(data: &Data, trained: &Trained, tested: &[Comparison], has_live: bool) {
+fn tell(data: &Data, trained: &Trained, test: &evaluate::Report, tested: &[Comparison], has_live: bool) {
     let manifest = trained.model.manifest();
     if let Some(topics) = &trained.topics {
         println!(
@@ -302,6 +365,15 @@ fn tell(data: &Data, trained: &Trained, tested: &[Comparison], has_live: bool) {
         }
         Some(HeldOut::Lot) => println!("tested on rows drawn by lot"),
         None => {}
+    }
+    if let Some(topics) = &test.topics {
+        println!(
+            "topics: accuracy {:.3}, macro-F1 {:.3} on {} test rows",
+            topics.accuracy, topics.macro_f1, topics.rows
+        );
+    }
+    if let Some(regions) = &test.regions {
+        println!("regions: micro-F1 {:.3}, exact {:.3} on {} test rows", regions.micro_f1, regions.exact, regions.rows);
     }
     if !tested.is_empty() {
         println!("{}", output::comparison(tested));

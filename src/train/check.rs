@@ -119,12 +119,13 @@ fn part(records: &[Record], labels: impl Fn(&Record) -> Vec<String>) -> Option<P
     if records.is_empty() {
         return None;
     }
-    let all: Vec<&Record> = records.iter().collect();
-    let words = data::words_of(&all);
-    let groups = copies::groups(&words);
-    let contents: Vec<u64> = words.iter().map(|words| corpus::content_hash(words.iter().copied())).collect();
-    let languages: Vec<String> =
-        records.par_iter().map(|record| clean_article(&record.article).language.into_owned()).collect();
+    let groups = copies::groups(records, |record| data::words_of(record).into());
+    let read = records.par_iter().map(|record| {
+        let words = data::words_of(record);
+        let language = clean_article(&record.article).language.into_owned();
+        (corpus::content_hash(words.iter().copied()), (words.len(), language))
+    });
+    let (contents, (mut lengths, languages)): (Vec<u64>, (Vec<usize>, Vec<String>)) = read.unzip();
     let count = |values: &mut dyn Iterator<Item = String>| {
         let mut counts = BTreeMap::new();
         values.for_each(|value| *counts.entry(value).or_insert(0) += 1);
@@ -134,7 +135,6 @@ fn part(records: &[Record], labels: impl Fn(&Record) -> Vec<String>) -> Option<P
         let day = corpus::day(record).ok().flatten();
         day.map_or_else(|| "-".to_owned(), |day| day.year().to_string())
     };
-    let mut lengths: Vec<usize> = words.iter().map(Vec::len).collect();
     lengths.sort_unstable();
     let at = |share: f64| lengths[((lengths.len() - 1) as f64 * share).round() as usize];
 

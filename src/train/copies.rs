@@ -6,7 +6,7 @@
 use super::corpus;
 use crate::text::pair_hash;
 use rayon::prelude::*;
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 /// Words of a shingle.
 const SHINGLE: usize = 5;
@@ -21,11 +21,13 @@ const SHORTEST: usize = 15;
 type Signature = [u32; BANDS * BAND];
 
 /// A group of articles that are copies of each other, for each article: the content hash of the group's first one. `words`
-/// gives the words of each article, as hashes in their order.
-pub fn groups<W: AsRef<[u64]> + Sync>(articles: &[W]) -> Vec<u64> {
-    let contents: Vec<u64> =
-        articles.par_iter().map(|words| corpus::content_hash(words.as_ref().iter().copied())).collect();
-    let signatures: Vec<Option<Signature>> = articles.par_iter().map(|words| signature(words.as_ref())).collect();
+/// gives the words of one, as hashes in their order; they are not held.
+pub fn groups<'a, A: Sync>(articles: &'a [A], words: impl Fn(&'a A) -> Cow<'a, [u64]> + Sync) -> Vec<u64> {
+    let read = articles.par_iter().map(|article| {
+        let words = words(article);
+        (corpus::content_hash(words.iter().copied()), signature(&words))
+    });
+    let (contents, signatures): (Vec<u64>, Vec<Option<Signature>>) = read.unzip();
     let mut parent: Vec<u32> = (0..articles.len() as u32).collect();
     // Articles of the same words first: they need no signature.
     let mut first_of: HashMap<u64, u32> = HashMap::new();
@@ -104,7 +106,7 @@ mod tests {
         all.push(vec![1, 2, 3]);
         all.push(vec![1, 2, 4]);
         all.push(vec![1, 2, 3]);
-        let groups = groups(&all);
+        let groups = groups(&all, |words| words.into());
         let found = (0..200)
             .flat_map(|i| [(i, 200 + 2 * i), (i, 201 + 2 * i)])
             .filter(|(a, b)| groups[*a] == groups[*b])

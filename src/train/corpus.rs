@@ -14,7 +14,10 @@ use std::{
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -47,8 +50,8 @@ pub struct Intake<'a> {
 /// Rows that were left out, and why.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct LeftOut {
-    /// Rows that cannot be read, or hold what cannot be: with the reason, and where each reason was met first.
-    pub bad: BTreeMap<String, Occurrences>,
+    /// Rows that cannot be read, or hold what cannot be, by reason; reasons that differ in numbers alone are one.
+    pub bad: Vec<BadRows>,
     /// Rows without what the file was given for.
     pub unlabelled: u64,
     /// Rows whose text is blank or too long.
@@ -61,19 +64,21 @@ pub struct LeftOut {
     pub corrected: u64,
 }
 
-/// How often something was met, and where first.
+/// Rows that are bad for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Occurrences {
-    /// How often.
-    pub count: u64,
-    /// The first place, `file:line`.
+pub struct BadRows {
+    /// How many there are.
+    pub rows: u64,
+    /// Where the first is, `file:line`.
     pub first: String,
+    /// What is wrong with it.
+    pub reason: String,
 }
 
 impl LeftOut {
     /// How many rows are bad.
     pub fn bad_rows(&self) -> u64 {
-        self.bad.values().map(|reason| reason.count).sum()
+        self.bad.iter().map(|reason| reason.rows).sum()
     }
 }
 
@@ -118,8 +123,8 @@ impl Intake<'_> {
                 }
             }
             if rows.len() == before {
-                let bad = self.left_out.bad.iter().next();
-                let bad = bad.map(|(reason, met)| format!("; {}: {reason}", met.first)).unwrap_or_default();
+                let bad = self.left_out.bad.first();
+                let bad = bad.map(|bad| format!("; {}: {}", bad.first, bad.reason)).unwrap_or_default();
                 let no_rows = |field| TrainError::NoRows { file: path.clone(), field, bad };
                 return Err(match teaching {
                     Teaching::Topics => no_rows("topics"),
@@ -204,14 +209,16 @@ impl Intake<'_> {
     }
 
     fn bad(&mut self, error: InputError) -> Result<(), TrainError> {
-        // Rows that differ in a number alone have the same fault.
-        let number = |c: char| if c.is_ascii_digit() { '#' } else { c };
-        let mut reason: String = error.message.chars().map(number).collect();
-        while reason.contains("##") {
-            reason = reason.replace("##", "#");
+        // As without its numbers.
+        let kind = |reason: &str| reason.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+        let this = kind(&error.message);
+        match self.left_out.bad.iter_mut().find(|bad| kind(&bad.reason) == this) {
+            Some(bad) => bad.rows += 1,
+            None => {
+                let (first, reason) = (error.place.clone(), error.message.clone());
+                self.left_out.bad.push(BadRows { rows: 1, first, reason });
+            }
         }
-        let first = Occurrences { count: 0, first: error.place.clone() };
-        self.left_out.bad.entry(reason).or_insert(first).count += 1;
         let bad = self.left_out.bad_rows();
         if bad > self.max_bad { Err(TrainError::TooManyBad { error, bad, most: self.max_bad }) } else { Ok(()) }
     }
@@ -287,16 +294,59 @@ pub fn content_hash(words: impl Iterator<Item = u64>) -> u64 {
 
 /// The different terms of some rows, and how many rows have each: those that at least `least` rows have, rising.
 pub fn common_terms(rows: impl ParallelIterator<Item = Vec<u64>>, least: u32) -> Vec<(u64, u32)> {
-    let mut hashes: Vec<u64> = rows
-        .flat_map_iter(|mut terms| {
-            terms.sort_unstable();
-            terms.dedup();
-            terms
-        })
-        .collect();
+    let mut hashes: Vec<u64> = rows.flat_map_iter(different).collect();
     hashes.par_sort_unstable();
     let counted = hashes.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32));
     counted.filter(|(_, rows)| *rows >= least).collect()
+}
+
+fn different(mut terms: Vec<u64>) -> Vec<u64> {
+    terms.sort_unstable();
+    terms.dedup();
+    terms
+}
+
+/// The same of more rows than can be counted at once, in two passes over them: the `most` commonest terms, as many as at least
+/// `least` rows have. First terms are counted in slots that some share, which tells which cannot be common; then those that
+/// may be are counted one by one.
+pub fn commonest_terms<R: Sync>(
+    rows: &[R],
+    terms: impl Fn(&R) -> Vec<u64> + Sync,
+    least: u32,
+    most: usize,
+) -> Vec<(u64, u32)> {
+    const SLOTS: usize = 1 << 26;
+    const ROWS_AT_ONCE: usize = 1 << 15;
+    let slots: Vec<AtomicU32> = (0..SLOTS).map(|_| AtomicU32::new(0)).collect();
+    let slot = |hash: u64| &slots[(hash >> 38) as usize];
+    rows.par_iter().for_each(|row| {
+        for hash in different(terms(row)) {
+            slot(hash).fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    // How common a term must be, so that not many more may be than there is room for.
+    let mut counts: Vec<u32> =
+        slots.par_iter().map(|slot| slot.load(Ordering::Relaxed)).filter(|count| *count >= least).collect();
+    counts.par_sort_unstable_by(|a, b| b.cmp(a));
+    let least = counts.get(2 * most).copied().unwrap_or(least).max(least);
+    drop(counts);
+    let mut exact: HashMap<u64, u32> = HashMap::new();
+    for part in rows.chunks(ROWS_AT_ONCE) {
+        let may_be = |hash: &u64| slot(*hash).load(Ordering::Relaxed) >= least;
+        let found = part.par_iter().map(|row| {
+            let mut terms = terms(row);
+            terms.retain(may_be);
+            terms
+        });
+        for (hash, rows) in common_terms(found, 1) {
+            *exact.entry(hash).or_default() += rows;
+        }
+    }
+    let mut common: Vec<(u64, u32)> = exact.into_iter().filter(|(_, rows)| *rows >= least).collect();
+    common.sort_unstable_by_key(|(hash, rows)| (std::cmp::Reverse(*rows), *hash));
+    common.truncate(most);
+    common.sort_unstable();
+    common
 }
 
 /// The fold of each row, `0..folds`: rows with the same content share a fold, and each label is spread evenly. `rows`
@@ -319,6 +369,19 @@ pub fn folds(rows: &[(usize, u64)], folds: usize, seed: u64) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_commonest_terms_are_those_of_all_terms() {
+        let rows: Vec<Vec<u64>> = (0..2000_u64)
+            .map(|i| (0..40).map(|k| xxh3_64(&((i * k) % (k * k * 7 + 3)).to_le_bytes())).chain([i]).collect())
+            .collect();
+        let mut all = common_terms(rows.par_iter().cloned(), 3);
+        assert_eq!(commonest_terms(&rows, Vec::clone, 3, 1_000_000), all);
+        all.sort_unstable_by_key(|(hash, rows)| (std::cmp::Reverse(*rows), *hash));
+        all.truncate(100);
+        all.sort_unstable();
+        assert_eq!(commonest_terms(&rows, Vec::clone, 3, 100), all);
+    }
 
     #[test]
     fn folds_are_even_within_labels_and_keep_copies_together() {

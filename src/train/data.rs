@@ -5,9 +5,13 @@ use super::{
     corpus::{self, Intake, LeftOut, Teaching},
     labels::LabelMap,
 };
-use crate::{formats::Record, linear::SplitMix, model::TrainingFile, text::words_into};
+use crate::{
+    formats::Record,
+    linear::SplitMix,
+    model::{TrainingFile, clean_article},
+    text::words_into,
+};
 use jiff::civil::Date;
-use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 
@@ -163,17 +167,12 @@ fn keys(record: &Record) -> Vec<Key> {
     id.map(Key::Id).into_iter().chain([Key::Text(text)]).collect()
 }
 
-/// The words of articles, as hashes in their order.
-pub fn words_of(records: &[&Record]) -> Vec<Vec<u64>> {
-    records
-        .par_iter()
-        .map(|record| {
-            let document = crate::model::clean_article(&record.article);
-            let mut words = Vec::new();
-            words_into(&document, &mut words);
-            words.iter().map(|word| word.hash).collect()
-        })
-        .collect()
+/// The words of an article, as hashes in their order.
+pub fn words_of(record: &Record) -> Vec<u64> {
+    let document = clean_article(&record.article);
+    let mut words = Vec::new();
+    words_into(&document, &mut words);
+    words.iter().map(|word| word.hash).collect()
 }
 
 /// Rows with so few days are held out by lot.
@@ -186,7 +185,7 @@ impl Rows {
             return 0;
         }
         let all: Vec<&Record> = test.iter().chain(&self.records).collect();
-        let groups = copies::groups(&words_of(&all));
+        let groups = copies::groups(&all, |record| words_of(record).into());
         let (of_test, of_rows) = groups.split_at(test.len());
         let tested: HashSet<u64> = of_test.iter().copied().collect();
         let before = self.records.len();
@@ -210,7 +209,7 @@ impl Rows {
         if archive == 0 {
             return (Vec::new(), None);
         }
-        let groups = copies::groups(&words_of(&self.records.iter().collect::<Vec<_>>()));
+        let groups = copies::groups(&self.records, |record| words_of(record).into());
         let days: Vec<Option<Date>> =
             self.records[..archive].iter().map(|record| corpus::day(record).ok().flatten()).collect();
         let mut dated: Vec<Date> = days.iter().flatten().copied().collect();

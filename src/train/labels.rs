@@ -12,7 +12,7 @@ impl LabelMap {
     /// nothing where rows with the label are not wanted. A first row `section,code` and rows that begin with `#` say nothing.
     ///
     /// # Errors
-    /// [`TrainError::Rule`] where a row cannot be used, or a label has two.
+    /// [`TrainError::Rule`] where a row cannot be used, or a label has two that differ.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
         let file = File::open(path).map_err(|source| TrainError::Read { path: path.to_owned(), source })?;
         let mut reader =
@@ -36,10 +36,12 @@ impl LabelMap {
             if label.is_empty() {
                 return Err(fault(line, "the label is blank".to_owned()));
             }
-            let codes =
+            let codes: Vec<String> =
                 codes.split('|').map(str::trim).filter(|code| !code.is_empty()).map(ToOwned::to_owned).collect();
-            if map.insert(key(label), codes).is_some() {
-                return Err(fault(line, format!("{label:?} has a row already")));
+            // Archives write one section in several ways.
+            let before = map.insert(key(label), codes.clone());
+            if before.is_some_and(|before| before != codes) {
+                return Err(fault(line, format!("{label:?} has a row with another code already")));
             }
         }
         Ok(LabelMap(map))

@@ -19,7 +19,7 @@ pub mod topics;
 mod weak;
 
 pub use check::{Check, check};
-pub use corpus::{Intake, LeftOut, Occurrences, Teaching, day};
+pub use corpus::{BadRows, Intake, LeftOut, Teaching, day};
 pub use data::{Data, HeldOut, Rows, read};
 pub use labels::LabelMap;
 pub use topics::TopicParams;

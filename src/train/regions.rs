@@ -111,7 +111,7 @@ pub fn train(
     let rows = rows(archive, progress);
     let known: HashSet<u64> = rows.iter().map(|row| row.content).collect();
     let weak = weak_rows(unlabelled, &known, progress);
-    let groups = copies::groups(&rows.iter().map(|row| &row.flat[..]).collect::<Vec<_>>());
+    let groups = copies::groups(&rows, |row| row.flat[..].into());
     let keys: Vec<(usize, u64)> =
         rows.iter().zip(groups).map(|(row, group)| (usize::from(row.truth.len() > 1), group)).collect();
     let fold = corpus::folds(&keys, FOLDS, seed);

@@ -25,7 +25,10 @@ use indicatif::ProgressBar;
 use linfa::{DatasetBase, traits::Fit};
 use ndarray::{Array1, Array2, Axis, Slice};
 use rayon::prelude::*;
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashSet},
+};
 
 /// REVIEW begins here: about two in five of such labels are right, which is worth an editor's look.
 const REVIEW_FROM: f32 = 0.4;
@@ -91,22 +94,80 @@ enum Kind {
 }
 
 /// A row: its terms, its labels, its weight and its fold.
-struct Row {
+struct Row<'r> {
     kind: Kind,
-    terms: ArticleTerms,
+    source: Terms<'r>,
+    /// A hash of its words in order.
+    content: u64,
+    /// How many words it has, and how many of these are the headline's.
+    words: usize,
+    headline: usize,
+    form: Form,
     labels: Vec<usize>,
     weight: f32,
     language: String,
     fold: usize,
 }
 
-impl Row {
-    /// The form that the row is an example of: a headline with a line of text is none.
-    fn form(&self) -> Option<FormKind> {
-        let body = self.terms.words.len() - self.terms.headline;
-        let kind = Form::of(&self.terms).kind();
-        (!self.terms.words.is_empty() && (kind != FormKind::Both || body >= FULL_ARTICLE_WORDS)).then_some(kind)
+/// Where the terms of a row are.
+enum Terms<'r> {
+    Held(ArticleTerms),
+    /// Read again whenever they are needed: an archive's terms take five times the room of its text.
+    Read(&'r Record),
+}
+
+/// Archives with more text, in bytes, are read again and again.
+const MOST_HELD: usize = 200 << 20;
+/// Archives with more rows are measured on one fold alone: its rows are enough to learn a decision layer from and to measure
+/// with, and fitting takes long.
+const MANY_ROWS: usize = 200_000;
+/// Passes of the solver over the rows of an archive that is not large, and of a very large one, at most.
+const MOST_PASSES: usize = 60;
+const LEAST_PASSES: usize = 20;
+/// Of archives with more words the terms are counted in two passes.
+const TERMS_AT_ONCE: usize = 32 << 20;
+/// A vocabulary has the commonest terms up to this.
+const MOST_TERMS: usize = 500_000;
+/// Features are made for so many rows at once.
+const ROWS_AT_ONCE: usize = 1 << 14;
+
+impl<'r> Row<'r> {
+    fn new(kind: Kind, terms: ArticleTerms, labels: Vec<usize>) -> Self {
+        Row {
+            kind,
+            content: corpus::content_hash(terms.words.iter().copied()),
+            words: terms.words.len(),
+            headline: terms.headline,
+            form: Form::of(&terms),
+            source: Terms::Held(terms),
+            labels,
+            weight: 1.0,
+            language: String::new(),
+            fold: 0,
+        }
     }
+
+    fn terms(&self) -> Cow<'_, ArticleTerms> {
+        match &self.source {
+            Terms::Held(terms) => Cow::Borrowed(terms),
+            Terms::Read(record) => Cow::Owned(read(record).0),
+        }
+    }
+
+    /// The form that the row is an example of: a headline with a line of text is none.
+    fn example(&self) -> Option<FormKind> {
+        let kind = self.form.kind();
+        let full = kind != FormKind::Both || self.words - self.headline >= FULL_ARTICLE_WORDS;
+        (self.words > 0 && full).then_some(kind)
+    }
+}
+
+/// The terms of an article, and its language.
+fn read(record: &Record) -> (ArticleTerms, String) {
+    let document = clean_article(&record.article);
+    let mut found = Vec::new();
+    words_into(&document, &mut found);
+    (ArticleTerms::of(&found), document.language.into_owned())
 }
 
 /// A trained topic model and how good it measured in cross-validation.
@@ -127,7 +188,9 @@ pub struct TrainedTopics {
     pub by_file: BTreeMap<String, (usize, usize)>,
     /// For each held-out row its best label's probability and whether it was right.
     pub outcomes: Vec<Outcome>,
-    /// The answers to held-out rows, in their order.
+    /// Which rows were held out and answered, in their order; of a large archive not all.
+    pub answered: Vec<usize>,
+    /// The answers to these.
     pub answers: Vec<TopicAnswer>,
     /// Rows learned from and accuracy on the first fold, before the decision layer; empty where it was not asked for.
     pub learning: Vec<(usize, f64)>,
@@ -199,27 +262,36 @@ pub fn train(
 
     // Each fold is scored by a model that has not seen it, quantised as the served model is.
     let trainer = Trainer { rows: &rows, vectors, n_labels: codes.len(), params };
-    let steps = FOLDS + 1 + SETTINGS.len() - 1;
+    let measured_folds = if rows.len() > MANY_ROWS { 1 } else { FOLDS };
+    let steps = measured_folds + 1 + SETTINGS.len() - 1;
     let bar = progress.steps("topics: cross-fitting", steps as u64);
     let (setting, first) = trainer.best_setting(&bar)?;
     let learning = if params.learning_curve { trainer.learning(setting, &first)? } else { Vec::new() };
     let mut held_out_scores = vec![first];
-    for fold in 1..FOLDS {
+    for fold in 1..measured_folds {
         held_out_scores.push(trainer.scores(fold, setting)?);
         bar.inc(1);
     }
-    let forms: Vec<Form> = rows.iter().map(|row| Form::of(&row.terms)).collect();
-    let given: Vec<Form> =
-        rows.iter().zip(&forms).filter(|(row, _)| row.kind == Kind::Labelled).map(|row| *row.1).collect();
+    let given: Vec<Form> = rows.iter().filter(|row| row.kind == Kind::Labelled).map(|row| row.form).collect();
     let n_inputs = if Form::differ(&given) { Form::inputs_for(codes.len()) } else { codes.len() };
-    let mut inputs = Array2::<f64>::zeros((rows.len(), n_inputs));
-    let mut known = vec![0.0; rows.len()];
-    for scored in held_out_scores.into_iter().flatten() {
+    let mut scored: Vec<Scored> = held_out_scores.into_iter().flatten().collect();
+    scored.sort_by_key(|scored| scored.row);
+    let mut inputs = Array2::<f64>::zeros((scored.len(), n_inputs));
+    for (mut inputs, scored) in inputs.rows_mut().into_iter().zip(&scored) {
         // A layer that reads the scores alone has the first inputs alone.
-        let input = forms[scored.row].inputs(scored.scores.view());
-        inputs.row_mut(scored.row).iter_mut().zip(input).for_each(|(cell, value)| *cell = value);
-        known[scored.row] = scored.known;
+        let input = rows[scored.row].form.inputs(scored.scores.view());
+        inputs.iter_mut().zip(input).for_each(|(cell, value)| *cell = value);
     }
+    let mut known: Vec<f64> = scored.iter().map(|scored| scored.known).collect();
+    // The rows that the decision layer learns from, each with the fold in which it does not.
+    let measured: Vec<(&Row<'_>, usize)> = scored
+        .iter()
+        .map(|scored| {
+            let row = &rows[scored.row];
+            let by_lot = (SplitMix(row.content).next_u64() % FOLDS as u64) as usize;
+            (row, if measured_folds == FOLDS { row.fold } else { by_lot })
+        })
+        .collect();
     let (vocabulary, linear) = trainer.fit(&rows.iter().collect::<Vec<_>>(), setting)?;
     bar.inc(1);
     bar.finish();
@@ -230,8 +302,8 @@ pub fn train(
         .into_par_iter()
         .map(|held_out| {
             // The last one learns from all folds: it is the one to serve.
-            let learned: Vec<usize> = (0..rows.len()).filter(|i| rows[*i].fold != held_out).collect();
-            let layer = decision(&inputs, &rows, &learned, codes.len());
+            let learned: Vec<usize> = (0..measured.len()).filter(|i| measured[*i].1 != held_out).collect();
+            let layer = decision(&inputs, &measured, &learned, codes.len());
             bar.inc(1);
             layer
         })
@@ -239,24 +311,26 @@ pub fn train(
     bar.finish();
     let [.., decision] = &layers[..] else { return Err(TrainError::NotFinite) };
 
-    let held_out = |kind: Kind, records: &[Record]| -> Vec<TopicAnswer> {
-        let indices = (0..rows.len()).filter(|i| rows[*i].kind == kind);
+    let held_out = |kind: Kind| -> (Vec<usize>, Vec<TopicAnswer>) {
+        let indices = (0..measured.len()).filter(|i| measured[*i].0.kind == kind);
         indices
-            .zip(records)
-            .map(|(i, record)| {
-                let probabilities = layers[rows[i].fold].probabilities(inputs.row(i));
+            .map(|i| {
+                let (row, fold) = measured[i];
+                let probabilities = layers[fold].probabilities(inputs.row(i));
                 let best = argmax(probabilities.iter());
-                let (truth, best, confidence) = (record.topics.clone(), codes[best].clone(), probabilities[best]);
-                TopicAnswer { truth, best: Some(best), confidence }
+                let truth = row.labels.iter().map(|label| codes[*label].clone()).collect();
+                let answer = TopicAnswer { truth, best: Some(codes[best].clone()), confidence: probabilities[best] };
+                (scored[i].row, answer)
             })
-            .collect()
+            .unzip()
     };
-    let (answers, weak_answers) = (held_out(Kind::Labelled, labelled), held_out(Kind::Weak, weak));
+    // Labelled rows stand first.
+    let ((answered, answers), (_, weak_answers)) = (held_out(Kind::Labelled), held_out(Kind::Weak));
     let outcomes: Vec<Outcome> = answers.iter().map(|answer| (answer.confidence, answer.is_right())).collect();
     let scores = TopicScores::of_answers(&answers);
     let mut by_file: BTreeMap<String, (usize, usize)> = BTreeMap::new();
-    for (record, (_, right)) in labelled.iter().zip(&outcomes) {
-        let file = by_file.entry(corpus::file_name(corpus::file_of(&record.place))).or_default();
+    for (i, (_, right)) in answered.iter().zip(&outcomes) {
+        let file = by_file.entry(corpus::file_name(corpus::file_of(&labelled[*i].place))).or_default();
         *file = (file.0 + 1, file.1 + usize::from(*right));
     }
     let auto = metrics::auto_threshold(&outcomes);
@@ -286,6 +360,7 @@ pub fn train(
         weak_scores: TopicScores::of_answers(&weak_answers),
         by_file,
         outcomes,
+        answered,
         answers,
         learning,
         measured,
@@ -294,27 +369,36 @@ pub fn train(
 }
 
 /// Reads the terms of every row, in parallel, and gives it a fold: labelled rows first, then weak ones.
-fn rows(labelled: &[Record], weak: &[Record], codes: &[String], params: &TopicParams, progress: &Progress) -> Vec<Row> {
+fn rows<'r>(
+    labelled: &'r [Record],
+    weak: &'r [Record],
+    codes: &[String],
+    params: &TopicParams,
+    progress: &Progress,
+) -> Vec<Row<'r>> {
     let bar = progress.steps("topics: reading", (labelled.len() + weak.len()) as u64);
+    let bytes = |record: &Record| record.article.headline.len() + record.article.body.len();
+    let held = labelled.iter().chain(weak).map(bytes).sum::<usize>() <= MOST_HELD;
     let kinds = labelled.par_iter().map(|record| (Kind::Labelled, record));
-    let mut rows: Vec<Row> = kinds
+    let mut rows: Vec<Row<'r>> = kinds
         .chain(weak.par_iter().map(|record| (Kind::Weak, record)))
         .map(|(kind, record)| {
-            let document = clean_article(&record.article);
-            let mut found = Vec::new();
-            words_into(&document, &mut found);
+            let (terms, language) = read(record);
             let mut labels: Vec<usize> =
                 record.topics.iter().filter_map(|topic| codes.binary_search(topic).ok()).collect();
             let mut seen = HashSet::new();
             labels.retain(|label| seen.insert(*label));
             bar.inc(1);
-            let language = document.language.into_owned();
-            Row { kind, terms: ArticleTerms::of(&found), labels, weight: 1.0, language, fold: 0 }
+            let row = Row { language, ..Row::new(kind, terms, labels) };
+            if held { row } else { Row { source: Terms::Read(record), ..row } }
         })
         .collect();
     bar.finish();
-    let words: Vec<&[u64]> = rows.iter().map(|row| &row.terms.words[..]).collect();
-    let keys: Vec<(usize, u64)> = rows.iter().map(|row| row.labels[0]).zip(copies::groups(&words)).collect();
+    let groups = copies::groups(&rows, |row| match row.terms() {
+        Cow::Borrowed(terms) => Cow::Borrowed(&terms.words[..]),
+        Cow::Owned(terms) => Cow::Owned(terms.words),
+    });
+    let keys: Vec<(usize, u64)> = rows.iter().map(|row| row.labels[0]).zip(groups).collect();
     for (row, fold) in rows.iter_mut().zip(corpus::folds(&keys, FOLDS, params.seed)) {
         row.fold = fold;
     }
@@ -322,11 +406,14 @@ fn rows(labelled: &[Record], weak: &[Record], codes: &[String], params: &TopicPa
 }
 
 /// Every label needs rows in every fold.
-fn check_labels(rows: &[Row], codes: &[String]) -> Result<(), TrainError> {
+fn check_labels(rows: &[Row<'_>], codes: &[String]) -> Result<(), TrainError> {
     let mut different = vec![HashSet::new(); codes.len()];
     for row in rows {
         row.labels.iter().for_each(|label| {
-            different[*label].insert(content_hash(row));
+            // More than are asked for need not be told apart.
+            if different[*label].len() < FOLDS {
+                different[*label].insert(row.content);
+            }
         });
     }
     match different.iter().zip(codes).find(|(rows, _)| rows.len() < FOLDS) {
@@ -336,18 +423,18 @@ fn check_labels(rows: &[Row], codes: &[String]) -> Result<(), TrainError> {
 }
 
 /// Rows of each form for labels that have few of it, each made of rows of one label and one fold.
-fn made(rows: &[Row], n_labels: usize, seed: u64) -> Vec<Row> {
+fn made<'r>(rows: &[Row<'r>], n_labels: usize, seed: u64) -> Vec<Row<'r>> {
     let mut count: BTreeMap<FormKind, Vec<usize>> = BTreeMap::new();
-    let mut by_label: BTreeMap<(usize, usize), Vec<&ArticleTerms>> = BTreeMap::new();
-    let mut prose: Vec<Vec<&ArticleTerms>> = vec![Vec::new(); FOLDS];
+    let mut by_label: BTreeMap<(usize, usize), Vec<&Row<'_>>> = BTreeMap::new();
+    let mut prose: Vec<Vec<&Row<'_>>> = vec![Vec::new(); FOLDS];
     for row in rows {
-        let Some(form) = row.form() else { continue };
+        let Some(form) = row.example() else { continue };
         let counts = count.entry(form).or_insert_with(|| vec![0; n_labels]);
         row.labels.iter().for_each(|label| counts[*label] += 1);
         if form == FormKind::Both {
-            prose[row.fold].push(&row.terms);
+            prose[row.fold].push(row);
         } else if let [label] = row.labels[..] {
-            by_label.entry((label, row.fold)).or_default().push(&row.terms);
+            by_label.entry((label, row.fold)).or_default().push(row);
         }
     }
     // A form that no label has often says nothing.
@@ -359,12 +446,13 @@ fn made(rows: &[Row], n_labels: usize, seed: u64) -> Vec<Row> {
             let missing = LEAST_OF_FORM.saturating_sub(counts[*label]) / FOLDS;
             for _ in 0..missing.min(sources.len()) {
                 let terms = match form {
-                    FormKind::Headline => headline_of(sources[random.below(sources.len())]),
-                    FormKind::Body => ArticleTerms { headline: 0, ..sources[random.below(sources.len())].clone() },
+                    FormKind::Headline => headline_of(&sources[random.below(sources.len())].terms()),
+                    FormKind::Body => {
+                        ArticleTerms { headline: 0, ..sources[random.below(sources.len())].terms().into_owned() }
+                    }
                     FormKind::Both => join(sources, &prose[*fold], &mut random),
                 };
-                let (kind, labels, language) = (Kind::Made, vec![*label], String::new());
-                made.push(Row { kind, terms, labels, weight: 1.0, language, fold: *fold });
+                made.push(Row { fold: *fold, ..Row::new(Kind::Made, terms, vec![*label]) });
             }
         }
     }
@@ -384,21 +472,22 @@ fn headline_of(row: &ArticleTerms) -> ArticleTerms {
 
 /// A full article of some rows, two to ten that stand close to each other, as rows of one time and source do, and of
 /// passages of full articles.
-fn join(rows: &[&ArticleTerms], prose: &[&ArticleTerms], random: &mut SplitMix) -> ArticleTerms {
+fn join(rows: &[&Row<'_>], prose: &[&Row<'_>], random: &mut SplitMix) -> ArticleTerms {
     const CLOSE: usize = 30;
     let start = random.below(rows.len());
     let first = rows[start];
-    let mut terms = headline_of(first);
+    let mut terms = headline_of(&first.terms());
     let others = 1 + random.below(9);
     let near: Vec<_> = (0..others).map(|_| rows[(start + random.below(CLOSE)) % rows.len()]).collect();
     for part in std::iter::once(first).chain(near) {
+        let part = part.terms();
         terms.words.extend(&part.words);
         terms.pairs.extend(&part.pairs);
     }
     let told = terms.words.len();
     let with_prose = told + (told as f64 * PROSE_SHARE * (0.5 + random.below(100) as f64 / 100.0)) as usize;
     while terms.words.len() < with_prose && !prose.is_empty() {
-        let other = prose[random.below(prose.len())];
+        let other = prose[random.below(prose.len())].terms();
         let body = other.words.len() - other.headline;
         let from = other.headline + random.below(body - PASSAGE_WORDS);
         terms.words.extend(&other.words[from..from + PASSAGE_WORDS]);
@@ -410,17 +499,17 @@ fn join(rows: &[&ArticleTerms], prose: &[&ArticleTerms], random: &mut SplitMix) 
 }
 
 /// Gives each row its weight by its length.
-fn weigh(rows: &mut [Row], params: &TopicParams) {
-    let mut lengths: Vec<usize> = rows.iter().map(|row| row.terms.words.len()).collect();
+fn weigh(rows: &mut [Row<'_>], params: &TopicParams) {
+    let mut lengths: Vec<usize> = rows.iter().map(|row| row.words).collect();
     lengths.sort_unstable();
     let median = lengths[lengths.len() / 2].max(1) as f32;
     for row in rows {
-        row.weight = (row.terms.words.len().max(1) as f32 / median).powf(params.length_weight).clamp(0.5, 8.0);
+        row.weight = (row.words.max(1) as f32 / median).powf(params.length_weight).clamp(0.5, 8.0);
     }
 }
 
 /// The languages of the rows, the commonest first.
-fn languages(rows: &[Row]) -> Vec<String> {
+fn languages(rows: &[Row<'_>]) -> Vec<String> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let told = rows.iter().map(|row| row.language.as_str()).filter(|language| *language != UNDETERMINED);
     told.for_each(|language| *counts.entry(language).or_default() += 1);
@@ -434,13 +523,9 @@ fn languages(rows: &[Row]) -> Vec<String> {
     languages.into_iter().map(|(_, language)| language.to_owned()).collect()
 }
 
-fn content_hash(row: &Row) -> u64 {
-    corpus::content_hash(row.terms.words.iter().copied())
-}
-
 /// Fits vocabularies and linear layers.
 struct Trainer<'a> {
-    rows: &'a [Row],
+    rows: &'a [Row<'a>],
     vectors: &'a WordVectors,
     n_labels: usize,
     params: &'a TopicParams,
@@ -484,11 +569,11 @@ impl Trainer<'_> {
     fn learning(&self, setting: Setting, whole: &[Scored]) -> Result<Vec<(usize, f64)>, TrainError> {
         const PARTS: u64 = 8;
         let others = || self.rows.iter().filter(|row| row.fold != 0);
-        let labelled = |rows: &[&Row]| rows.iter().filter(|row| row.kind == Kind::Labelled).count();
+        let labelled = |rows: &[&Row<'_>]| rows.iter().filter(|row| row.kind == Kind::Labelled).count();
         let mut points = Vec::new();
         for parts in [1, 2, 4] {
-            let taken = |row: &&Row| SplitMix(content_hash(row)).next_u64() % PARTS < parts;
-            let learned: Vec<&Row> = others().filter(taken).collect();
+            let taken = |row: &&Row<'_>| SplitMix(row.content).next_u64() % PARTS < parts;
+            let learned: Vec<&Row<'_>> = others().filter(taken).collect();
             points.push((labelled(&learned), self.accuracy(&self.scored(0, &learned, setting)?)));
         }
         points.push((labelled(&others().collect::<Vec<_>>()), self.accuracy(whole)));
@@ -497,43 +582,64 @@ impl Trainer<'_> {
 
     /// The rows of a fold, scored by a model of the others.
     fn scores(&self, fold: usize, setting: Setting) -> Result<Vec<Scored>, TrainError> {
-        let learned: Vec<&Row> = self.rows.iter().filter(|row| row.fold != fold).collect();
+        let learned: Vec<&Row<'_>> = self.rows.iter().filter(|row| row.fold != fold).collect();
         self.scored(fold, &learned, setting)
     }
 
     /// The rows of a fold, scored by a model of some others.
-    fn scored(&self, fold: usize, learned: &[&Row], setting: Setting) -> Result<Vec<Scored>, TrainError> {
+    fn scored(&self, fold: usize, learned: &[&Row<'_>], setting: Setting) -> Result<Vec<Scored>, TrainError> {
         let (vocabulary, linear) = self.fit(learned, setting)?;
         let scored = self.rows.par_iter().enumerate().filter(|(_, row)| row.fold == fold).map(|(i, row)| {
-            let features = Features::new(&vocabulary, self.vectors, &row.terms);
-            let known = features.known_words as f64 / row.terms.words.len().max(1) as f64;
+            let features = Features::new(&vocabulary, self.vectors, &row.terms());
+            let known = features.known_words as f64 / row.words.max(1) as f64;
             Scored { row: i, scores: linear.scores(&features), known }
         });
         Ok(scored.collect())
     }
 
     /// Vocabulary and linear layer from some rows.
-    fn fit(&self, rows: &[&Row], setting: Setting) -> Result<(Vocabulary, LinearLayer), TrainError> {
+    fn fit(&self, rows: &[&Row<'_>], setting: Setting) -> Result<(Vocabulary, LinearLayer), TrainError> {
         let Trainer { vectors, n_labels, params, .. } = self;
-        let common = |of: fn(&ArticleTerms) -> Vec<u64>, least: u32| {
-            let learned = rows.par_iter().filter(|row| row.kind != Kind::Made);
-            corpus::common_terms(learned.map(|row| of(&row.terms)), least)
+        let learned: Vec<&&Row<'_>> = rows.iter().filter(|row| row.kind != Kind::Made).collect();
+        let terms = if rows.iter().map(|row| row.words).sum::<usize>() <= TERMS_AT_ONCE {
+            let common = |of: fn(&ArticleTerms) -> Vec<u64>, least: u32| {
+                corpus::common_terms(learned.par_iter().map(|row| of(&row.terms())), least)
+            };
+            let mut terms = common(ArticleTerms::words_by_place, params.min_articles_word);
+            terms.extend(common(|terms| terms.pairs.clone(), params.min_articles_pair));
+            if terms.len() > MOST_TERMS {
+                terms.sort_unstable_by_key(|(hash, rows)| (std::cmp::Reverse(*rows), *hash));
+                terms.truncate(MOST_TERMS);
+            }
+            terms
+        } else {
+            let of = |row: &&&Row<'_>| {
+                let terms = row.terms();
+                [terms.words_by_place(), terms.pairs.clone()].concat()
+            };
+            corpus::commonest_terms(&learned, of, params.min_articles_pair, MOST_TERMS)
         };
-        let words = common(ArticleTerms::words_by_place, params.min_articles_word);
-        let pairs = common(|terms| terms.pairs.clone(), params.min_articles_pair);
-        let vocabulary = Vocabulary::build(words.into_iter().chain(pairs), rows.len());
+        let vocabulary = Vocabulary::build(terms, rows.len());
 
         let mut records = SparseRecords::with_dense(vocabulary.len(), vectors.dimensions());
         let mut targets = Array2::from_elem((rows.len(), *n_labels), false);
-        let features: Vec<_> = rows.par_iter().map(|row| Features::new(&vocabulary, vectors, &row.terms)).collect();
-        for (i, (row, mut features)) in rows.iter().zip(features).enumerate() {
-            features.vector.iter_mut().for_each(|value| *value *= setting.vector_weight);
-            records.push(&features.terms, &features.vector);
+        for part in rows.chunks(ROWS_AT_ONCE) {
+            let features: Vec<_> =
+                part.par_iter().map(|row| Features::new(&vocabulary, vectors, &row.terms())).collect();
+            for mut features in features {
+                features.vector.iter_mut().for_each(|value| *value *= setting.vector_weight);
+                records.push(&features.terms, &features.vector);
+            }
+        }
+        for (i, row) in rows.iter().enumerate() {
             row.labels.iter().for_each(|label| targets[[i, *label]] = true);
         }
         let weights: Array1<f32> = rows.iter().map(|row| row.weight).collect();
         let dataset = DatasetBase::new(records, targets).with_weights(weights);
-        let mut fitted = LinearSvmParams::default().cost(setting.cost).seed(params.seed).fit(&dataset)?;
+        // Each pass over many rows moves the weights as often as several passes over few.
+        let passes = (MOST_PASSES * MANY_ROWS / rows.len().max(1)).clamp(LEAST_PASSES, MOST_PASSES);
+        let solver = LinearSvmParams::default().cost(setting.cost).seed(params.seed).max_passes(passes);
+        let mut fitted = solver.fit(&dataset)?;
         // Served vectors have length 1.
         fitted
             .weights
@@ -548,19 +654,19 @@ impl Trainer<'_> {
 /// each.
 fn decision(
     inputs: &Array2<f64>,
-    rows: &[Row],
+    rows: &[(&Row<'_>, usize)],
     learned: &[usize],
     n_labels: usize,
 ) -> Result<SoftmaxLayer, TrainError> {
     let mut by_form: BTreeMap<FormKind, Vec<usize>> = BTreeMap::new();
-    learned.iter().for_each(|i| by_form.entry(Form::of(&rows[*i].terms).kind()).or_default().push(*i));
+    learned.iter().for_each(|i| by_form.entry(rows[*i].0.form.kind()).or_default().push(*i));
     let picked = by_form.values().flat_map(|rows| rows.iter().step_by(rows.len().div_ceil(DECISION_ROWS)));
     let mut picked: Vec<usize> = picked.copied().collect();
     // The layer needs every label: of one so rare that none of its rows was picked, all are.
-    let found: HashSet<usize> = picked.iter().flat_map(|i| rows[*i].labels.iter().copied()).collect();
-    picked.extend(learned.iter().filter(|i| rows[**i].labels.iter().any(|label| !found.contains(label))));
+    let found: HashSet<usize> = picked.iter().flat_map(|i| rows[*i].0.labels.iter().copied()).collect();
+    picked.extend(learned.iter().filter(|i| rows[**i].0.labels.iter().any(|label| !found.contains(label))));
     let pairs: Vec<(usize, usize)> =
-        picked.into_iter().flat_map(|i| rows[i].labels.iter().map(move |label| (i, *label))).collect();
+        picked.into_iter().flat_map(|i| rows[i].0.labels.iter().map(move |label| (i, *label))).collect();
     let indices: Vec<usize> = pairs.iter().map(|pair| pair.0).collect();
     let labels: Vec<usize> = pairs.iter().map(|pair| pair.1).collect();
     Ok(SoftmaxLayer::fit(inputs.select(Axis(0), &indices).view(), &labels, n_labels)?)
@@ -582,16 +688,10 @@ mod tests {
     fn a_rare_label_among_many_rows_is_not_passed_over() {
         // So many rows of one form that every third is picked, and five rows of a label that stand between those.
         let label = |i: usize| if i % 6 == 1 && i < 30 { 2 } else { i % 2 };
-        let rows: Vec<Row> = (0..2 * DECISION_ROWS + 6)
-            .map(|i| Row {
-                kind: Kind::Labelled,
-                terms: ArticleTerms { words: vec![i as u64], ..ArticleTerms::default() },
-                labels: vec![label(i)],
-                weight: 1.0,
-                language: String::new(),
-                fold: 0,
-            })
-            .collect();
+        let terms = |i: usize| ArticleTerms { words: vec![i as u64], ..ArticleTerms::default() };
+        let rows: Vec<Row<'_>> =
+            (0..2 * DECISION_ROWS + 6).map(|i| Row::new(Kind::Labelled, terms(i), vec![label(i)])).collect();
+        let rows: Vec<(&Row<'_>, usize)> = rows.iter().map(|row| (row, 0)).collect();
         let inputs = Array2::from_shape_fn((rows.len(), 3), |(i, score)| if score == label(i) { 1.0 } else { -1.0 });
         let learned: Vec<usize> = (0..rows.len()).collect();
         let layer = decision(&inputs, &rows, &learned, 3).expect("every label has rows");

@@ -204,7 +204,10 @@ pub fn channel(address: &str) -> Channel {
     Channel::from_shared(format!("http://{address}")).expect("a URL").connect_lazy()
 }
 
-pub async fn client(server: &Server) -> ClassifierClient<Channel> {
+/// A client of a server.
+pub type Client = ClassifierClient<Channel>;
+
+pub async fn client(server: &Server) -> Client {
     ClassifierClient::connect(server.url()).await.expect("the server takes connections")
 }
 

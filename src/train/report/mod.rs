@@ -169,7 +169,7 @@ const LEAST_OF_SOURCE: usize = 20;
 
 impl TopicReport {
     /// From answers to rows, in the same order.
-    pub fn of(model: &Model, records: &[&Record], answers: &[TopicAnswer], learning: Vec<(usize, f64)>) -> Self {
+    pub fn of(model: &Model, records: &[Record], answers: &[TopicAnswer], learning: Vec<(usize, f64)>) -> Self {
         let scores = TopicScores::of_answers(answers);
         let outcomes: Vec<Outcome> = answers.iter().map(|answer| (answer.confidence, answer.is_right())).collect();
         let auto = f64::from(model.topics().thresholds().auto);
@@ -231,7 +231,7 @@ impl TopicReport {
 
 impl RegionReport {
     /// From answers to rows, in the same order.
-    pub fn of(records: &[&Record], answers: &[RegionAnswer]) -> Self {
+    pub fn of(records: &[Record], answers: &[RegionAnswer]) -> Self {
         let scores = RegionScores::of(answers);
         let top_is_right = |answer: &RegionAnswer| answer.top.as_ref().is_some_and(|top| answer.truth.contains(top));
         let topped = answers.iter().filter(|answer| answer.top.is_some());
@@ -278,7 +278,7 @@ impl RegionReport {
 }
 
 /// What spoke for each label, in articles that the model tells right: the terms with the most weight in all.
-fn terms(model: &Model, records: &[&Record], answers: &[TopicAnswer]) -> BTreeMap<String, Vec<String>> {
+fn terms(model: &Model, records: &[Record], answers: &[TopicAnswer]) -> BTreeMap<String, Vec<String>> {
     let mut picked: BTreeMap<&String, Vec<&Record>> = BTreeMap::new();
     for (record, answer) in records.iter().zip(answers).filter(|(_, answer)| answer.is_right()) {
         let Some(best) = &answer.best else { continue };
@@ -345,7 +345,7 @@ fn surest(mut mistakes: Vec<Mistake>) -> Vec<Mistake> {
     mistakes
 }
 
-fn slices(records: &[&Record], right: &[bool]) -> Slices {
+fn slices(records: &[Record], right: &[bool]) -> Slices {
     let by = |key: &dyn Fn(&Record) -> Option<(usize, String)>| -> Vec<Slice> {
         let mut counts: BTreeMap<(usize, String), (usize, usize)> = BTreeMap::new();
         for (record, right) in records.iter().zip(right) {
@@ -421,7 +421,6 @@ mod tests {
         let rows: Vec<Record> = (0..40)
             .map(|i| row(if i < 30 { 10 } else { 2000 }, "2024-01-02", if i < 25 { "wire" } else { "desk" }))
             .collect();
-        let rows: Vec<&Record> = rows.iter().collect();
         let slices = slices(&rows, &(0..40).map(|i| i % 2 == 0).collect::<Vec<_>>());
         let named: Vec<(&str, usize)> = slices.length.iter().map(|slice| (&*slice.name, slice.rows)).collect();
         assert_eq!(named, [("up to 15 words", 30), ("more than 1000", 10)]);

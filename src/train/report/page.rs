@@ -197,7 +197,7 @@ fn left_out(report: &Report) -> Markup {
             h3 { "Rows that could not be read" }
             table {
                 tr { th { "rows" } th.l { "first at" } th.l { "reason" } }
-                @for (reason, met) in &left_out.bad { tr { td { (met.count) } td.l { (met.first) } td.l { (reason) } } }
+                @for bad in &left_out.bad { tr { td { (bad.rows) } td.l { (bad.first) } td.l { (bad.reason) } } }
             }
         }
         @if !left_out.unmapped.is_empty() {
