@@ -509,6 +509,22 @@ fn a_report_shows_everything_and_asks_for_nothing() {
 }
 
 #[test]
+fn tuning_shows_what_it_tried_and_takes_the_best() {
+    let folder = Folder::new();
+    let out = folder.path("model");
+    let output = done(&train(&["--topics", TOPICS, "--out", &out, "--tune", "600"]));
+    let tried = output["tried"].as_array().expect("a list").clone();
+    assert!(tried.len() >= 10, "{tried:?}");
+    let usual = done(&train(&["--topics", TOPICS, "--out", &out]));
+    assert_eq!(usual["tried"].as_array().map(|usual| &usual[..]), Some(&tried[..2]), "the usual ones come first");
+    let best =
+        |tried: &[serde_json::Value]| tried.iter().filter_map(|one| one["accuracy"].as_f64()).fold(0.0, f64::max);
+    assert!(best(&tried) >= best(&tried[..2]));
+    let table = run(&["train", "--topics", TOPICS, "--out", &out, "--tune", "600"], b"");
+    assert!(stdout(&table).contains("weight of word vectors"), "{}", stdout(&table));
+}
+
+#[test]
 fn the_newest_rows_test_where_rows_have_days() {
     let folder = Folder::new();
     let mut rows = rows();

@@ -10,6 +10,7 @@ use crate::{
         evaluate::Report,
         metrics::{LabelScore, RegionScores, TopicScores},
         promotion::Comparison,
+        topics::Tried,
     },
 };
 use anstyle::{AnsiColor, Style};
@@ -264,6 +265,17 @@ pub fn check(check: &Check) -> String {
         text.push_str("nothing stands in the way of a training\n");
     }
     text
+}
+
+/// What tuning tried, the best first.
+pub fn tried(tried: &[Tried]) -> Table {
+    let mut sorted = tried.to_vec();
+    sorted.sort_by(|a, b| b.accuracy.total_cmp(&a.accuracy));
+    let mut table = table(&["cost of an error", "weight of word vectors", "accuracy, first fold"], 0);
+    for one in sorted {
+        table.add_row([one.cost.to_string(), one.vector_weight.to_string(), format!("{:.4}", one.accuracy)]);
+    }
+    table
 }
 
 /// Both models on the same test rows; labels that hardly differ are left out.

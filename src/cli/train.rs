@@ -9,7 +9,11 @@ use crate::{
     },
 };
 use anstream::{eprintln, println};
-use std::{collections::BTreeMap, path::PathBuf, time::Instant};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 /// Train a model on labelled articles
 ///
@@ -54,6 +58,9 @@ pub struct Args {
     /// The folder to write the model into; made where it is missing, and what it holds replaced
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Try more settings for so many seconds, each on the first fold of the cross-validation, and show what came of them
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    tune: u32,
     /// A page of HTML with tables and plots about the new model, and the same as JSON beside it
     #[arg(long, value_name = "FILE.html", value_parser = output::page)]
     report: Option<PathBuf>,
@@ -159,7 +166,12 @@ pub fn run(args: Args) -> Result<(), Failure> {
         map: args.input.map,
         max_bad: args.input.max_bad,
         vectors: args.vectors,
-        params: TopicParams { seed: args.seed, learning_curve: args.report.is_some(), ..TopicParams::default() },
+        params: TopicParams {
+            seed: args.seed,
+            learning_curve: args.report.is_some(),
+            tune: Duration::from_secs(args.tune.into()),
+            ..TopicParams::default()
+        },
     };
     let progress = Progress::default();
     let data = train::read(&request, &progress)?;
@@ -204,6 +216,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
             "seconds": begun.elapsed().as_secs_f64(),
             "topics": trained.topics.as_ref().map(|part| &part.measured),
             "regions": trained.regions.as_ref().map(|part| &part.measured),
+            "tried": trained.topics.as_ref().map(|part| &part.tried),
             "corrections": corrections(&data, &trained),
             "held_out": data.held_out,
             "test": test,
@@ -331,6 +344,9 @@ fn corrections(data: &Data, trained: &Trained) -> BTreeMap<String, [usize; 2]> {
 fn tell(data: &Data, trained: &Trained, test: &evaluate::Report, tested: &[Comparison], has_live: bool) {
     let manifest = trained.model.manifest();
     if let Some(topics) = &trained.topics {
+        if topics.tried.len() > 2 {
+            println!("{}", output::tried(&topics.tried));
+        }
         println!(
             "{}",
             output::topic_table(&topics.scores, |code| {

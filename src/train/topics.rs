@@ -25,9 +25,11 @@ use indicatif::ProgressBar;
 use linfa::{DatasetBase, traits::Fit};
 use ndarray::{Array1, Array2, Axis, Slice};
 use rayon::prelude::*;
+use serde::Serialize;
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashSet},
+    time::{Duration, Instant},
 };
 
 /// REVIEW begins here: about two in five of such labels are right, which is worth an editor's look.
@@ -50,11 +52,21 @@ pub struct TopicParams {
     pub seed: u64,
     /// Whether to measure what more rows would bring: takes about as long as fitting once.
     pub learning_curve: bool,
+    /// How long to go on trying settings beside the usual ones; one that is begun is tried to its end. The same settings tried
+    /// give the same bytes, and how many are tried is a matter of the machine.
+    pub tune: Duration,
 }
 
 impl Default for TopicParams {
     fn default() -> Self {
-        TopicParams { min_articles_word: 2, min_articles_pair: 3, length_weight: 1.0, seed: 1, learning_curve: false }
+        TopicParams {
+            min_articles_word: 2,
+            min_articles_pair: 3,
+            length_weight: 1.0,
+            seed: 1,
+            learning_curve: false,
+            tune: Duration::ZERO,
+        }
     }
 }
 
@@ -69,6 +81,30 @@ struct Setting {
 /// Word vectors carry what is learned over to other outlets and forms of articles. On long articles of a narrow field, such as
 /// newsgroups, they blur it; there words decide, where that is better in the first fold.
 const SETTINGS: [Setting; 2] = [Setting { cost: 0.5, vector_weight: 1.0 }, Setting { cost: 1.0, vector_weight: 0.05 }];
+/// What is tried beside them where there is time for tuning, the likeliest first.
+const MORE_SETTINGS: [(f32, f32); 10] = [
+    (1.0, 1.0),
+    (0.25, 1.0),
+    (0.5, 0.3),
+    (0.5, 0.05),
+    (1.0, 0.3),
+    (0.5, 2.0),
+    (0.25, 0.3),
+    (2.0, 0.05),
+    (2.0, 0.3),
+    (0.25, 2.0),
+];
+
+/// A setting that was tried, and what came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Tried {
+    /// What an error costs the linear layer.
+    pub cost: f32,
+    /// How much word vectors count beside tf-idf.
+    pub vector_weight: f32,
+    /// Accuracy on the first fold, before the decision layer.
+    pub accuracy: f64,
+}
 
 /// The decision layer learns from so many rows of each form at most, evenly picked: it has some hundred weights a label, and
 /// the stock regression passes over all its rows hundreds of times.
@@ -192,6 +228,8 @@ pub struct TrainedTopics {
     pub answered: Vec<usize>,
     /// The answers to these.
     pub answers: Vec<TopicAnswer>,
+    /// The settings that were tried; the one with the best accuracy was taken, the first of equals.
+    pub tried: Vec<Tried>,
     /// Rows learned from and accuracy on the first fold, before the decision layer; empty where it was not asked for.
     pub learning: Vec<(usize, f64)>,
     /// Metric by name.
@@ -265,7 +303,7 @@ pub fn train(
     let measured_folds = if rows.len() > MANY_ROWS { 1 } else { FOLDS };
     let steps = measured_folds + 1 + SETTINGS.len() - 1;
     let bar = progress.steps("topics: cross-fitting", steps as u64);
-    let (setting, first) = trainer.best_setting(&bar)?;
+    let (setting, first, tried) = trainer.best_setting(&bar)?;
     let learning = if params.learning_curve { trainer.learning(setting, &first)? } else { Vec::new() };
     let mut held_out_scores = vec![first];
     for fold in 1..measured_folds {
@@ -362,6 +400,7 @@ pub fn train(
         outcomes,
         answered,
         answers,
+        tried,
         learning,
         measured,
         languages,
@@ -541,19 +580,32 @@ struct Scored {
 }
 
 impl Trainer<'_> {
-    /// The setting that does best in the first fold, with the scores of that fold.
-    fn best_setting(&self, bar: &ProgressBar) -> Result<(Setting, Vec<Scored>), TrainError> {
+    /// The setting that does best in the first fold, with the scores of that fold, and all that were tried.
+    fn best_setting(&self, bar: &ProgressBar) -> Result<(Setting, Vec<Scored>, Vec<Tried>), TrainError> {
+        let begun = Instant::now();
         let mut best: Option<(f64, Setting, Vec<Scored>)> = None;
-        for setting in SETTINGS {
+        let mut tried = Vec::new();
+        let more = MORE_SETTINGS.into_iter().map(|(cost, vector_weight)| Setting { cost, vector_weight });
+        // Without vectors their weight makes no difference.
+        let more = more.filter(|setting| self.vectors.dimensions() > 0 || setting.vector_weight == 1.0);
+        for (i, setting) in SETTINGS.into_iter().chain(more).enumerate() {
+            if i >= SETTINGS.len() {
+                if begun.elapsed() >= self.params.tune {
+                    break;
+                }
+                bar.inc_length(1);
+            }
             let scored = self.scores(0, setting)?;
             bar.inc(1);
             let accuracy = self.accuracy(&scored);
+            let Setting { cost, vector_weight } = setting;
+            tried.push(Tried { cost, vector_weight, accuracy });
             if best.as_ref().is_none_or(|best| accuracy > best.0) {
                 best = Some((accuracy, setting, scored));
             }
         }
         let (_, setting, scored) = best.ok_or(TrainError::NotFinite)?;
-        Ok((setting, scored))
+        Ok((setting, scored, tried))
     }
 
     /// The share of the labelled rows among some whose best score is that of one of their labels.
