@@ -4,28 +4,33 @@ use super::{
 };
 use crate::{
     article::{Classification, Options},
-    formats::{self, InputError, Reading, Record, Source},
+    clean::UNDETERMINED,
+    formats::{self, InputError, Reading, Record, Source, ninjs::Item},
     service::{
         MAX_MESSAGE_BYTES, WINDOW, answer_from_proto, article_to_proto, options_to_proto,
         proto::dateline::v1::{ClassifyRequest, classifier_client::ClassifierClient},
     },
 };
 use rayon::prelude::*;
-use std::{io::Write, path::PathBuf, thread};
+use std::{borrow::Cow, io::Write, path::PathBuf, thread};
 use tokio::sync::mpsc;
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use tonic::transport::Endpoint;
 
 /// Tell the topics and regions of articles
 ///
-/// Reads plain text, HTML, JSON Lines and CSV, each also compressed with gzip or zstd, and answers in the order of the input. In JSON Lines
-/// a row is an article: {"id": "7", "headline": "...", "body": "..."}, and where known "dateline", "language",
-/// "source_country" and "format" ("text" or "html"). An article that cannot be used answers with its own error, and the
-/// rest goes on.
+/// Reads plain text, HTML, JSON Lines, ninjs, CSV, RSS and Atom feeds, each also compressed with gzip or zstd, and answers in the
+/// order of the input, each article as soon as it is read. In JSON Lines a row is an article: {"id": "7", "headline": "...",
+/// "body": "..."}, and where known "dateline", "language", "source_country" and "format" ("text" or "html"). An article that
+/// cannot be used answers with its own error, and the rest goes on.
+///
+/// --ninjs prints the articles themselves with labels in them, as "subjects" and "places": items of ninjs 1.x, 2.x and 3.x in
+/// their own version with all that they hold, others as ninjs 3.0. Canceled items pass without labels.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dateline classify article.txt page.html\n  \
                         zcat archive.jsonl.gz | dateline classify --json - > labels.jsonl\n  \
                         dateline classify --explain article.txt\n  \
+                        dateline classify --ninjs < wire.ninjs.json > labelled.jsonl\n  \
                         dateline classify --server http://127.0.0.1:50051 articles.jsonl")]
 pub struct Args {
     /// Files to read; - is standard input
@@ -34,6 +39,9 @@ pub struct Args {
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
+    /// Print the articles as ninjs with their labels, one a line; what is wrong goes to standard error
+    #[arg(long, conflicts_with = "json")]
+    ninjs: bool,
     /// Say what each label rests on, and what was left out of the text
     #[arg(long)]
     explain: bool,
@@ -68,7 +76,12 @@ pub fn run(args: Args) -> Result<(), Failure> {
         auto_from: args.auto,
         review_from: args.review,
     };
-    let mut printer = Printer { out: anstream::stdout(), json: args.json, articles: 0, faults: 0 };
+    let form = match (args.json, args.ninjs) {
+        (true, _) => Form::Json,
+        (_, true) => Form::Ninjs,
+        _ => Form::Block,
+    };
+    let mut printer = Printer { out: anstream::stdout(), form, articles: 0, faults: 0 };
     let inputs = read(&args.files);
     match &args.server {
         Some(url) => ask_server(url, options, inputs, &mut printer)?,
@@ -116,7 +129,11 @@ fn classify_here(
         {
             batch.push(next);
         }
-        let answers: Vec<_> = batch.par_iter().map(|input| input.as_ref().ok().map(&classify)).collect();
+        let answer = |record: &Record| match is_canceled(record) {
+            true => Ok(without_labels()),
+            false => classify(record),
+        };
+        let answers: Vec<_> = batch.par_iter().map(|input| input.as_ref().ok().map(answer)).collect();
         for (input, answer) in batch.into_iter().zip(answers) {
             match (input, answer) {
                 (Ok(record), Some(answer)) => printer.print(&record.article.id, Some(&record), &answer)?,
@@ -167,6 +184,10 @@ fn ask_server(
                     continue;
                 }
             };
+            if is_canceled(&record) {
+                printer.print(&record.article.id, Some(&record), &Ok(without_labels()))?;
+                continue;
+            }
             let response = answers
                 .next()
                 .await
@@ -189,7 +210,7 @@ async fn feed(
     plan: mpsc::Sender<Input>,
 ) {
     while let Some(input) = inputs.recv().await {
-        let request = input.as_ref().ok().map(|record| ClassifyRequest {
+        let request = input.as_ref().ok().filter(|record| !is_canceled(record)).map(|record| ClassifyRequest {
             article: Some(article_to_proto(record.article.clone())),
             options: Some(options_to_proto(options)),
         });
@@ -201,6 +222,23 @@ async fn feed(
         {
             return;
         }
+    }
+}
+
+/// Whether a publication was taken back.
+fn is_canceled(record: &Record) -> bool {
+    record.item.as_ref().is_some_and(|item| item.is_canceled())
+}
+
+/// The answer about an item that is canceled.
+fn without_labels() -> Classification {
+    Classification {
+        topics: Vec::new(),
+        regions: Vec::new(),
+        language: UNDETERMINED.to_owned(),
+        model_version: "".into(),
+        notes: vec!["the item is canceled: it passes without labels".to_owned()],
+        removed: Vec::new(),
     }
 }
 
@@ -224,10 +262,17 @@ fn code_name(code: i32) -> String {
     name
 }
 
+/// What answers are printed as.
+enum Form {
+    Block,
+    Json,
+    Ninjs,
+}
+
 /// Prints answers as they come, and counts.
 struct Printer {
     out: anstream::AutoStream<std::io::Stdout>,
-    json: bool,
+    form: Form,
     articles: u64,
     faults: u64,
 }
@@ -242,10 +287,25 @@ impl Printer {
         self.articles += 1;
         self.faults += u64::from(answer.is_err());
         let mut line = Vec::new();
-        if self.json {
-            output::json_line(&mut line, id, answer)?;
-        } else {
-            output::block(&mut line, id, record, answer)?;
+        match (&self.form, record) {
+            (Form::Json, _) => output::json_line(&mut line, id, answer)?,
+            (Form::Block, _) => output::block(&mut line, id, record, answer)?,
+            (Form::Ninjs, record) => {
+                if let Err(fault) = answer {
+                    anstream::eprintln!("{}: {}", output::printable(id), output::printable(&fault.message));
+                }
+                if let Some(record) = record {
+                    let item =
+                        record.item.as_deref().map_or_else(|| Cow::Owned(Item::of(&record.article)), Cow::Borrowed);
+                    // Nothing is lost: what has no labels passes as it is.
+                    let text = match answer {
+                        Ok(answer) if !item.is_canceled() => item.labelled(answer),
+                        _ => item.unlabelled(),
+                    };
+                    line.extend(text.as_bytes());
+                    line.push(b'\n');
+                }
+            }
         }
         self.out.write_all(&line)?;
         self.out.flush()?;

@@ -40,6 +40,9 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<(), Failure> {
     let model = model(args.model.as_ref()).map_err(Failure::failed)?;
+    if let Some(report) = &args.report {
+        output::spares(report, args.topics.iter().chain(&args.regions))?;
+    }
     let map = args.input.map.as_deref().map(LabelMap::read).transpose()?;
     let reading = args.input.reading();
     let mut intake =
@@ -56,7 +59,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if let Some(path) = &args.report {
         let page = report::Report {
             version: model.version().to_owned(),
-            how: "Measured on labelled rows that were given.".to_owned(),
+            how: vec!["Measured on labelled rows that were given.".to_owned()],
             trained_on: model.manifest().trained_on.clone(),
             topics: (!topics.is_empty()).then(|| TopicReport::of(&model, &topics, &topic_answers, Vec::new())),
             regions: (!regions.is_empty()).then(|| RegionReport::of(&regions, &region_answers)),

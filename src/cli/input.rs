@@ -46,6 +46,7 @@ pub fn tell(left_out: &LeftOut) {
         (left_out.unusable, "have no text, or too much"),
         (left_out.unwanted, "have labels that the map leaves out"),
         (left_out.corrected, "gave way to corrections"),
+        (left_out.unused_corrections, "are corrections of what is not trained: give its archive too"),
     ] {
         if count > 0 {
             eprintln!("{count} rows {what}");

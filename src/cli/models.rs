@@ -1,5 +1,5 @@
 use super::{Failure, output};
-use crate::model::{Manifest, Store, Version};
+use crate::model::{Manifest, Store, Version, load_version, versions};
 use anstream::println;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -64,9 +64,9 @@ enum Command {
 
 pub fn run(args: Args) -> Result<(), Failure> {
     match args.command {
-        Command::List { folder, json } => list(&existing(&folder)?.versions()?, json),
+        Command::List { folder, json } => list(&versions(existing(&folder)?)?, json),
         Command::Promote { folder, version: Some(version), .. } => {
-            existing(&folder)?.put(&version)?;
+            Store::open(existing(&folder)?)?.put(&version)?;
             println!("model {version} is in service in {}", folder.display());
             Ok(())
         }
@@ -78,24 +78,24 @@ pub fn run(args: Args) -> Result<(), Failure> {
             Ok(())
         }
         Command::Rollback { folder } => {
-            let (from, to) = existing(&folder)?.roll_back()?;
+            let (from, to) = Store::open(existing(&folder)?)?.roll_back()?;
             println!("model {to} is in service in {} again, instead of {from}", folder.display());
             Ok(())
         }
         Command::Diff { folder, old, new, json } => {
-            let store = existing(&folder)?;
-            let (old, new) = (store.load(&old)?, store.load(&new)?);
+            let folder = existing(&folder)?;
+            let (old, new) = (load_version(folder, &old)?, load_version(folder, &new)?);
             diff(old.manifest(), new.manifest(), json)
         }
     }
 }
 
 /// A folder that is there: asking for one must not make it.
-fn existing(folder: &Path) -> Result<Store, Failure> {
-    if !folder.is_dir() {
-        return Err(Failure::Failed(format!("{}: there is no such folder", folder.display())));
+fn existing(folder: &Path) -> Result<&Path, Failure> {
+    match folder.is_dir() {
+        true => Ok(folder),
+        false => Err(Failure::Failed(format!("{}: there is no such folder", folder.display()))),
     }
-    Ok(Store::open(folder)?)
 }
 
 fn list(versions: &[Version], json: bool) -> Result<(), Failure> {

@@ -1,5 +1,6 @@
 //! What people and scripts read: colours, tables, JSON.
 
+use super::Failure;
 use crate::{
     article::{Classification, Decision, Evidence, Field, Role},
     formats::Record,
@@ -16,7 +17,11 @@ use crate::{
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
-use std::{collections::BTreeMap, io, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+};
 
 /// For the word "error".
 pub const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -212,6 +217,24 @@ pub fn page(name: &str) -> Result<PathBuf, String> {
     }
 }
 
+/// Sees to it that a report takes the place of no file that is read.
+pub fn spares<'a>(report: &Path, read: impl Iterator<Item = &'a PathBuf>) -> Result<(), Failure> {
+    let same = |a: &Path, b: &Path| a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b));
+    let written = [report.to_owned(), report.with_extension("json")];
+    for path in read {
+        if let Some(written) = written.iter().find(|written| same(written, path)) {
+            return Err(Failure::Usage(format!(
+                "the report would be written over {}: name another",
+                written.display()
+            )));
+        }
+    }
+    match report.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        Some(folder) => Err(Failure::Usage(format!("{}: there is no such folder for the report", folder.display()))),
+        None => Ok(()),
+    }
+}
+
 /// What files hold, for people.
 pub fn check(check: &Check) -> String {
     let mut text = String::new();
@@ -271,9 +294,11 @@ pub fn check(check: &Check) -> String {
 pub fn tried(tried: &[Tried]) -> Table {
     let mut sorted = tried.to_vec();
     sorted.sort_by(|a, b| b.accuracy.total_cmp(&a.accuracy));
-    let mut table = table(&["cost of an error", "weight of word vectors", "accuracy, first fold"], 0);
+    let mut table = table(&["cost of an error", "weight of word vectors", "accuracy, first fold", ""], 0);
     for one in sorted {
-        table.add_row([one.cost.to_string(), one.vector_weight.to_string(), format!("{:.4}", one.accuracy)]);
+        let taken = if one.taken { "taken" } else { "" };
+        let accuracy = format!("{:.4}", one.accuracy);
+        table.add_row([one.cost.to_string(), one.vector_weight.to_string(), accuracy, taken.to_owned()]);
     }
     table
 }
@@ -285,16 +310,18 @@ pub fn comparison(comparisons: &[Comparison]) -> Table {
     to_the_left(&mut table, &[6]);
     const HARDLY: f64 = 0.02;
     for one in comparisons {
-        let difference = one.candidate - one.live;
-        if one.interval.is_none() && one.objection.is_none() && difference.abs() < HARDLY {
+        let difference = one.live.map(|live| one.candidate - live);
+        let hardly = difference.is_none_or(|difference| difference.abs() < HARDLY);
+        if one.interval.is_none() && one.objection.is_none() && hardly {
             continue;
         }
+        let told = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"));
         table.add_row([
             printable(&one.measure),
             one.rows.to_string(),
-            format!("{:.3}", one.live),
+            told(one.live),
             format!("{:.3}", one.candidate),
-            format!("{difference:+.3}"),
+            difference.map_or_else(|| "-".to_owned(), |difference| format!("{difference:+.3}")),
             one.interval.map_or_else(String::new, |(low, high)| format!("{low:+.3} to {high:+.3}")),
             one.objection.clone().unwrap_or_default(),
         ]);

@@ -1,6 +1,6 @@
 use super::{Failure, input, output};
 use crate::{
-    model::{Lock, Model, Store, StoreError},
+    model::{self, Lock, Model, Store, StoreError, load_version},
     train::{
         self, Data, HeldOut, Progress, TopicParams, TrainError, TrainRequest, Trained, evaluate,
         metrics::{RegionScores, TopicScores},
@@ -8,10 +8,12 @@ use crate::{
         report::{RegionReport, Report, TopicReport},
     },
 };
-use anstream::{eprintln, println};
+use anstream::eprintln;
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    io::Write,
+    path::{Path, PathBuf},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -145,13 +147,12 @@ impl From<StoreError> for Failure {
 
 pub fn run(args: Args) -> Result<(), Failure> {
     let begun = Instant::now();
+    stop_at_a_signal()?;
+    // All that is written to is tried at once, so that nobody trains for an hour to learn that it cannot be.
+    let _places = Places::take(&args)?;
     let promote = args.test.promote.as_deref();
-    // At once, so that nobody trains for an hour to learn that another run is at it.
-    let store = promote.map(Store::open).transpose()?;
-    let live = match promote {
-        Some(folder) if !store.as_ref().is_none_or(|store| store.versions().is_ok_and(|all| all.is_empty())) => {
-            Some(Model::load(folder).map_err(Failure::failed)?)
-        }
+    let live = match promote.map(Store::open).transpose()?.map(|store| store.current()).transpose()? {
+        Some(Some(version)) => promote.map(|folder| load_version(folder, &version)).transpose()?,
         _ => None,
     };
     let request = TrainRequest {
@@ -178,11 +179,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
     input::tell(&data.left_out);
     if args.check {
         let found = train::check(&data);
-        match args.json {
-            true => println!("{}", serde_json::to_string(&found).map_err(Failure::failed)?),
-            false => println!("{}", output::check(&found)),
-        }
-        return Ok(());
+        return say(match args.json {
+            true => serde_json::to_string(&found).map_err(Failure::failed)?,
+            false => output::check(&found),
+        });
     }
     // With all it takes, a model can be made from nothing: the bundled one is made so.
     let complete = !request.topics.is_empty() && !request.regions.is_empty() && request.vectors.is_some();
@@ -199,17 +199,18 @@ pub fn run(args: Args) -> Result<(), Failure> {
         seed: args.seed,
         ..Gate::default()
     };
-    let tested = tested(&data, &trained, live.as_ref(), &gate);
+    let tested = if promote.is_some() { tested(&data, &trained, live.as_ref(), &gate) } else { Vec::new() };
     let test = test(&data, &trained);
     if let Some(out) = &args.out {
-        let _lock = Lock::take(out)?;
         trained.save(out).map_err(Failure::failed)?;
     }
+    let promoted =
+        promote.map(|folder| put_into_service(folder, &trained, live.as_ref(), &tested, args.out.as_deref()));
     if let Some(path) = &args.report {
         let report = report(&data, &trained, &tested);
         report.write(path).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
     }
-    if args.json {
+    say(if args.json {
         let summary = serde_json::json!({
             "version": trained.model.version(),
             "bytes": trained.size(),
@@ -221,39 +222,114 @@ pub fn run(args: Args) -> Result<(), Failure> {
             "held_out": data.held_out,
             "test": test,
             "against_the_model_in_service": tested,
+            "promoted": promoted.as_ref().map(Result::is_ok),
             "left_out": data.left_out,
         });
-        println!("{}", serde_json::to_string(&summary).map_err(Failure::failed)?);
+        serde_json::to_string(&summary).map_err(Failure::failed)?
     } else {
-        tell(&data, &trained, &test, &tested, live.is_some());
-        println!(
-            "model {}: {:.1} MB, trained in {:.0} s; measured by cross-validation, more in MODEL_CARD.md",
+        let told = tell(&data, &trained, &test, &tested, live.is_some());
+        format!(
+            "{told}model {}: {:.1} MB, trained in {:.0} s; measured by cross-validation, more in MODEL_CARD.md",
             trained.model.version(),
             trained.size() as f64 / 1e6,
             begun.elapsed().as_secs_f64()
-        );
+        )
+    })?;
+    if let (Some(promoted), Some(folder)) = (promoted, promote) {
+        promoted?;
+        eprintln!("model {} is in service in {}", trained.model.version(), folder.display());
     }
-    let (Some(store), Some(folder)) = (store, promote) else { return Ok(()) };
+    Ok(())
+}
+
+/// Ends the program at Ctrl-C with a word about what that means. Nothing has to be undone: what is written becomes a version, or
+/// a model, by one renaming.
+fn stop_at_a_signal() -> Result<(), Failure> {
+    const INTERRUPTED: i32 = 130;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
+    thread::spawn(move || {
+        if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
+            eprintln!("\nstopped; what is in service is whole, and the same command begins again");
+            std::process::exit(INTERRUPTED);
+        }
+    });
+    Ok(())
+}
+
+fn say(text: String) -> Result<(), Failure> {
+    Ok(writeln!(anstream::stdout().lock(), "{text}")?)
+}
+
+/// The folders that are written into, kept from other trainings.
+struct Places {
+    _locks: Vec<Lock>,
+}
+
+impl Places {
+    fn take(args: &Args) -> Result<Self, Failure> {
+        let inputs = [&args.topics, &args.regions, &args.corrections, &args.unlabelled, &args.test.test];
+        if let Some(report) = &args.report {
+            output::spares(report, inputs.into_iter().flatten())?;
+        }
+        let (out, promote) = (args.out.as_deref(), args.test.promote.as_deref());
+        if let Some(out) = out {
+            model::may_hold(out).map_err(Failure::failed)?;
+        }
+        let mut locks = Vec::new();
+        for folder in [out, promote].into_iter().flatten() {
+            locks.push(Lock::training(folder)?);
+            if out.and_then(|out| out.canonicalize().ok()) == folder.canonicalize().ok() && Some(folder) == promote {
+                return Err(Failure::Usage("--out and --promote are one folder: give --promote alone".to_owned()));
+            }
+        }
+        Ok(Places { _locks: locks })
+    }
+}
+
+/// Puts a new model into service, unless something stands in its way.
+fn put_into_service(
+    folder: &Path,
+    trained: &Trained,
+    live: Option<&Model>,
+    tested: &[Comparison],
+    out: Option<&Path>,
+) -> Result<(), Failure> {
+    let refused = |why: String| {
+        let kept = match out {
+            None => "give --out to keep the new one".to_owned(),
+            Some(out) => format!("the new one is in {}", out.display()),
+        };
+        let goes_on = if live.is_some() { "; the model in service goes on" } else { "" };
+        Err(Failure::Failed(format!("not promoted: {why}{goes_on}; {kept}")))
+    };
     let objections = tested.iter().filter(|one| one.objection.is_some()).count();
-    if live.is_some() && objections > 0 {
-        return Err(Failure::Failed(format!(
-            "not promoted: {objections} objections above; the model in service goes on{}",
-            args.out.map_or_else(
-                || "; give --out to keep the new one".to_owned(),
-                |out| format!("; the new one is in {}", out.display())
-            )
-        )));
+    if objections > 0 {
+        return refused(format!("{objections} objections above"));
     }
     if live.is_some() && tested.is_empty() {
-        return Err(Failure::Failed("not promoted: no row was left to test with; give --test".to_owned()));
+        return refused("no row was left to test with, give --test".to_owned());
     }
-    // Floors hold for the first model too.
-    if objections > 0 && tested.iter().any(|one| one.objection.as_ref().is_some_and(|why| why.contains("--floor"))) {
-        return Err(Failure::Failed("not promoted: a label is below its floor".to_owned()));
+    let store = Store::open(folder)?;
+    if store.current()?.as_deref() != live.map(Model::version) {
+        return refused("another model came into service meanwhile, which it was not compared with".to_owned());
     }
-    store.publish(trained.model.version(), &trained.files())?;
-    eprintln!("model {} is in service in {}", trained.model.version(), folder.display());
-    Ok(())
+    Ok(store.publish(trained.model.version(), &trained.files())?)
+}
+
+/// How a part was measured, for people.
+fn how(held_out: Option<&HeldOut>) -> String {
+    match held_out {
+        None => "measured by cross-validation: each article was answered by a model that had not seen it".to_owned(),
+        Some(HeldOut::Files { leaks }) => {
+            format!("measured on test rows that were given; {leaks} training rows were left out as copies of them")
+        }
+        Some(HeldOut::Date { from, leaks }) => {
+            format!(
+                "measured on the newest rows, from {from} on; {leaks} of them were left out as copies of older ones"
+            )
+        }
+        Some(HeldOut::Lot) => "measured on rows drawn by lot, evenly of each label, copies together".to_owned(),
+    }
 }
 
 /// The report: on the test rows where there are some, otherwise by cross-validation.
@@ -273,21 +349,16 @@ fn report(data: &Data, trained: &Trained, tested: &[Comparison]) -> Report {
         [] => RegionReport::of(&data.regions.records, &part.answers),
         _ => RegionReport::of(&data.test_regions, &evaluate::regions(model, &data.test_regions)),
     });
-    let how = match &data.held_out {
-        None => "Measured by cross-validation: each article was answered by a model that had not seen it.".to_owned(),
-        Some(HeldOut::Files { leaks }) => {
-            format!("Measured on test rows that were given; {leaks} training rows were left out as copies of them.")
-        }
-        Some(HeldOut::Date { from, leaks }) => {
-            format!(
-                "Measured on the newest rows, from {from} on; {leaks} of them were left out as copies of older ones."
-            )
-        }
-        Some(HeldOut::Lot) => "Measured on rows drawn by lot, evenly of each label, copies together.".to_owned(),
-    };
+    let parts = [("topics", topics.is_some(), &data.test_topics), ("regions", regions.is_some(), &data.test_regions)];
+    let measured = parts.into_iter().filter(|(_, is_there, _)| *is_there);
     Report {
         version: model.version().to_owned(),
-        how,
+        how: measured
+            .map(|(part, _, test)| {
+                let held_out = data.held_out.get(part).filter(|_| !test.is_empty());
+                format!("{part}: {}.", how(held_out))
+            })
+            .collect(),
         trained_on: model.manifest().trained_on.clone(),
         topics,
         regions,
@@ -307,18 +378,19 @@ fn test(data: &Data, trained: &Trained) -> evaluate::Report {
     }
 }
 
-/// The new model and the one in service on the test rows.
+/// The new model, and the one in service where there is one, on the test rows.
 fn tested(data: &Data, trained: &Trained, live: Option<&Model>, gate: &Gate) -> Vec<Comparison> {
-    let Some(live) = live else { return Vec::new() };
     let mut comparisons = Vec::new();
     if !data.test_topics.is_empty() && trained.topics.is_some() {
         let of = |model: &Model| evaluate::topics(model, &data.test_topics);
-        comparisons.extend(gate.topics(&of(live), &of(&trained.model)));
+        comparisons.extend(gate.topics(live.map(of).as_deref(), &of(&trained.model)));
     }
     if !data.test_regions.is_empty() && trained.regions.is_some() {
         let of = |model: &Model| evaluate::regions(model, &data.test_regions);
-        comparisons.extend(gate.regions(&of(live), &of(&trained.model)));
+        comparisons.extend(gate.regions(live.map(of).as_deref(), &of(&trained.model)));
     }
+    let unmeasured = gate.unmeasured(&comparisons);
+    comparisons.extend(unmeasured);
     comparisons
 }
 
@@ -341,19 +413,22 @@ fn corrections(data: &Data, trained: &Trained) -> BTreeMap<String, [usize; 2]> {
     told
 }
 
-fn tell(data: &Data, trained: &Trained, test: &evaluate::Report, tested: &[Comparison], has_live: bool) {
+fn tell(data: &Data, trained: &Trained, test: &evaluate::Report, tested: &[Comparison], has_live: bool) -> String {
+    let mut told = String::new();
+    let mut say = |line: String| {
+        told.push_str(&line);
+        told.push('\n');
+    };
     let manifest = trained.model.manifest();
     if let Some(topics) = &trained.topics {
         if topics.tried.len() > 2 {
-            println!("{}", output::tried(&topics.tried));
+            say(output::tried(&topics.tried).to_string());
         }
-        println!(
-            "{}",
-            output::topic_table(&topics.scores, |code| {
-                let known = manifest.topics.labels.iter().find(|label| label.code == code);
-                known.map(|label| label.name.clone()).unwrap_or_else(|| code.to_owned())
-            })
-        );
+        let name = |code: &str| {
+            let known = manifest.topics.labels.iter().find(|label| label.code == code);
+            known.map(|label| label.name.clone()).unwrap_or_else(|| code.to_owned())
+        };
+        say(output::topic_table(&topics.scores, name).to_string());
     }
     let trained_parts = [
         ("topics", trained.topics.as_ref().map(|part| &part.measured)),
@@ -361,37 +436,36 @@ fn tell(data: &Data, trained: &Trained, test: &evaluate::Report, tested: &[Compa
     ];
     for (name, measured) in trained_parts {
         match measured {
-            Some(measured) => println!("{}", output::measures(name, measured)),
-            None if has_live => println!("{name}: taken over from the model in service"),
-            None => println!("{name}: taken over from the bundled model"),
+            Some(measured) => say(output::measures(name, measured).to_string()),
+            None if has_live => say(format!("{name}: taken over from the model in service")),
+            None => say(format!("{name}: taken over from the bundled model")),
         }
     }
     if let Some(regions) = &trained.regions {
-        println!("{}", output::peers(&regions.peers, &regions.scores));
+        say(output::peers(&regions.peers, &regions.scores).to_string());
     }
     for (part, [all, right]) in corrections(data, trained) {
-        println!("corrections: {right} of {all} about {part} are answered right by the model that learned from them");
+        say(format!(
+            "corrections: {right} of {all} about {part} are answered right by the model that learned from them"
+        ));
     }
-    match &data.held_out {
-        Some(HeldOut::Files { leaks }) => {
-            println!("tested on the rows given; {leaks} training rows were left out as copies of them");
-        }
-        Some(HeldOut::Date { from, leaks }) => {
-            println!("tested on rows from {from} on; {leaks} of them were left out as copies of older ones");
-        }
-        Some(HeldOut::Lot) => println!("tested on rows drawn by lot"),
-        None => {}
+    for (part, held_out) in &data.held_out {
+        say(format!("{part}: {}", how(Some(held_out))));
     }
     if let Some(topics) = &test.topics {
-        println!(
+        say(format!(
             "topics: accuracy {:.3}, macro-F1 {:.3} on {} test rows",
             topics.accuracy, topics.macro_f1, topics.rows
-        );
+        ));
     }
     if let Some(regions) = &test.regions {
-        println!("regions: micro-F1 {:.3}, exact {:.3} on {} test rows", regions.micro_f1, regions.exact, regions.rows);
+        say(format!(
+            "regions: micro-F1 {:.3}, exact {:.3} on {} test rows",
+            regions.micro_f1, regions.exact, regions.rows
+        ));
     }
     if !tested.is_empty() {
-        println!("{}", output::comparison(tested));
+        say(output::comparison(tested).to_string());
     }
+    told
 }

@@ -1,6 +1,6 @@
-use super::{InputError, Reading, Record};
+use super::{InputError, Reading, Record, ninjs::Item};
 use crate::article::{Article, Format};
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use std::io::{BufRead, Read};
 
 /// The longest line that is read (16 MiB); a longer one is an error, and the next line follows.
@@ -25,6 +25,27 @@ impl Lines {
         reading.in_lines().map_err(|message| InputError::new(name, message))?;
         let (name, reading) = (name.to_owned(), reading.clone());
         Ok(Lines { reader, name, reading, line: 0, buffer: Vec::new(), empty: true, ended: false })
+    }
+
+    /// Reads on, where the buffer holds the first line of an object over several lines, to the line that ends it.
+    fn read_laid_out(&mut self) -> Result<(), String> {
+        let mut object = std::mem::take(&mut self.buffer);
+        loop {
+            if !self.read_line()? {
+                self.ended = true;
+                return Err("the JSON object is cut off".to_owned());
+            }
+            object.extend_from_slice(&self.buffer);
+            if object.len() as u64 > MAX_LINE_BYTES {
+                self.ended = true;
+                return Err(format!("the JSON object is larger than {} MiB", MAX_LINE_BYTES >> 20));
+            }
+            // What stands within is moved in.
+            if self.buffer.starts_with(b"}") {
+                self.buffer = object;
+                return Ok(());
+            }
+        }
     }
 
     /// Reads the next line into the buffer; `false` at the end.
@@ -70,7 +91,7 @@ impl Iterator for Lines {
                 Err(message) => {
                     self.empty = false;
                     self.ended = message.starts_with("cannot read on");
-                    return Some(Err(InputError { place, message }));
+                    return Some(Err(InputError { place, message, cut_off: self.ended }));
                 }
             }
             let line = self.buffer.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.buffer);
@@ -81,18 +102,32 @@ impl Iterator for Lines {
             self.empty = false;
             // A list would be taken for a row without names.
             if line[0] != b'{' {
-                return Some(Err(InputError {
-                    place,
-                    message: "the line is not a JSON object: it must begin with {".into(),
-                }));
+                return Some(Err(InputError::new(&place, "the line is not a JSON object: it must begin with {")));
             }
-            return Some(match read_row(line, &self.reading) {
-                Ok(row) => Ok(row.record(place)),
-                Err(message) => Err(InputError { place, message }),
-            });
+            // As editors and programs lay out an object that is to be read.
+            if line == b"{" {
+                return Some(match self.read_laid_out() {
+                    Ok(()) => read_object(self.buffer.trim_ascii(), &self.reading, place),
+                    Err(message) => Err(InputError::new(&place, message)),
+                });
+            }
+            return Some(read_object(line, &self.reading, place));
         }
         None
     }
+}
+
+/// A row, or an item of ninjs.
+fn read_object(json: &[u8], reading: &Reading, place: String) -> Result<Record, InputError> {
+    let row = read_row(json, reading).map_err(|message| InputError::new(&place, message));
+    // Only the named fields are read of an object whose fields are named, and only items have a URI.
+    if reading.columns.is_empty()
+        && row.as_ref().map_or(true, |row| row.uri.is_some())
+        && let Some(item) = Item::read(json)
+    {
+        return Ok(item.record(place));
+    }
+    Ok(row?.record(place))
 }
 
 fn read_row(line: &[u8], reading: &Reading) -> Result<Row, String> {
@@ -105,12 +140,19 @@ fn read_row(line: &[u8], reading: &Reading) -> Result<Row, String> {
     // Fields that are named otherwise take the places of those that are read.
     let mut fields: serde_json::Map<String, serde_json::Value> =
         serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(line)).map_err(fault)?;
-    for (field, column) in reading.columns.named() {
-        let value = fields.get(column).cloned().unwrap_or_default();
+    let named: Vec<(&str, serde_json::Value)> = reading
+        .columns
+        .named()
+        .map(|(field, column)| (field, fields.get(column).cloned().unwrap_or_default()))
+        .collect();
+    for (field, value) in named {
+        let other_name = OTHER_NAMES.iter().find(|(known, _)| *known == field);
+        // Unless it was read as another field.
+        let read = |name: &str| reading.columns.named().any(|(_, column)| column == name);
+        if let Some((_, name)) = other_name.filter(|(_, name)| !read(name)) {
+            fields.remove(*name);
+        }
         fields.insert(field.to_owned(), value);
-        // An alias would be a second of its kind.
-        let aliases: &[&str] = ALIASES.iter().find(|(known, _)| *known == field).map_or(&[], |(_, names)| names);
-        aliases.iter().for_each(|name| drop(fields.remove(*name)));
     }
     serde_path_to_error::deserialize(serde_json::Value::Object(fields)).map_err(fault)
 }
@@ -130,29 +172,35 @@ fn explain(field: &serde_path_to_error::Path, error: &serde_json::Error) -> Stri
     format!("{what} at column {}", error.column())
 }
 
-/// Other names that fields of JSON objects may have.
-const ALIASES: [(&str, &[&str]); 4] =
-    [("headline", &["title"]), ("body", &["text"]), ("published", &["date"]), ("source", &["outlet"])];
+/// Other names that fields of JSON objects may have; they give way to the fields' own.
+const OTHER_NAMES: [(&str, &str); 4] =
+    [("headline", "title"), ("body", "text"), ("published", "date"), ("source", "outlet")];
 
 /// A row as people write it; unknown fields are left alone, null is as good as missing.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct Row {
     id: Option<Id>,
-    #[serde(alias = "title")]
     headline: Option<String>,
-    #[serde(alias = "text")]
+    title: Option<String>,
     body: Option<String>,
+    text: Option<String>,
     format: Option<RowFormat>,
     dateline: Option<String>,
     language: Option<String>,
     source_country: Option<String>,
-    #[serde(alias = "date", deserialize_with = "text_or_nothing")]
+    #[serde(deserialize_with = "text_or_nothing")]
     published: Option<String>,
-    #[serde(alias = "outlet", deserialize_with = "text_or_nothing")]
+    #[serde(deserialize_with = "text_or_nothing")]
+    date: Option<String>,
+    #[serde(deserialize_with = "text_or_nothing")]
     source: Option<String>,
+    #[serde(deserialize_with = "text_or_nothing")]
+    outlet: Option<String>,
     topics: Option<OneOrMore>,
     regions: Option<OneOrMore>,
+    /// Whether there is one, whatever it is.
+    uri: Option<IgnoredAny>,
 }
 
 /// What nobody classifies by is no reason to refuse a row.
@@ -226,8 +274,8 @@ impl Row {
                 Some(Id::Number(id)) => id.to_string(),
                 None => String::new(),
             },
-            headline: self.headline.unwrap_or_default(),
-            body: self.body.unwrap_or_default(),
+            headline: self.headline.or(self.title).unwrap_or_default(),
+            body: self.body.or(self.text).unwrap_or_default(),
             format: match self.format {
                 Some(RowFormat::Html) => Format::Html,
                 Some(RowFormat::Text) | None => Format::Text,
@@ -241,9 +289,10 @@ impl Row {
             article,
             topics: self.topics.map(OneOrMore::list).unwrap_or_default(),
             regions: self.regions.map(OneOrMore::list),
-            published: self.published.unwrap_or_default(),
-            source: self.source.unwrap_or_default(),
+            published: self.published.or(self.date).unwrap_or_default(),
+            source: self.source.or(self.outlet).unwrap_or_default(),
             place,
+            item: None,
         }
     }
 }
@@ -266,6 +315,32 @@ mod tests {
         assert_eq!(first.regions, None);
         let second = rows[1].as_ref().expect("a row");
         assert_eq!((&*second.article.id, &second.regions), ("a.jsonl:3", &Some(vec![])));
+    }
+
+    #[test]
+    fn objects_may_be_laid_out_over_lines() {
+        let rows = read(b"{\n  \"body\": \"b\",\n  \"x\": {\n  }\n}\n{\"body\": \"c\"}\n{\n \"body\": \"secret\"\n");
+        let told: Vec<_> = rows.iter().map(|row| row.as_ref().map(|row| (&*row.article.body, &*row.place))).collect();
+        assert_eq!(told[..2], [Ok(("b", "a.jsonl:1")), Ok(("c", "a.jsonl:6"))]);
+        assert_eq!(told[2].map_err(ToString::to_string), Err("a.jsonl:7: the JSON object is cut off".to_owned()));
+        assert_eq!(rows.len(), 3);
+        let item = read(b"{\"uri\": \"a:b\", \"headline\": \"h\", \"body_text\": \"t\", \"regions\": 5}\n").remove(0);
+        assert_eq!(item.expect("ninjs").article.body, "t");
+    }
+
+    #[test]
+    fn fields_may_have_each_others_names() {
+        let row = |columns: &str, line: &str| {
+            let reading = Reading { columns: columns.parse().expect("pairs"), ..Reading::default() };
+            read_row(line.as_bytes(), &reading).expect("a row").record("a:1".into())
+        };
+        let swapped = row("headline=body,body=text", r#"{"body": "H", "text": "B"}"#).article;
+        assert_eq!((&*swapped.headline, &*swapped.body), ("H", "B"));
+        let crossed = row("body=content,headline=text", r#"{"content": "B", "text": "H"}"#).article;
+        assert_eq!((&*crossed.headline, &*crossed.body), ("H", "B"));
+        let both = row("", r#"{"date": "x", "published": "2024-05-01", "text": "t", "body": null}"#);
+        assert_eq!((&*both.published, &*both.article.body), ("2024-05-01", "t"));
+        assert_eq!(row("published=", r#"{"date": "x", "body": "b"}"#).published, "");
     }
 
     #[test]

@@ -1,11 +1,14 @@
-//! Files to articles: JSON Lines, CSV, plain text and HTML, plain or compressed with gzip or zstd, alone or in folders.
+//! Files to articles: JSON Lines, ninjs, CSV, RSS and Atom feeds, plain text and HTML, plain or compressed with gzip or zstd,
+//! alone or in folders.
 //!
 //! In: a path or standard input. Out: [`Record`]s or [`InputError`]s, one at a time, never the whole file; an error names
 //! its place and the next record follows. What a record means is not checked here.
 
 mod document;
+mod feed;
 mod folder;
 mod jsonl;
+pub mod ninjs;
 mod reading;
 mod table;
 
@@ -36,6 +39,8 @@ pub struct Record {
     pub source: String,
     /// Where it was read: `file:line`, or `file`.
     pub place: String,
+    /// The ninjs item that it is.
+    pub item: Option<Box<ninjs::Item>>,
 }
 
 /// Why a record, or a whole file, cannot be read.
@@ -46,11 +51,13 @@ pub struct InputError {
     pub place: String,
     /// What is wrong, and what to do.
     pub message: String,
+    /// Whether the source cannot be read on, though it has not ended: what follows is lost, not just one record.
+    pub cut_off: bool,
 }
 
 impl InputError {
-    fn new(place: &str, message: impl Into<String>) -> Self {
-        InputError { place: place.to_owned(), message: message.into() }
+    pub(crate) fn new(place: &str, message: impl Into<String>) -> Self {
+        InputError { place: place.to_owned(), message: message.into(), cut_off: false }
     }
 }
 
@@ -80,8 +87,9 @@ impl Source {
 }
 
 /// The records of a source, one after the other. The kind is told by the name (`.jsonl`, `.ndjson`, `.json`, `.csv`, `.tsv`,
-/// `.html`, `.htm`, `.txt`, each also with `.gz` or `.zst`), otherwise by the first character: `{` begins JSON Lines, `<` HTML,
-/// anything else is a table where columns are named, and one plain article where they are not.
+/// `.rss`, `.atom`, `.xml`, `.html`, `.htm`, `.txt`, each also with `.gz` or `.zst`), otherwise by how it begins: `{` begins JSON
+/// Lines, `<rss`, `<feed` or `<?xml` a feed, another `<` HTML, anything else is a table where columns are named, and one plain
+/// article where they are not. An object of JSON that is ninjs is read as such, whatever its file is called.
 pub fn records(source: &Source, reading: &Reading) -> Box<dyn Iterator<Item = Result<Record, InputError>>> {
     let opened = match source {
         Source::Stdin => Ok(Box::new(io::stdin()) as Box<dyn Read>),
@@ -104,7 +112,7 @@ pub(crate) fn records_of(
         Err(error) => return one(Err(InputError::new(&name, reason(&error)))),
     };
     if let Some(label) = label {
-        let html = reader.fill_buf().is_ok_and(|start| start.trim_ascii_start().starts_with(b"<"));
+        let html = reader.fill_buf().is_ok_and(|start| first_character(start) == Some(b'<'));
         let article = document::read(reader, &name, html, reading);
         return one(article.map(|record| Record { topics: vec![label.to_owned()], ..record }));
     }
@@ -121,6 +129,7 @@ pub(crate) fn records_of(
             Ok(rows) => Box::new(rows),
             Err(error) => one(Err(error)),
         },
+        Kind::Feed => Box::new(feed::read(reader, &name).into_iter()),
         Kind::Html | Kind::Text => one(document::read(reader, &name, kind == Kind::Html, reading)),
     }
 }
@@ -151,6 +160,12 @@ pub(crate) fn decompressed(reader: Box<dyn Read>) -> io::Result<Box<dyn BufRead>
     }
 }
 
+/// The first character of a text that is no white space, without the mark that some put before all.
+fn first_character(start: &[u8]) -> Option<u8> {
+    let start = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(start);
+    start.iter().copied().find(|byte| !byte.is_ascii_whitespace())
+}
+
 fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "no such file".to_owned(),
@@ -163,6 +178,7 @@ fn reason(error: &io::Error) -> String {
 enum Kind {
     JsonLines,
     Table,
+    Feed,
     Html,
     Text,
 }
@@ -174,6 +190,7 @@ impl Kind {
         match name.rsplit_once('.')?.1 {
             "jsonl" | "ndjson" | "json" => Some(Kind::JsonLines),
             "csv" | "tsv" => Some(Kind::Table),
+            "rss" | "atom" | "rdf" | "xml" => Some(Kind::Feed),
             "html" | "htm" | "xhtml" => Some(Kind::Html),
             "txt" | "text" => Some(Kind::Text),
             _ => None,
@@ -182,14 +199,18 @@ impl Kind {
 
     /// Whether a file of this kind holds many articles, with what is known of them.
     fn has_rows(self) -> bool {
-        matches!(self, Kind::JsonLines | Kind::Table)
+        matches!(self, Kind::JsonLines | Kind::Table | Kind::Feed)
     }
 
     fn of_content(reader: &mut dyn BufRead, reading: &Reading) -> io::Result<Kind> {
         let start = reader.fill_buf()?;
-        let start = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(start);
-        Ok(match start.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        let begins = |tag: &[u8]| {
+            let start = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(start).trim_ascii_start();
+            start.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag))
+        };
+        Ok(match first_character(start) {
             Some(b'{') => Kind::JsonLines,
+            Some(b'<') if [&b"<?xml"[..], b"<rss", b"<feed", b"<rdf:RDF"].into_iter().any(begins) => Kind::Feed,
             Some(b'<') => Kind::Html,
             _ if !reading.columns.is_empty() => Kind::Table,
             _ => Kind::Text,

@@ -17,6 +17,13 @@ impl Reading {
     /// Where they are not so encoded: at which byte, and what to do. Nothing of the text is told.
     pub(super) fn text(&self, bytes: Vec<u8>) -> Result<String, String> {
         match self.encoding {
+            // A mark at the beginning says more than a name: UTF-16 has two orders of bytes.
+            Some(_) if Encoding::for_bom(&bytes).is_some() => {
+                let (encoding, mark) = Encoding::for_bom(&bytes).unwrap_or((UTF_8, 0));
+                let text = encoding.decode_without_bom_handling_and_without_replacement(&bytes[mark..]);
+                text.map(|text| text.into_owned())
+                    .ok_or_else(|| format!("not {}, as its first bytes say", encoding.name()))
+            }
             None => String::from_utf8(bytes).map_err(|error| {
                 let at = error.utf8_error().valid_up_to();
                 format!("not UTF-8 at byte {at}: say how it is encoded, for example with --encoding windows-1252")
@@ -74,7 +81,7 @@ impl std::str::FromStr for Columns {
     type Err = String;
 
     /// `body=Text,topics=Section`: field and column, several with commas between. Columns may be numbers, from 1: then a CSV
-    /// file has no head.
+    /// file has no head. A field without a column (`published=`) is not read.
     fn from_str(text: &str) -> Result<Self, String> {
         let mut columns = BTreeMap::new();
         for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
@@ -86,10 +93,11 @@ impl std::str::FromStr for Columns {
                 return Err(format!("{field} is named twice"));
             }
         }
-        let numbered = columns.values().filter(|column| column.parse::<usize>().is_ok()).count();
+        let named: Vec<&String> = columns.values().filter(|column| !column.is_empty()).collect();
+        let numbered = named.iter().filter(|column| column.parse::<usize>().is_ok()).count();
         match numbered {
             0 => Ok(Columns(columns)),
-            _ if numbered == columns.len() && !columns.values().any(|column| column == "0") => Ok(Columns(columns)),
+            _ if numbered == named.len() && !named.iter().any(|column| *column == "0") => Ok(Columns(columns)),
             _ => Err("write all columns as names, or all as numbers from 1".to_owned()),
         }
     }
@@ -108,8 +116,9 @@ impl Columns {
 
     /// Where each field stands in a file without a head; `None` where it has one.
     pub(super) fn numbered(&self) -> Option<BTreeMap<&'static str, usize>> {
+        let read = self.0.iter().filter(|(_, column)| !column.is_empty());
         let places: Option<BTreeMap<_, _>> =
-            self.0.iter().map(|(field, column)| Some((*field, column.parse::<usize>().ok()? - 1))).collect();
+            read.map(|(field, column)| Some((*field, column.parse::<usize>().ok()? - 1))).collect();
         places.filter(|places| !places.is_empty())
     }
 
@@ -122,9 +131,8 @@ impl Columns {
         let mut places = BTreeMap::new();
         for field in FIELDS {
             let place = match self.0.get(field) {
-                Some(name) => Some(
-                    find(name).ok_or_else(|| format!("there is no column {name:?}; there are {}", head.join(", ")))?,
-                ),
+                Some(name) if name.is_empty() => None,
+                Some(name) => Some(find(name).ok_or_else(|| format!("there is no column {name:?}; {}", named(head)))?),
                 None => find(field).or_else(|| {
                     let others = OTHER_NAMES.iter().find(|(known, _)| *known == field);
                     others.into_iter().flat_map(|(_, names)| names.iter()).find_map(|name| find(name))
@@ -135,6 +143,20 @@ impl Columns {
             }
         }
         Ok(places)
+    }
+}
+
+/// The columns of a head, for people; what does not look like names is not told, for it may be an article.
+pub(super) fn named(head: &[String]) -> String {
+    const MOST: usize = 50;
+    const LONGEST: usize = 40;
+    let short = |name: &String| name.chars().count() <= LONGEST && !name.chars().any(char::is_control);
+    match head.len() <= MOST && head.iter().all(short) {
+        true => format!("there are {}", head.join(", ")),
+        false => format!(
+            "there are {}, and the first line is none of names: give --columns with numbers, such as body=2,topics=1",
+            head.len()
+        ),
     }
 }
 
@@ -162,6 +184,8 @@ mod tests {
     fn text_is_decoded_as_it_is_said() {
         let windows = Reading { encoding: Some(encoding("windows-1252").expect("known")), ..Reading::default() };
         assert_eq!(windows.text(b"Caf\xE9".to_vec()).as_deref(), Ok("Café"));
+        let utf16 = Reading { encoding: Some(encoding("utf-16").expect("known")), ..Reading::default() };
+        assert_eq!(utf16.text(b"\xFE\xFF\0C\0a".to_vec()).as_deref(), Ok("Ca"), "the other order of bytes");
         let error = Reading::default().text(b"secret Caf\xE9".to_vec()).expect_err("it is not UTF-8");
         assert!(error.contains("byte 10") && !error.contains("secret"), "{error}");
         assert!(encoding("klingon").is_err());

@@ -1,14 +1,14 @@
 //! CSV and TSV: a row an article.
 
-use super::{InputError, MAX_LINE_BYTES, Reading, Record, jsonl::Row};
+use super::{InputError, MAX_LINE_BYTES, Reading, Record, jsonl::Row, reading};
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Read},
 };
 
 /// Rows of a table with commas, semicolons or tabs between the cells, quoted as RFC 4180 says.
 pub struct Rows {
-    reader: csv::Reader<Box<dyn Read>>,
+    reader: csv::Reader<Limited>,
     name: String,
     reading: Reading,
     places: BTreeMap<&'static str, usize>,
@@ -33,14 +33,12 @@ impl Rows {
             start = reader.fill_buf().map_err(|error| fault(super::reason(&error)))?;
         }
         let first = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let count = |delimiter: u8| first.iter().filter(|byte| **byte == delimiter).count();
-        // The first of the commonest, so that a table of one column has commas.
-        let delimiter = [b';', b'\t', b','].into_iter().max_by_key(|delimiter| count(*delimiter)).unwrap_or(b',');
         let numbered = reading.columns.numbered();
+        let delimiter = delimiter(name, first, numbered.as_ref().and_then(|places| places.values().max().copied()));
         let mut reader = csv::ReaderBuilder::new()
             .delimiter(delimiter)
             .has_headers(numbered.is_none())
-            .from_reader(Box::new(reader) as Box<dyn Read>);
+            .from_reader(Limited { reader: Box::new(reader), left: MOST_READ });
         let places = match numbered {
             Some(places) => places,
             None => {
@@ -49,10 +47,10 @@ impl Rows {
                 let head = head.map_err(fault)?;
                 let places = reading.columns.places(&head).map_err(fault)?;
                 if !places.contains_key("body") && !places.contains_key("headline") {
-                    let head = head.join(", ");
                     return Err(fault(format!(
-                        "no column is called body, headline, text or title; there are {head}: name them, for example with \
-                         --columns body=..."
+                        "no column is called body, headline, text or title; {}: name them, for example with --columns \
+                         body=...",
+                        reading::named(&head)
                     )));
                 }
                 places
@@ -63,20 +61,15 @@ impl Rows {
     }
 
     fn row(&self, place: String) -> Result<Record, InputError> {
-        let too_long = self.record.as_slice().len() as u64 > MAX_LINE_BYTES;
-        if too_long {
-            let message = format!("the row is longer than {} MiB: is a quote missing?", MAX_LINE_BYTES >> 20);
-            return Err(InputError { place, message });
-        }
         let mut row = Row::default();
         for (field, column) in &self.places {
             let Some(cell) = self.record.get(*column) else {
                 let message = format!("there is no column {}: the row has {}", column + 1, self.record.len());
-                return Err(InputError { place, message });
+                return Err(InputError::new(&place, message));
             };
             match self.reading.text(cell.to_vec()) {
                 Ok(text) => row.set(field, text),
-                Err(message) => return Err(InputError { place, message }),
+                Err(message) => return Err(InputError::new(&place, message)),
             }
         }
         Ok(row.record(place))
@@ -90,6 +83,7 @@ impl Iterator for Rows {
         if self.ended {
             return None;
         }
+        self.reader.get_mut().left = MOST_READ;
         let read = self.reader.read_byte_record(&mut self.record);
         let line = self.record.position().map_or(1, csv::Position::line);
         let place = format!("{}:{line}", self.name);
@@ -106,10 +100,55 @@ impl Iterator for Rows {
                 self.empty = false;
                 self.ended = error.is_io_error();
                 let line = error.position().map_or(line, csv::Position::line);
-                Some(Err(InputError { place: format!("{}:{line}", self.name), message: explain(&error) }))
+                let place = format!("{}:{line}", self.name);
+                Some(Err(InputError { place, message: explain(&error), cut_off: self.ended }))
             }
         }
     }
+}
+
+/// What may be read at once for a row: as much as it may have, and what the reader holds beyond it.
+const MOST_READ: u64 = MAX_LINE_BYTES + (1 << 17);
+
+/// A reader that reads so much and no more, until it may again: a row is not longer.
+struct Limited {
+    reader: Box<dyn Read>,
+    left: u64,
+}
+
+impl Read for Limited {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            let long = format!("the row is longer than {} MiB: is a quote missing?", MAX_LINE_BYTES >> 20);
+            return Err(io::Error::other(long));
+        }
+        let most = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let read = self.reader.read(&mut buffer[..most])?;
+        self.left -= read as u64;
+        Ok(read)
+    }
+}
+
+/// What stands between cells: a tab where the name says so, otherwise what the first line has most of outside quotes. Where
+/// columns are numbers, it must have as many.
+fn delimiter(name: &str, first: &[u8], last: Option<usize>) -> u8 {
+    if name.split('.').any(|part| part.eq_ignore_ascii_case("tsv")) {
+        return b'\t';
+    }
+    let count = |delimiter: u8| {
+        let mut quoted = false;
+        let found = first.iter().filter(|byte| {
+            quoted ^= **byte == b'"';
+            **byte == delimiter && !quoted
+        });
+        found.count()
+    };
+    let candidates = [b';', b'\t', b','];
+    // The last of the commonest, so that a table of one column has commas.
+    let commonest = |candidates: &[u8]| candidates.iter().copied().max_by_key(|delimiter| count(*delimiter));
+    let exact: Vec<u8> =
+        candidates.iter().copied().filter(|one| last.is_some_and(|last| count(*one) == last)).collect();
+    exact.first().copied().or_else(|| commonest(&candidates)).unwrap_or(b',')
 }
 
 /// What is wrong, without the text.
@@ -154,6 +193,31 @@ mod tests {
         assert_eq!(rows[0].as_ref().expect("a row").topics, ["sport"]);
         let tabs = read("body\ttopics\na, b\tx\n", &Reading::default());
         assert_eq!(tabs[0].as_ref().expect("a row").article.body, "a, b");
+    }
+
+    #[test]
+    fn delimiters_are_told_by_names_and_numbers() {
+        assert_eq!(delimiter("a.tsv.gz", b"sport\tHe won, rested, and left", Some(1)), b'\t');
+        assert_eq!(delimiter("a", b"sport\tHe won, rested, and left", Some(1)), b'\t');
+        assert_eq!(delimiter("a", b"\"a;b;c\",d", None), b',');
+        assert_eq!(delimiter("a", b"body", None), b',');
+    }
+
+    #[test]
+    fn a_row_without_end_is_not_held() {
+        let long = (&b"body,topics\n\""[..]).chain(std::io::repeat(0).take(3 * MAX_LINE_BYTES));
+        let mut rows = Rows::new(Box::new(BufReader::new(long)), "a.csv", &Reading::default()).expect("a head");
+        let error = rows.next().expect("a row").expect_err("too long");
+        assert!(error.cut_off && error.message.contains("is a quote missing?"), "{error}");
+        assert!(rows.next().is_none());
+    }
+
+    #[test]
+    fn an_article_where_a_head_should_be_is_not_told() {
+        let error =
+            read("7,\"secret: a whole story that was never meant to be seen\",x\n", &Reading::default()).remove(0);
+        let error = error.expect_err("no head").to_string();
+        assert!(error.contains("there are 3") && !error.contains("secret"), "{error}");
     }
 
     #[test]

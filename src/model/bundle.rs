@@ -327,6 +327,17 @@ pub fn encode(
     Ok((json, tensors))
 }
 
+/// Whether a bundle may be written into a folder.
+///
+/// # Errors
+/// [`ModelError::HasVersions`].
+pub fn may_hold(folder: &Path) -> Result<(), ModelError> {
+    match folder.join(CURRENT).exists() {
+        true => Err(ModelError::HasVersions { folder: folder.to_owned() }),
+        false => Ok(()),
+    }
+}
+
 /// Writes a bundle into `folder`, which is made where it is missing. Each file is written beside its place and moved
 /// there, the manifest last: a folder that is read meanwhile holds the old model or fails its checksum.
 pub fn write(folder: &Path, manifest: &[u8], tensors: &[u8], card: &str) -> Result<(), ModelError> {
@@ -334,9 +345,7 @@ pub fn write(folder: &Path, manifest: &[u8], tensors: &[u8], card: &str) -> Resu
         let path = path.to_owned();
         move |source| ModelError::Write { path, source }
     };
-    if folder.join(CURRENT).exists() {
-        return Err(ModelError::HasVersions { folder: folder.to_owned() });
-    }
+    may_hold(folder)?;
     fs::create_dir_all(folder).map_err(at(folder))?;
     for (name, bytes) in [(TENSORS, tensors), (CARD, card.as_bytes()), (MANIFEST, manifest)] {
         let path = folder.join(name);

@@ -6,9 +6,9 @@ mod bundle;
 mod manifest;
 mod store;
 
-pub use bundle::{CARD, MANIFEST, ModelError, TENSORS, encode, read_vectors, write};
+pub use bundle::{CARD, MANIFEST, ModelError, TENSORS, encode, may_hold, read_vectors, write};
 pub use manifest::{LabelEntry, Manifest, RegionManifest, SCHEMA, Task, TopicManifest, TrainingFile};
-pub use store::{CURRENT, Lock, Store, StoreError, Version, in_service};
+pub use store::{CURRENT, Lock, Store, StoreError, Version, in_service, load_version, versions};
 
 use crate::{
     article::{
@@ -54,7 +54,10 @@ impl Model {
     /// # Errors
     /// [`ModelError`]: no model there, of another schema, damaged, or not of this program.
     pub fn load(folder: &Path) -> Result<Model, ModelError> {
-        let folder = store::in_service(folder);
+        let folder = store::in_service(folder).map_err(|error| ModelError::In {
+            folder: folder.to_owned(),
+            source: Box::new(ModelError::NotAModel(error)),
+        })?;
         bundle::read(&folder)
             .and_then(|(manifest, tensors)| Model::open(&manifest, &tensors))
             .map_err(|source| ModelError::In { folder, source: Box::new(source) })

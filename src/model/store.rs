@@ -5,24 +5,32 @@
 //! every moment, whatever becomes of the writer. A folder without `CURRENT` is a single model, as `dateline train --out`
 //! writes it.
 
-use super::{MANIFEST, Manifest, Model, ModelError, TENSORS};
+use super::{CARD, MANIFEST, Manifest, Model, ModelError, TENSORS, bundle};
 use std::{
     fs::{self, File, TryLockError},
     io::{self, Write},
     path::{Path, PathBuf},
-    time::SystemTime,
+    thread,
+    time::{Duration, Instant, SystemTime},
 };
 
 /// The file that names the version in service.
 pub const CURRENT: &str = "CURRENT";
 const VERSIONS: &str = "versions";
-const LOCK: &str = ".lock";
+/// Locked while versions are written, and put into service.
+const WRITING: &str = ".lock";
+/// Locked for as long as a model is trained for the folder.
+const TRAINING: &str = ".training";
+/// How long to wait for who writes: that takes moments.
+const WAIT: Duration = Duration::from_secs(10);
+/// What ends the names of folders that are being written.
+const BEGUN: &str = ".new";
 
 /// Why versions cannot be handled.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Somebody else is at it.
-    #[error("{}: another run is writing into this folder; wait for it, or choose another", folder.display())]
+    #[error("{}: another run is at work on this folder; wait for it, or choose another", folder.display())]
     Locked {
         /// The folder.
         folder: PathBuf,
@@ -61,43 +69,109 @@ fn system(path: &Path) -> impl FnOnce(io::Error) -> StoreError + '_ {
 }
 
 /// The folder that holds the files of the model in service: a version's, or the folder itself where it has none.
-pub fn in_service(folder: &Path) -> PathBuf {
-    match stack(folder).first() {
+///
+/// # Errors
+/// Where the system does not tell.
+pub fn in_service(folder: &Path) -> io::Result<PathBuf> {
+    Ok(match stack(folder)?.first() {
         Some(version) => folder.join(VERSIONS).join(version),
         None => folder.to_owned(),
-    }
+    })
 }
 
 /// The version in service and those before it.
-fn stack(folder: &Path) -> Vec<String> {
-    let text = fs::read_to_string(folder.join(CURRENT)).unwrap_or_default();
+fn stack(folder: &Path) -> io::Result<Vec<String>> {
+    let text = match fs::read_to_string(folder.join(CURRENT)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        read => read?,
+    };
     // A name that could lead out of the folder is none of ours.
-    let names = text
-        .lines()
-        .map(str::trim)
-        .filter(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-    names.map(ToOwned::to_owned).collect()
+    Ok(text.lines().map(str::trim).filter(|name| is_name(name)).map(ToOwned::to_owned).collect())
 }
 
-/// Keeps others from writing into a folder for as long as it is kept. The lock goes with the process, however that ends.
+fn is_name(version: &str) -> bool {
+    !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// The model of a version.
+///
+/// # Errors
+/// [`StoreError::NoVersion`], or that it cannot be used.
+pub fn load_version(folder: &Path, version: &str) -> Result<Model, StoreError> {
+    let path = folder.join(VERSIONS).join(version);
+    if !is_name(version) || !path.is_dir() {
+        return Err(StoreError::NoVersion { folder: folder.to_owned(), version: version.to_owned() });
+    }
+    Ok(Model::load(&path)?)
+}
+
+/// All versions, those in line first, the others by the time of their writing, the latest first. The folder of a single model
+/// has one.
+///
+/// # Errors
+/// [`StoreError::System`]. A version that cannot be read is left out.
+pub fn versions(folder: &Path) -> Result<Vec<Version>, StoreError> {
+    let stack = stack(folder).map_err(system(folder))?;
+    let path = folder.join(VERSIONS);
+    let mut folders = match fs::read_dir(&path) {
+        Ok(entries) => {
+            let paths = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<PathBuf>>>();
+            paths.map_err(system(&path))?
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(source) => return Err(StoreError::System { path, source }),
+    };
+    // What a killed run left is no version.
+    folders.retain(|path| path.file_name().is_some_and(|name| is_name(&name.to_string_lossy())));
+    let single = stack.is_empty() && folders.is_empty();
+    if single {
+        folders.push(folder.to_owned());
+    }
+    let mut versions = Vec::new();
+    for path in folders {
+        let Ok(text) = fs::read(path.join(MANIFEST)) else { continue };
+        let Ok(manifest) = serde_json::from_slice::<Manifest>(&text) else { continue };
+        let Ok(tensors) = fs::metadata(path.join(TENSORS)) else { continue };
+        let place = if single { Some(0) } else { stack.iter().position(|version| *version == manifest.version) };
+        let written = tensors.modified().map_err(system(&path))?;
+        versions.push(Version { bytes: text.len() as u64 + tensors.len(), written, place, manifest });
+    }
+    versions.sort_by(|a, b| {
+        let place = |version: &Version| version.place.unwrap_or(usize::MAX);
+        place(a).cmp(&place(b)).then(b.written.cmp(&a.written)).then(a.manifest.version.cmp(&b.manifest.version))
+    });
+    Ok(versions)
+}
+
+/// Keeps others from a folder for as long as it is kept. The lock goes with the process, however that ends.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Makes the folder where it is missing.
+    /// Keeps others from training for the folder, which is made where it is missing. Versions may be put and rolled back
+    /// meanwhile.
     ///
     /// # Errors
     /// [`StoreError::Locked`], [`StoreError::System`].
-    pub fn take(folder: &Path) -> Result<Self, StoreError> {
+    pub fn training(folder: &Path) -> Result<Self, StoreError> {
+        Lock::take(folder, TRAINING, Duration::ZERO)
+    }
+
+    fn take(folder: &Path, name: &str, wait: Duration) -> Result<Self, StoreError> {
+        const LOOK_AGAIN: Duration = Duration::from_millis(20);
         fs::create_dir_all(folder).map_err(system(folder))?;
-        let path = folder.join(LOCK);
+        let path = folder.join(name);
         let file = File::create(&path).map_err(system(&path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(StoreError::Locked { folder: folder.to_owned() }),
-            Err(TryLockError::Error(source)) => Err(StoreError::System { path, source }),
+        let begun = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Lock { _file: file }),
+                Err(TryLockError::WouldBlock) if begun.elapsed() < wait => thread::sleep(LOOK_AGAIN),
+                Err(TryLockError::WouldBlock) => return Err(StoreError::Locked { folder: folder.to_owned() }),
+                Err(TryLockError::Error(source)) => return Err(StoreError::System { path, source }),
+            }
         }
     }
 }
@@ -115,6 +189,9 @@ pub struct Version {
     pub place: Option<usize>,
 }
 
+/// Names and contents of files.
+type Files = Vec<(String, Vec<u8>)>;
+
 /// A folder of versions that nobody else writes into meanwhile.
 #[derive(Debug)]
 pub struct Store {
@@ -123,20 +200,38 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens a folder. A single model in it becomes its first version, still in service.
+    /// Opens a folder. A single model in it becomes its first version, still in service; what killed runs left is removed.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let lock = Lock::take(folder)?;
+        let lock = Lock::take(folder, WRITING, WAIT)?;
         let store = Store { folder: folder.to_owned(), _lock: lock };
-        if stack(folder).is_empty() && folder.join(MANIFEST).exists() {
-            let single = Model::load(folder)?;
-            let version = single.version().to_owned();
-            store.keep(&version, &files_of(folder)?)?;
+        if let Ok(entries) = fs::read_dir(folder.join(VERSIONS)) {
+            let begun = entries.flatten().map(|entry| entry.path());
+            // What cannot be removed is in nobody's way.
+            begun
+                .filter(|path| path.to_string_lossy().ends_with(BEGUN))
+                .for_each(|path| drop(fs::remove_dir_all(path)));
+        }
+        if store.stack()?.is_empty() && folder.join(MANIFEST).exists() {
+            let (version, files) = files_of(folder)?;
+            store.keep(&version, &files)?;
             store.set(&[version])?;
         }
         Ok(store)
+    }
+
+    fn stack(&self) -> Result<Vec<String>, StoreError> {
+        stack(&self.folder).map_err(system(&self.folder))
+    }
+
+    /// The version in service.
+    ///
+    /// # Errors
+    /// [`StoreError::System`].
+    pub fn current(&self) -> Result<Option<String>, StoreError> {
+        Ok(self.stack()?.into_iter().next())
     }
 
     /// Where the files of a version are.
@@ -153,13 +248,13 @@ impl Store {
         self.put(version)
     }
 
-    /// The same with the model of a folder and all files beside it. Gives its version.
+    /// The same with the model of a folder. Gives its version.
     ///
     /// # Errors
     /// [`StoreError`]; what was in service is still.
     pub fn publish_folder(&self, from: &Path) -> Result<String, StoreError> {
-        let version = Model::load(from)?.version().to_owned();
-        self.publish(&version, &files_of(&in_service(from))?)?;
+        let (version, files) = files_of(&in_service(from).map_err(system(from))?)?;
+        self.publish(&version, &files)?;
         Ok(version)
     }
 
@@ -168,8 +263,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::NoVersion`], or that it cannot be used; what was in service is still.
     pub fn put(&self, version: &str) -> Result<(), StoreError> {
-        self.load(version)?;
-        let mut stack = stack(&self.folder);
+        load_version(&self.folder, version)?;
+        let mut stack = self.stack()?;
         if stack.first().is_none_or(|first| first != version) {
             stack.insert(0, version.to_owned());
         }
@@ -181,10 +276,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::NothingBefore`], or that it cannot be used.
     pub fn roll_back(&self) -> Result<(String, String), StoreError> {
-        let stack = stack(&self.folder);
+        let stack = self.stack()?;
         match &stack[..] {
             [now, before, ..] => {
-                self.load(before)?;
+                load_version(&self.folder, before)?;
                 self.set(&stack[1..])?;
                 Ok((now.clone(), before.clone()))
             }
@@ -195,51 +290,6 @@ impl Store {
         }
     }
 
-    /// The model of a version.
-    ///
-    /// # Errors
-    /// [`StoreError::NoVersion`], or that it cannot be used.
-    pub fn load(&self, version: &str) -> Result<Model, StoreError> {
-        let path = self.path_of(version);
-        if version.is_empty() || !version.bytes().all(|byte| byte.is_ascii_alphanumeric()) || !path.is_dir() {
-            return Err(StoreError::NoVersion { folder: self.folder.clone(), version: version.to_owned() });
-        }
-        Ok(Model::load(&path)?)
-    }
-
-    /// All versions, those in line first, the others by the time of their writing, the latest first.
-    ///
-    /// # Errors
-    /// [`StoreError::System`]. A version that cannot be read is left out.
-    pub fn versions(&self) -> Result<Vec<Version>, StoreError> {
-        let folder = self.folder.join(VERSIONS);
-        let stack = stack(&self.folder);
-        let mut versions = Vec::new();
-        let entries = match fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(versions),
-            Err(source) => return Err(StoreError::System { path: folder, source }),
-        };
-        for entry in entries {
-            let path = entry.map_err(system(&folder))?.path();
-            let Ok(text) = fs::read(path.join(MANIFEST)) else { continue };
-            let Ok(manifest) = serde_json::from_slice::<Manifest>(&text) else { continue };
-            let Ok(tensors) = fs::metadata(path.join(TENSORS)) else { continue };
-            // What a killed run left is no version.
-            if !path.ends_with(&manifest.version) {
-                continue;
-            }
-            let place = stack.iter().position(|version| *version == manifest.version);
-            let written = tensors.modified().map_err(system(&path))?;
-            versions.push(Version { bytes: text.len() as u64 + tensors.len(), written, place, manifest });
-        }
-        versions.sort_by(|a, b| {
-            let place = |version: &Version| version.place.unwrap_or(usize::MAX);
-            place(a).cmp(&place(b)).then(b.written.cmp(&a.written)).then(a.manifest.version.cmp(&b.manifest.version))
-        });
-        Ok(versions)
-    }
-
     /// Writes files as a version, all of them or none.
     fn keep(&self, version: &str, files: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
         let kept = self.path_of(version);
@@ -247,13 +297,14 @@ impl Store {
         if Model::load(&kept).is_ok() {
             return Ok(());
         }
-        let begun = self.path_of(&format!("{version}.new"));
+        let begun = self.path_of(&format!("{version}{BEGUN}"));
         let _ = fs::remove_dir_all(&begun);
         let written = || -> io::Result<()> {
             fs::create_dir_all(&begun)?;
             for (name, bytes) in files {
                 write_through(&begun.join(name), bytes)?;
             }
+            sync(&begun)?;
             let _ = fs::remove_dir_all(&kept);
             fs::rename(&begun, &kept)?;
             sync(&self.folder.join(VERSIONS))
@@ -289,18 +340,22 @@ fn sync(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// The files of a model's folder: those of the model and what was written beside them.
-fn files_of(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).map_err(system(folder))? {
-        let path = entry.map_err(system(folder))?.path();
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if path.is_file() && !name.starts_with('.') && !name.starts_with(CURRENT) {
-            files.push((name, fs::read(&path).map_err(system(&path))?));
-        }
+/// The files of a model's folder and the version that they are: the model, and its card where there is one.
+fn files_of(folder: &Path) -> Result<(String, Files), StoreError> {
+    let (manifest, tensors) = bundle::read(folder)
+        .map_err(|source| ModelError::In { folder: folder.to_owned(), source: Box::new(source) })?;
+    let version = Model::open(&manifest, &tensors)
+        .map_err(|source| ModelError::In { folder: folder.to_owned(), source: Box::new(source) })?
+        .version()
+        .to_owned();
+    let mut files = vec![(MANIFEST.to_owned(), manifest), (TENSORS.to_owned(), tensors)];
+    let card = folder.join(CARD);
+    match fs::read(&card) {
+        Ok(bytes) => files.push((CARD.to_owned(), bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(source) => return Err(StoreError::System { path: card, source }),
     }
-    files.sort();
-    Ok(files)
+    Ok((version, files))
 }
 
 #[cfg(test)]
@@ -323,8 +378,10 @@ mod tests {
         let single = bundled(folder.path());
         let live = folder.path().join("live");
         let store = Store::open(&live).expect("it is made");
-        assert!(store.roll_back().is_err() && store.versions().expect("none").is_empty());
-        assert!(matches!(Store::open(&live), Err(StoreError::Locked { .. })));
+        assert!(store.roll_back().is_err() && versions(&live).expect("none").is_empty());
+        assert!(matches!(Lock::take(&live, WRITING, Duration::ZERO), Err(StoreError::Locked { .. })));
+        let _training = Lock::training(&live).expect("nobody trains");
+        assert!(matches!(Lock::training(&live), Err(StoreError::Locked { .. })));
         let version = store.publish_folder(&single).expect("a whole model");
         assert_eq!(Model::load(&live).expect("it is in service").version(), version);
         assert!(matches!(store.put("../single"), Err(StoreError::NoVersion { .. })));
@@ -339,13 +396,40 @@ mod tests {
     fn a_single_model_becomes_the_first_version() {
         let folder = tempfile::tempdir().expect("a folder");
         let single = bundled(folder.path());
+        fs::write(single.join("archive.jsonl"), b"somebody's articles").expect("it is written");
+        let place = |versions: &[Version]| (versions.len(), versions[0].place);
+        assert_eq!(place(&versions(&single).expect("one")), (1, Some(0)), "it is told as it is");
+        assert!(!single.join(VERSIONS).exists());
         let store = Store::open(&single).expect("a model");
-        let versions = store.versions().expect("one");
-        assert_eq!((versions.len(), versions[0].place), (1, Some(0)));
-        assert_eq!(in_service(&single), store.path_of(&versions[0].manifest.version));
+        let versions = versions(&single).expect("one");
+        assert_eq!(place(&versions), (1, Some(0)));
+        let kept = in_service(&single).expect("it is told");
+        assert_eq!(kept, store.path_of(&versions[0].manifest.version));
         for name in [MANIFEST, TENSORS] {
-            let kept = fs::read(in_service(&single).join(name)).expect("it is kept");
+            let kept = fs::read(kept.join(name)).expect("it is kept");
             assert_eq!(kept, fs::read(single.join(name)).expect("it is there"));
         }
+        assert!(!kept.join("archive.jsonl").exists(), "articles are not kept");
+    }
+
+    #[test]
+    fn what_killed_runs_left_does_no_harm() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let single = bundled(folder.path());
+        let live = folder.path().join("live");
+        // Killed after the first version was written, and before it was put into service; and while a second was written.
+        let version = Store::open(&live).expect("it is made").publish_folder(&single).expect("a whole model");
+        fs::remove_file(live.join(CURRENT)).expect("it is there");
+        let begun = live.join(VERSIONS).join(format!("abc{BEGUN}"));
+        fs::create_dir(&begun).expect("it is made");
+        let store = Store::open(&live).expect("it opens");
+        assert_eq!(store.current().expect("it is told"), None);
+        assert!(!begun.exists());
+        assert_eq!(store.publish_folder(&single).expect("once more"), version);
+        assert_eq!(store.current().expect("it is told"), Some(version));
+        // A pointer that cannot be read is no empty place.
+        fs::remove_file(live.join(CURRENT)).expect("it is there");
+        fs::create_dir(live.join(CURRENT)).expect("it is made");
+        assert!(store.current().is_err() && Model::load(&live).is_err());
     }
 }

@@ -73,7 +73,7 @@ pub enum SelfCheckError {
 type Fingerprint = (PathBuf, [(u64, SystemTime); 2]);
 
 fn fingerprint(folder: &Path) -> io::Result<Fingerprint> {
-    let folder = in_service(folder);
+    let folder = in_service(folder)?;
     let of = |name: &str| {
         let metadata = fs::metadata(folder.join(name))?;
         Ok::<_, io::Error>((metadata.len(), metadata.modified()?))

@@ -203,7 +203,7 @@ impl TopicClassifier {
     pub fn classify(&self, words: &[Word]) -> TopicAnswer {
         let terms = ArticleTerms::of(words);
         let features = Features::new(&self.vocabulary, &self.vectors, &terms);
-        let decision = Form::of(&terms).layer(&self.decision);
+        let decision = Form::of(terms.words.len(), terms.headline).layer(&self.decision);
         let probabilities = decision.probabilities(self.linear.scores(&features).view());
         let mut labels: Vec<Label> = self
             .topics

@@ -1,4 +1,3 @@
-use super::ArticleTerms;
 use crate::linear::SoftmaxLayer;
 use ndarray::{Array1, ArrayView1, Axis, Slice};
 
@@ -28,9 +27,8 @@ pub enum FormKind {
 }
 
 impl Form {
-    /// The form of an article.
-    pub fn of(terms: &ArticleTerms) -> Self {
-        let (words, headline) = (terms.words.len(), terms.headline);
+    /// The form of an article of so many words, of which so many are the headline's.
+    pub fn of(words: usize, headline: usize) -> Self {
         Form {
             kind: match headline {
                 0 => FormKind::Body,
@@ -97,7 +95,7 @@ mod tests {
     use ndarray::{Array2, array};
 
     fn form(headline: usize, words: usize) -> Form {
-        Form::of(&ArticleTerms { words: vec![0; words], pairs: Vec::new(), headline })
+        Form::of(words, headline)
     }
 
     #[test]

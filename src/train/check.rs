@@ -82,11 +82,12 @@ pub fn check(data: &Data) -> Check {
     if let Some(regions) = &regions {
         warn("regions", regions, &mut warnings);
     }
-    match &data.held_out {
-        Some(data::HeldOut::Files { leaks }) if *leaks > 0 => {
-            warnings.push(format!("{leaks} training rows are copies of test rows and will be left out"));
+    for (part, how) in &data.held_out {
+        if let data::HeldOut::Files { leaks } = how
+            && *leaks > 0
+        {
+            warnings.push(format!("{part}: {leaks} training rows are copies of test rows and will be left out"));
         }
-        _ => {}
     }
     Check { topics, regions, unlabelled: data.unlabelled.len(), warnings, left_out: data.left_out.clone() }
 }

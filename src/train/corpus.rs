@@ -62,6 +62,8 @@ pub struct LeftOut {
     pub unmapped: BTreeMap<String, u64>,
     /// Archive rows that a correction took the place of.
     pub corrected: u64,
+    /// Corrections about topics, or regions, where no archive of these is trained on.
+    pub unused_corrections: u64,
 }
 
 /// Rows that are bad for one reason.
@@ -109,10 +111,9 @@ impl Intake<'_> {
                     digest.lock().unwrap_or_else(PoisonError::into_inner).update(name.as_bytes());
                 }
                 for record in self.records(member, &digest) {
-                    // A file that cannot be read at all is no bad row.
+                    // A file that cannot be read at all, or to its end, is no bad row.
                     if let Err(error) = &record
-                        && !path.is_dir()
-                        && error.place == Source::from(path.as_path()).name()
+                        && (error.cut_off || !path.is_dir() && error.place == Source::from(path.as_path()).name())
                     {
                         return Err(TrainError::Input(error.clone()));
                     }
@@ -136,7 +137,8 @@ impl Intake<'_> {
             let digest = digest.lock().unwrap_or_else(PoisonError::into_inner).clone().finalize();
             described.push(TrainingFile {
                 name: file_name(path),
-                rows: (rows.len() - before) as u64,
+                // Counted at the end, when it is known which are used.
+                rows: 0,
                 sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
                 task: if teaching == Teaching::Regions { Task::Regions } else { Task::Topics },
                 weak: teaching == Teaching::Unlabelled,
@@ -162,7 +164,7 @@ impl Intake<'_> {
 
     /// A row, if it teaches something.
     fn take(&mut self, record: Result<Record, InputError>, teaching: Teaching) -> Result<Option<Record>, TrainError> {
-        let mut record = match record.and_then(checked) {
+        let mut record = match record.and_then(|record| checked(record, teaching)) {
             Ok(record) => record,
             Err(error) => return self.bad(error).map(|()| None),
         };
@@ -224,17 +226,38 @@ impl Intake<'_> {
     }
 }
 
-/// A row whose labels and date can be.
-fn checked(record: Record) -> Result<Record, InputError> {
-    let fault = |message: String| InputError { place: record.place.clone(), message };
-    day(&record).map_err(fault)?;
-    if let Some(code) = record.regions.iter().flatten().find(|code| tree::country(code).is_none()) {
-        return Err(fault(format!("{code:?} is no ISO 3166-1 alpha-2 country code")));
+/// The longest label that is taken for one, in bytes.
+const LONGEST_LABEL: usize = 200;
+
+/// A row whose labels and date can be, its countries as the tree writes them.
+fn checked(mut record: Record, teaching: Teaching) -> Result<Record, InputError> {
+    let fault = |message: String| Err(InputError::new(&record.place, message));
+    if let Err(message) = day(&record) {
+        return fault(message);
     }
-    match record.topics.iter().chain(record.regions.iter().flatten()).find(|label| label.trim().is_empty()) {
-        Some(_) => Err(fault("a label is blank".to_owned())),
-        None => Ok(record),
+    // What the file was not given for need not be understood.
+    if !matches!(teaching, Teaching::Regions | Teaching::Corrections) {
+        record.regions = record.regions.filter(|_| teaching == Teaching::Unlabelled);
+    } else if let Some(codes) = &record.regions {
+        let Some(known) = codes.iter().map(|code| tree::country(code)).collect::<Option<Vec<_>>>() else {
+            return fault("a region is no ISO 3166-1 alpha-2 country code, such as KE".to_owned());
+        };
+        let mut codes: Vec<String> = known.into_iter().map(|place| place.code.to_string()).collect();
+        codes.sort();
+        codes.dedup();
+        record.regions = Some(codes);
     }
+    if record.topics.iter().any(|label| label.trim().is_empty()) {
+        return fault("a label is blank".to_owned());
+    }
+    if record.topics.iter().any(|label| label.len() > LONGEST_LABEL) {
+        return fault(format!(
+            "a topic has more than {LONGEST_LABEL} bytes: is it read from the right column (--columns)?"
+        ));
+    }
+    // Only its text and its labels teach.
+    record.item = None;
+    Ok(record)
 }
 
 /// The day on which an article was published; `None` where the row does not say.
@@ -247,7 +270,10 @@ pub fn day(record: &Record) -> Result<Option<Date>, String> {
         return Ok(None);
     }
     let date: Option<Date> = text.get(..10).and_then(|day| day.parse().ok());
-    date.map(Some).ok_or_else(|| "published is no day: write it as 2024-05-31, a time may follow".to_owned())
+    date.map(Some).ok_or_else(|| {
+        "published is no day: write it as 2024-05-31, a time may follow, or leave it out with --columns published="
+            .to_owned()
+    })
 }
 
 /// A reader that takes what it reads into a digest.
@@ -270,6 +296,16 @@ impl Drop for Digesting {
         let mut buffer = vec![0; 1 << 16];
         while matches!(self.read(&mut buffer), Ok(read) if read > 0) {}
     }
+}
+
+/// How many of some rows were read from a file, or from the files of a folder.
+pub fn rows_of(path: &Path, records: &[Record]) -> u64 {
+    let name = Source::from(path).name();
+    let of_it = |record: &&Record| {
+        let file = file_of(&record.place);
+        file == Path::new(&name) || file.starts_with(path)
+    };
+    records.iter().filter(of_it).count() as u64
 }
 
 /// The file that a row was read from, out of its place.

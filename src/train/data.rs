@@ -4,16 +4,17 @@ use super::{
     Progress, TrainError, TrainRequest, copies,
     corpus::{self, Intake, LeftOut, Teaching},
     labels::LabelMap,
+    topics::FOLDS,
 };
 use crate::{
     formats::Record,
     linear::SplitMix,
-    model::{TrainingFile, clean_article},
+    model::{Task, TrainingFile, clean_article},
     text::words_into,
 };
 use jiff::civil::Date;
 use serde::Serialize;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Rows, read and sorted by what they are for.
 #[derive(Debug, Default)]
@@ -30,8 +31,8 @@ pub struct Data {
     pub test_topics: Vec<Record>,
     /// Held-out rows with regions.
     pub test_regions: Vec<Record>,
-    /// How they were held out, for people.
-    pub held_out: Option<HeldOut>,
+    /// How they were held out, by part (`topics`, `regions`).
+    pub held_out: BTreeMap<&'static str, HeldOut>,
     /// What was left out, and why.
     pub left_out: LeftOut,
 }
@@ -84,62 +85,96 @@ pub fn read(request: &TrainRequest, progress: &Progress) -> Result<Data, TrainEr
         bar.finish();
         rows
     };
-    let (topics, topic_files) = read(&request.topics, Teaching::Topics, "topics: opening")?;
+    let (topics, mut topic_files) = read(&request.topics, Teaching::Topics, "topics: opening")?;
     let (unlabelled, unlabelled_files) = read(&request.unlabelled, Teaching::Unlabelled, "unlabelled: opening")?;
-    let (regions, region_files) = read(&request.regions, Teaching::Regions, "regions: opening")?;
+    let (regions, mut region_files) = read(&request.regions, Teaching::Regions, "regions: opening")?;
     let (corrections, correction_files) = read(&request.corrections, Teaching::Corrections, "corrections: opening")?;
     let (test, _) = read(&request.test, Teaching::Corrections, "test: opening")?;
     let mut data = Data {
-        topics: Rows { records: topics, files: topic_files, corrections: 0 },
-        regions: Rows { records: regions, files: region_files, corrections: 0 },
+        topics: Rows { records: topics, ..Rows::default() },
+        regions: Rows { records: regions, ..Rows::default() },
         unlabelled,
         unlabelled_files,
         left_out: intake.left_out,
         ..Data::default()
     };
-    data.correct(corrections, &correction_files);
+    data.correct(corrections);
     if !test.is_empty() {
         data.test_topics = test.iter().filter(|record| !record.topics.is_empty()).cloned().collect();
         data.test_regions = test.into_iter().filter(|record| record.regions.is_some()).collect();
-        let mut leaks = data.topics.without_copies_of(&data.test_topics);
-        leaks += data.regions.without_copies_of(&data.test_regions);
-        data.held_out = Some(HeldOut::Files { leaks });
+        for (part, rows, test) in
+            [("topics", &mut data.topics, &data.test_topics), ("regions", &mut data.regions, &data.test_regions)]
+        {
+            if !rows.records.is_empty() && !test.is_empty() {
+                let leaks = rows.without_copies_of(test);
+                data.held_out.insert(part, HeldOut::Files { leaks });
+            }
+        }
     } else if let Some(share) = request.hold_out {
         let seed = request.params.seed;
         let (of_topics, how) = data.topics.hold_out(share, seed, |record| record.topics.first().cloned());
         let (of_regions, how_regions) =
             data.regions.hold_out(share, seed, |record| record.regions.iter().flatten().next().cloned());
         (data.test_topics, data.test_regions) = (of_topics, of_regions);
-        data.held_out = how.or(how_regions);
+        let how = [("topics", how), ("regions", how_regions)];
+        data.held_out = how.into_iter().filter_map(|(part, how)| Some((part, how?))).collect();
+    }
+    for (part, files, rows) in [("topics", &request.topics, &data.topics), ("regions", &request.regions, &data.regions)]
+    {
+        if !files.is_empty() && rows.records.is_empty() {
+            return Err(TrainError::NothingLeft { part });
+        }
+    }
+    // What is a copy of a test row must not teach by rule either.
+    let tested: Vec<&Record> = data.test_topics.iter().chain(&data.test_regions).collect();
+    let copies = copies_of(&tested, &data.unlabelled);
+    let mut copies = copies.into_iter();
+    data.unlabelled.retain(|_| !copies.next().unwrap_or(false));
+    // The files say how many of their rows are used.
+    topic_files.extend(of_task(&correction_files, Task::Topics).filter(|_| data.topics.corrections > 0));
+    region_files.extend(of_task(&correction_files, Task::Regions).filter(|_| data.regions.corrections > 0));
+    for (rows, mut files, paths) in
+        [(&mut data.topics, topic_files, &request.topics), (&mut data.regions, region_files, &request.regions)]
+    {
+        for (file, path) in files.iter_mut().zip(paths.iter().chain(&request.corrections)) {
+            file.rows = corpus::rows_of(path, &rows.records);
+        }
+        rows.files = files;
     }
     Ok(data)
 }
 
+fn of_task(files: &[TrainingFile], task: Task) -> impl Iterator<Item = TrainingFile> {
+    files.iter().map(move |file| TrainingFile { task, ..file.clone() })
+}
+
 impl Data {
     /// Lets corrections take the places of the rows that they correct: those with the same id, or the same text. Of several
-    /// corrections of one article the last holds.
-    fn correct(&mut self, corrections: Vec<Record>, files: &[TrainingFile]) {
-        if corrections.is_empty() {
-            return;
-        }
-        let mut seen = HashSet::new();
-        let mut latest: Vec<Record> = corrections
-            .into_iter()
-            .rev()
-            .filter(|record| {
-                let keys = keys(record);
-                let new = keys.iter().all(|key| !seen.contains(key));
-                seen.extend(keys);
-                new
-            })
-            .collect();
-        latest.reverse();
+    /// corrections of one article's topics, or regions, the last holds. An archive of corrections alone is none.
+    fn correct(&mut self, corrections: Vec<Record>) {
         for (rows, has) in [
             (&mut self.topics, (|record| !record.topics.is_empty()) as fn(&Record) -> bool),
             (&mut self.regions, |record| record.regions.is_some()),
         ] {
-            let of_part: Vec<Record> = latest.iter().filter(|record| has(record)).cloned().collect();
+            let mut seen = HashSet::new();
+            let mut of_part: Vec<Record> = corrections
+                .iter()
+                .rev()
+                .filter(|record| has(record))
+                .filter(|record| {
+                    let keys = keys(record);
+                    let new = keys.iter().all(|key| !seen.contains(key));
+                    seen.extend(keys);
+                    new
+                })
+                .cloned()
+                .collect();
+            of_part.reverse();
             if of_part.is_empty() {
+                continue;
+            }
+            if rows.records.is_empty() {
+                self.left_out.unused_corrections += of_part.len() as u64;
                 continue;
             }
             let corrected: HashSet<Key> = of_part.iter().flat_map(keys).collect();
@@ -148,7 +183,6 @@ impl Data {
             self.left_out.corrected += (before - rows.records.len()) as u64;
             rows.corrections = of_part.len();
             rows.records.extend(of_part);
-            rows.files.extend(files.iter().cloned());
         }
     }
 }
@@ -177,23 +211,43 @@ pub fn words_of(record: &Record) -> Vec<u64> {
 
 /// Rows with so few days are held out by lot.
 const DATED_SHARE: f64 = 0.9;
+/// Where the day on which the share begins would hold out so many times the share, the next one is taken.
+const TOO_MANY: f64 = 2.0;
+/// Where that would hold out less than this part of the share, rows are held out by lot.
+const TOO_FEW: f64 = 0.25;
+
+/// The day from which on rows are held out; `None` where days are too coarse for that. Days rise.
+fn first_held_out(days: &[Date], share: f64) -> Option<Date> {
+    let wanted = days.len() as f64 * share;
+    let from = *days.get((days.len() as f64 - wanted) as usize)?;
+    let held_out = |from: Date| (days.len() - days.partition_point(|day| *day < from)) as f64;
+    if held_out(from) <= wanted * TOO_MANY {
+        return Some(from);
+    }
+    days.iter().copied().find(|day| *day > from).filter(|next| held_out(*next) >= wanted * TOO_FEW)
+}
+
+/// Which rows are copies of a test row.
+fn copies_of(test: &[&Record], rows: &[Record]) -> Vec<bool> {
+    if test.is_empty() || rows.is_empty() {
+        return vec![false; rows.len()];
+    }
+    let all: Vec<&Record> = test.iter().copied().chain(rows).collect();
+    let groups = copies::groups(&all, |record| words_of(record).into());
+    let (of_test, of_rows) = groups.split_at(test.len());
+    let tested: HashSet<u64> = of_test.iter().copied().collect();
+    of_rows.iter().map(|group| tested.contains(group)).collect()
+}
 
 impl Rows {
     /// Leaves out what test rows are copies of. Gives how many rows that were.
     fn without_copies_of(&mut self, test: &[Record]) -> u64 {
-        if test.is_empty() || self.records.is_empty() {
-            return 0;
-        }
-        let all: Vec<&Record> = test.iter().chain(&self.records).collect();
-        let groups = copies::groups(&all, |record| words_of(record).into());
-        let (of_test, of_rows) = groups.split_at(test.len());
-        let tested: HashSet<u64> = of_test.iter().copied().collect();
+        let copied = copies_of(&test.iter().collect::<Vec<_>>(), &self.records);
         let before = self.records.len();
         let corrections_from = before - self.corrections;
-        let stays: Vec<bool> = of_rows.iter().map(|group| !tested.contains(group)).collect();
-        self.corrections = stays[corrections_from..].iter().filter(|stays| **stays).count();
-        let mut stays = stays.into_iter();
-        self.records.retain(|_| stays.next().unwrap_or(true));
+        self.corrections = copied[corrections_from..].iter().filter(|copied| !**copied).count();
+        let mut copied = copied.into_iter();
+        self.records.retain(|_| !copied.next().unwrap_or(false));
         (before - self.records.len()) as u64
     }
 
@@ -213,10 +267,10 @@ impl Rows {
         let days: Vec<Option<Date>> =
             self.records[..archive].iter().map(|record| corpus::day(record).ok().flatten()).collect();
         let mut dated: Vec<Date> = days.iter().flatten().copied().collect();
+        dated.sort_unstable();
         let by_date = dated.len() as f64 >= DATED_SHARE * archive as f64;
-        let (copied, tested, how): (HashSet<usize>, HashSet<usize>, HeldOut) = if by_date {
-            dated.sort_unstable();
-            let from = dated[((dated.len() as f64 * (1.0 - share)) as usize).min(dated.len() - 1)];
+        let from = first_held_out(&dated, share).filter(|_| by_date);
+        let (copied, tested, how): (HashSet<usize>, HashSet<usize>, HeldOut) = if let Some(from) = from {
             let is_new = |i: usize| days[i].is_some_and(|day| day >= from);
             let old: HashSet<u64> =
                 (0..self.records.len()).filter(|i| *i >= archive || !is_new(*i)).map(|i| groups[i]).collect();
@@ -238,7 +292,9 @@ impl Rows {
             for groups in by_label.into_values() {
                 let mut order = groups.clone();
                 order.sort_unstable_by_key(|group| (SplitMix(group ^ seed).next_u64(), *group));
-                picked.extend(order.into_iter().take((groups.len() as f64 * share).round() as usize));
+                // Enough must be left for cross-validation.
+                let spare = groups.len().saturating_sub(FOLDS);
+                picked.extend(order.into_iter().take(((groups.len() as f64 * share).round() as usize).min(spare)));
             }
             let tested: HashSet<usize> = (0..archive).filter(|i| picked.contains(&groups[*i])).collect();
             (HashSet::new(), tested, HeldOut::Lot)
@@ -282,18 +338,40 @@ mod tests {
     fn corrections_take_the_places_of_what_they_correct_and_the_last_one_holds() {
         let mut data = Data { topics: rows(10, false), ..Data::default() };
         let same_text = data.topics.records[3].article.body.clone();
-        data.correct(
-            vec![
-                row("5", "anything".into(), "x", String::new()),
-                row("5", "anything".into(), "y", String::new()),
-                row("new", same_text, "z", String::new()),
-            ],
-            &[],
-        );
+        data.correct(vec![
+            row("5", "anything".into(), "x", String::new()),
+            row("5", "anything".into(), "y", String::new()),
+            row("new", same_text, "z", String::new()),
+        ]);
         let rows = &data.topics;
         assert_eq!((rows.records.len(), rows.corrections, data.left_out.corrected), (10, 2, 2));
         let last: Vec<&str> = rows.records[8..].iter().map(|record| &*record.topics[0]).collect();
         assert_eq!(last, ["y", "z"]);
+    }
+
+    #[test]
+    fn corrections_hold_for_what_they_say_and_for_what_is_trained() {
+        let mut data = Data { topics: rows(10, false), regions: rows(10, false), ..Data::default() };
+        let about_regions =
+            Record { regions: Some(vec!["KE".into()]), topics: Vec::new(), ..row("5", "x".into(), "", String::new()) };
+        data.correct(vec![about_regions.clone(), row("5", "y".into(), "topic", String::new())]);
+        assert_eq!((data.topics.corrections, data.regions.corrections), (1, 1));
+        let mut without = Data { topics: rows(10, false), ..Data::default() };
+        without.correct(vec![about_regions]);
+        assert_eq!((without.regions.records.len(), without.left_out.unused_corrections), (0, 1));
+    }
+
+    #[test]
+    fn days_that_are_too_coarse_hold_out_nothing() {
+        let day = |text: &str| text.parse::<Date>().expect("a day");
+        let days = |counts: &[(&str, usize)]| -> Vec<Date> {
+            counts.iter().flat_map(|(text, count)| std::iter::repeat_n(day(text), *count)).collect()
+        };
+        assert_eq!(first_held_out(&days(&[("2024-05-01", 100)]), 0.1), None);
+        let years = days(&[("2022-01-01", 40), ("2023-01-01", 55), ("2024-01-01", 5)]);
+        assert_eq!(first_held_out(&years, 0.1), Some(day("2024-01-01")), "half of what was asked for");
+        assert_eq!(first_held_out(&days(&[("2023-01-01", 99), ("2024-01-01", 1)]), 0.1), None);
+        assert_eq!(first_held_out(&[], 0.1), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod corpus;
 mod data;
 pub mod evaluate;
 mod labels;
+mod lexicon;
 pub mod metrics;
 pub mod promotion;
 mod region_text;
@@ -93,7 +94,7 @@ pub enum TrainError {
     },
     /// A label with too few rows.
     #[error(
-        "the topic {label} has {rows} different rows (rows with the same words count once, whatever their numbers), cross-validation needs at least {least}: add rows or remove the label"
+        "the topic {label} has {rows} different rows (copies and near copies count once), cross-validation needs at least {least}: add rows or remove the label"
     )]
     RareLabel {
         /// The label.
@@ -102,6 +103,12 @@ pub enum TrainError {
         rows: usize,
         /// How many it needs.
         least: usize,
+    },
+    /// All rows were held out, or are copies of test rows.
+    #[error("{part}: no row is left to learn from: all are test rows, or copies of some")]
+    NothingLeft {
+        /// `topics` or `regions`.
+        part: &'static str,
     },
     /// Nothing was given to learn from.
     #[error("nothing to train on: give --topics, --regions or both")]
@@ -135,7 +142,8 @@ impl Progress {
         if self.silent {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
-        let style = ProgressStyle::with_template("{msg:<26} {bar:32} {pos:>7}/{len} {elapsed_precise}, {eta} left");
+        let style =
+            ProgressStyle::with_template("{msg:<26} {bar:32} {pos:>7}/{len} {per_sec}, {elapsed_precise}, {eta} left");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_message(what);
         bar
@@ -323,7 +331,7 @@ fn weak_topics(request: &TrainRequest, data: &Data) -> Result<(Vec<Record>, Vec<
     let rows = rules.label(data.unlabelled.clone());
     let mut files = data.unlabelled_files.clone();
     for (file, path) in files.iter_mut().zip(&request.unlabelled) {
-        file.rows = rows.iter().filter(|row| corpus::file_of(&row.place) == path).count() as u64;
+        file.rows = corpus::rows_of(path, &rows);
     }
     Ok((rows, files))
 }

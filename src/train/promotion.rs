@@ -42,8 +42,9 @@ pub struct Comparison {
     pub measure: String,
     /// Test rows that it is measured on; of a label, those that carry it.
     pub rows: usize,
-    /// What the model in service has.
-    pub live: f64,
+    /// What the model in service has; `None` where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub live: Option<f64>,
     /// What the new one has.
     pub candidate: f64,
     /// What holds the difference, new less old, in 95 of 100 resamplings; only of whole measures.
@@ -55,60 +56,84 @@ pub struct Comparison {
 }
 
 impl Gate {
-    /// Compares the answers of the model in service and of the new one to the same test rows about topics.
-    pub fn topics(&self, live: &[TopicAnswer], candidate: &[TopicAnswer]) -> Vec<Comparison> {
-        let right: Vec<(bool, bool)> = live.iter().zip(candidate).map(|(a, b)| (a.is_right(), b.is_right())).collect();
-        let share = |of: fn(&(bool, bool)) -> bool, picked: &[usize]| {
-            picked.iter().filter(|i| of(&right[**i])).count() as f64 / picked.len().max(1) as f64
+    /// Compares the answers of the model in service, where there is one, and of the new one to the same test rows about topics.
+    pub fn topics(&self, live: Option<&[TopicAnswer]>, candidate: &[TopicAnswer]) -> Vec<Comparison> {
+        let scores = TopicScores::of_answers(candidate);
+        let before = live.map(TopicScores::of_answers);
+        let right = |answers: &[TopicAnswer]| -> Vec<bool> { answers.iter().map(TopicAnswer::is_right).collect() };
+        let share = |right: &[bool], picked: &[usize]| {
+            picked.iter().filter(|i| right[**i]).count() as f64 / picked.len().max(1) as f64
         };
-        let (a, b) = (TopicScores::of_answers(live), TopicScores::of_answers(candidate));
+        let (of_live, of_candidate) = (live.map(right), right(candidate));
         let whole = Comparison {
             measure: "topics.accuracy".to_owned(),
-            rows: right.len(),
-            live: a.accuracy,
-            candidate: b.accuracy,
-            interval: Some(
-                self.interval(right.len(), |picked| share(|both| both.1, picked) - share(|both| both.0, picked)),
-            ),
+            rows: candidate.len(),
+            live: before.as_ref().map(|before| before.accuracy),
+            candidate: scores.accuracy,
+            interval: of_live.map(|of_live| {
+                self.interval(candidate.len(), |picked| share(&of_candidate, picked) - share(&of_live, picked))
+            }),
             objection: None,
         };
-        self.decide("topics", whole, &a.labels, &b.labels)
+        self.decide("topics", whole, before.as_ref().map(|before| &before.labels), &scores.labels)
     }
 
     /// The same about regions.
-    pub fn regions(&self, live: &[RegionAnswer], candidate: &[RegionAnswer]) -> Vec<Comparison> {
+    pub fn regions(&self, live: Option<&[RegionAnswer]>, candidate: &[RegionAnswer]) -> Vec<Comparison> {
         let counts =
             |answers: &[RegionAnswer]| -> Vec<[usize; 3]> { answers.iter().map(RegionAnswer::counts).collect() };
-        let (of_live, of_candidate) = (counts(live), counts(candidate));
+        let (of_live, of_candidate) = (live.map(counts), counts(candidate));
         let f1 = |counts: &[[usize; 3]], picked: &[usize]| {
             let sum = picked.iter().fold([0; 3], |sum, i| [0, 1, 2].map(|k| sum[k] + counts[*i][k]));
             2.0 * sum[0] as f64 / ((sum[1] + sum[2]) as f64).max(1.0)
         };
-        let (a, b) = (RegionScores::of(live), RegionScores::of(candidate));
+        let scores = RegionScores::of(candidate);
+        let before = live.map(RegionScores::of);
         let whole = Comparison {
             measure: "regions.micro_f1".to_owned(),
-            rows: live.len(),
-            live: a.micro_f1,
-            candidate: b.micro_f1,
-            interval: Some(self.interval(live.len(), |picked| f1(&of_candidate, picked) - f1(&of_live, picked))),
+            rows: candidate.len(),
+            live: before.as_ref().map(|before| before.micro_f1),
+            candidate: scores.micro_f1,
+            interval: of_live.map(|of_live| {
+                self.interval(candidate.len(), |picked| f1(&of_candidate, picked) - f1(&of_live, picked))
+            }),
             objection: None,
         };
-        self.decide("regions", whole, &a.labels, &b.labels)
+        self.decide("regions", whole, before.as_ref().map(|before| &before.labels), &scores.labels)
+    }
+
+    /// Floors of labels that no test row carries: nobody knows whether they hold.
+    pub fn unmeasured(&self, comparisons: &[Comparison]) -> Vec<Comparison> {
+        let measured = |code: &String| {
+            comparisons
+                .iter()
+                .any(|one| one.rows > 0 && one.measure.split_once(".f1 ").is_some_and(|(_, of)| of == code))
+        };
+        let floors = self.floors.iter().filter(|(code, _)| !measured(code));
+        let object = |(code, floor): (&String, &f64)| Comparison {
+            measure: format!("f1 {code}"),
+            rows: 0,
+            live: None,
+            candidate: 0.0,
+            interval: None,
+            objection: Some(format!("no test row carries it, so its floor of {floor:.3} cannot be seen (--floor)")),
+        };
+        floors.map(object).collect()
     }
 
     fn decide(
         &self,
         part: &str,
         mut whole: Comparison,
-        live: &BTreeMap<String, LabelScore>,
+        live: Option<&BTreeMap<String, LabelScore>>,
         candidate: &BTreeMap<String, LabelScore>,
     ) -> Vec<Comparison> {
         whole.objection = whole.interval.filter(|interval| interval.0 < -self.tolerance).map(|interval| {
             format!("may be worse by {:.3}, more than {:.3} (--tolerance)", -interval.0, self.tolerance)
         });
         let labels = candidate.iter().map(|(code, score)| {
-            let before = live.get(code).map_or(0.0, |score| score.f1);
-            let fell = before - score.f1;
+            let before = live.map(|live| live.get(code).map_or(0.0, |score| score.f1));
+            let fell = before.map_or(0.0, |before| before - score.f1);
             let floor = self.floors.get(code).filter(|floor| score.f1 < **floor);
             let objection = if let Some(floor) = floor {
                 Some(format!("below its floor of {floor:.3} (--floor)"))
@@ -160,27 +185,33 @@ mod tests {
     #[test]
     fn a_better_model_is_let_through_and_a_worse_one_is_not() {
         let gate = Gate::default();
-        let better = gate.topics(&answers(10), &answers(6));
+        let better = gate.topics(Some(&answers(10)), &answers(6));
         assert!(better.iter().all(|one| one.objection.is_none()), "{better:?}");
-        assert!((better[0].candidate - better[0].live - 0.04).abs() < 1e-6);
+        assert!((better[0].candidate - better[0].live.expect("both answered") - 0.04).abs() < 1e-6);
         let (low, high) = better[0].interval.expect("a whole measure");
         assert!(low > 0.02 && high < 0.06, "{low} {high}");
-        let worse = gate.topics(&answers(6), &answers(10));
+        let worse = gate.topics(Some(&answers(6)), &answers(10));
         assert!(worse[0].objection.as_ref().is_some_and(|why| why.contains("--tolerance")), "{worse:?}");
-        let same = gate.topics(&answers(6), &answers(6));
+        let same = gate.topics(Some(&answers(6)), &answers(6));
         assert_eq!(same[0].interval, Some((0.0, 0.0)));
         assert!(same.iter().all(|one| one.objection.is_none()));
     }
 
     #[test]
     fn labels_have_tolerances_and_floors() {
-        let fallen = Gate { tolerance: 1.0, ..Gate::default() }.topics(&answers(0), &answers(20));
+        let fallen = Gate { tolerance: 1.0, ..Gate::default() }.topics(Some(&answers(0)), &answers(20));
         assert!(fallen[1].objection.as_ref().is_some_and(|why| why.contains("--label-tolerance")), "{fallen:?}");
         let floors = BTreeMap::from([("b".to_owned(), 0.99)]);
-        let low = Gate { floors, ..Gate::default() }.topics(&answers(6), &answers(6));
-        assert_eq!(low.iter().filter(|one| one.objection.is_some()).count(), 1);
-        assert_eq!(low[2].measure, "topics.f1 b");
-        let few = Gate { tolerance: 1.0, label_rows: 501, ..Gate::default() }.topics(&answers(0), &answers(20));
+        let gate = Gate { floors, ..Gate::default() };
+        // For the first model too.
+        for live in [None, Some(&answers(6)[..])] {
+            let low = gate.topics(live, &answers(6));
+            assert_eq!(low.iter().filter(|one| one.objection.is_some()).count(), 1);
+            assert_eq!(low[2].measure, "topics.f1 b");
+            assert!(gate.unmeasured(&low).is_empty());
+            assert!(gate.unmeasured(&low[..2])[0].objection.as_ref().is_some_and(|why| why.contains("no test row")));
+        }
+        let few = Gate { tolerance: 1.0, label_rows: 501, ..Gate::default() }.topics(Some(&answers(0)), &answers(20));
         assert!(few.iter().all(|one| one.objection.is_none()));
     }
 
@@ -199,7 +230,7 @@ mod tests {
                 })
                 .collect()
         };
-        let worse = Gate::default().regions(&answers(0), &answers(8));
+        let worse = Gate::default().regions(Some(&answers(0)), &answers(8));
         assert!(worse[0].objection.is_some() && (worse[0].candidate - 0.92).abs() < 1e-9, "{worse:?}");
     }
 }

@@ -10,6 +10,7 @@
 use super::{
     Progress, Rows, TrainError, copies, corpus,
     evaluate::TopicAnswer,
+    lexicon::{Found, Lexicon, PackedRow},
     metrics::{self, Outcome, TopicScores},
 };
 use crate::{
@@ -22,12 +23,11 @@ use crate::{
     topic::{ArticleTerms, Features, Form, FormKind, LinearLayer, Topic, TopicClassifier, WordVectors, taxonomy},
 };
 use indicatif::ProgressBar;
-use linfa::{DatasetBase, traits::Fit};
+use linfa::{DatasetBase, ParamGuard};
 use ndarray::{Array1, Array2, Axis, Slice};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::{
-    borrow::Cow,
     collections::{BTreeMap, HashSet},
     time::{Duration, Instant},
 };
@@ -104,6 +104,8 @@ pub struct Tried {
     pub vector_weight: f32,
     /// Accuracy on the first fold, before the decision layer.
     pub accuracy: f64,
+    /// Whether the model was trained with it.
+    pub taken: bool,
 }
 
 /// The decision layer learns from so many rows of each form at most, evenly picked: it has some hundred weights a label, and
@@ -129,15 +131,14 @@ enum Kind {
     Made,
 }
 
-/// A row: its terms, its labels, its weight and its fold.
-struct Row<'r> {
+/// A row: its words, its labels, its weight and its fold.
+struct Row {
     kind: Kind,
-    source: Terms<'r>,
+    words: PackedRow,
     /// A hash of its words in order.
     content: u64,
-    /// How many words it has, and how many of these are the headline's.
-    words: usize,
-    headline: usize,
+    /// The same of the first of its copies.
+    group: u64,
     form: Form,
     labels: Vec<usize>,
     weight: f32,
@@ -145,37 +146,30 @@ struct Row<'r> {
     fold: usize,
 }
 
-/// Where the terms of a row are.
-enum Terms<'r> {
-    Held(ArticleTerms),
-    /// Read again whenever they are needed: an archive's terms take five times the room of its text.
-    Read(&'r Record),
-}
-
-/// Archives with more text, in bytes, are read again and again.
-const MOST_HELD: usize = 200 << 20;
-/// Archives with more rows are measured on one fold alone: its rows are enough to learn a decision layer from and to measure
-/// with, and fitting takes long.
-const MANY_ROWS: usize = 200_000;
-/// Passes of the solver over the rows of an archive that is not large, and of a very large one, at most.
+/// The folds that are measured have so many rows together, if the archive has: enough to learn a decision layer from and to
+/// measure with, and each fold that is measured takes a fit to the others.
+const MEASURED_ROWS: usize = 100_000;
+/// The solver passes over the rows of an archive that is not large so often at most, and fewer times over more, for each pass
+/// over many rows moves the weights as often as several over few, but never fewer than the least.
 const MOST_PASSES: usize = 60;
 const LEAST_PASSES: usize = 20;
+const ROWS_FOR_MOST_PASSES: usize = 200_000;
 /// Of archives with more words the terms are counted in two passes.
 const TERMS_AT_ONCE: usize = 32 << 20;
 /// A vocabulary has the commonest terms up to this.
 const MOST_TERMS: usize = 500_000;
-/// Features are made for so many rows at once.
-const ROWS_AT_ONCE: usize = 1 << 14;
+/// Rows are read, and features made, so many at once.
+const ROWS_AT_ONCE: usize = 1 << 13;
 
-impl<'r> Row<'r> {
-    fn new(kind: Kind, terms: ArticleTerms, labels: Vec<usize>) -> Self {
+impl Row {
+    fn new(kind: Kind, words: PackedRow, labels: Vec<usize>, lexicon: &Lexicon) -> Self {
+        let content = corpus::content_hash(lexicon.words(&words).into_iter());
         Row {
             kind,
-            content: corpus::content_hash(terms.words.iter().copied()),
-            words: terms.words.len(),
-            headline: terms.headline,
-            form: Form::of(&terms),
-            source: Terms::Held(terms),
+            content,
+            group: content,
+            form: Form::of(words.len(), words.headline()),
+            words,
             labels,
             weight: 1.0,
             language: String::new(),
@@ -183,27 +177,12 @@ impl<'r> Row<'r> {
         }
     }
 
-    fn terms(&self) -> Cow<'_, ArticleTerms> {
-        match &self.source {
-            Terms::Held(terms) => Cow::Borrowed(terms),
-            Terms::Read(record) => Cow::Owned(read(record).0),
-        }
-    }
-
     /// The form that the row is an example of: a headline with a line of text is none.
     fn example(&self) -> Option<FormKind> {
         let kind = self.form.kind();
-        let full = kind != FormKind::Both || self.words - self.headline >= FULL_ARTICLE_WORDS;
-        (self.words > 0 && full).then_some(kind)
+        let full = kind != FormKind::Both || self.words.len() - self.words.headline() >= FULL_ARTICLE_WORDS;
+        (self.words.len() > 0 && full).then_some(kind)
     }
-}
-
-/// The terms of an article, and its language.
-fn read(record: &Record) -> (ArticleTerms, String) {
-    let document = clean_article(&record.article);
-    let mut found = Vec::new();
-    words_into(&document, &mut found);
-    (ArticleTerms::of(&found), document.language.into_owned())
 }
 
 /// A trained topic model and how good it measured in cross-validation.
@@ -281,7 +260,7 @@ pub fn train(
     if codes.len() < 2 {
         return Err(TrainError::OneLabel { labels: codes });
     }
-    let mut rows = rows(labelled, weak, &codes, params, progress);
+    let (lexicon, mut rows) = rows(labelled, weak, &codes, params, progress);
     check_labels(&rows, &codes)?;
     let of_kind = |kind: Kind| move |row: &&Row| row.kind == kind;
     let count = |kind: Kind| {
@@ -291,7 +270,7 @@ pub fn train(
     };
     let (support, weak_support) = (count(Kind::Labelled), count(Kind::Weak));
     let languages = languages(&rows);
-    rows.extend(made(&rows, codes.len(), params.seed));
+    rows.extend(made(&rows, codes.len(), params.seed, &lexicon));
     weigh(&mut rows, params);
     // They stand behind all others that people labelled.
     for row in rows[labelled.len() - archive.corrections..labelled.len()].iter_mut() {
@@ -299,20 +278,24 @@ pub fn train(
     }
 
     // Each fold is scored by a model that has not seen it, quantised as the served model is.
-    let trainer = Trainer { rows: &rows, vectors, n_labels: codes.len(), params };
-    let measured_folds = if rows.len() > MANY_ROWS { 1 } else { FOLDS };
+    let measured_folds = (MEASURED_ROWS * FOLDS).div_ceil(rows.len()).clamp(1, FOLDS);
     let steps = measured_folds + 1 + SETTINGS.len() - 1;
-    let bar = progress.steps("topics: cross-fitting", steps as u64);
-    let (setting, first, tried) = trainer.best_setting(&bar)?;
+    let bar = progress.steps("topics: fitting labels", (steps * codes.len()) as u64);
+    let trainer = Trainer { rows: &rows, lexicon: &lexicon, vectors, n_labels: codes.len(), params, bar };
+    let (setting, first, tried) = trainer.best_setting()?;
     let learning = if params.learning_curve { trainer.learning(setting, &first)? } else { Vec::new() };
-    let mut held_out_scores = vec![first];
-    for fold in 1..measured_folds {
-        held_out_scores.push(trainer.scores(fold, setting)?);
-        bar.inc(1);
+    let mut scored: Vec<Scored> = first;
+    for fold in 1..FOLDS {
+        // Whatever is measured, the decision layer needs every label.
+        let labels = scored.iter().flat_map(|scored| &rows[scored.row].labels).collect::<HashSet<_>>().len();
+        if fold >= measured_folds && labels == codes.len() {
+            break;
+        }
+        trainer.bar.inc_length(if fold < measured_folds { 0 } else { codes.len() as u64 });
+        scored.extend(trainer.scores(fold, setting)?);
     }
     let given: Vec<Form> = rows.iter().filter(|row| row.kind == Kind::Labelled).map(|row| row.form).collect();
     let n_inputs = if Form::differ(&given) { Form::inputs_for(codes.len()) } else { codes.len() };
-    let mut scored: Vec<Scored> = held_out_scores.into_iter().flatten().collect();
     scored.sort_by_key(|scored| scored.row);
     let mut inputs = Array2::<f64>::zeros((scored.len(), n_inputs));
     for (mut inputs, scored) in inputs.rows_mut().into_iter().zip(&scored) {
@@ -322,17 +305,15 @@ pub fn train(
     }
     let mut known: Vec<f64> = scored.iter().map(|scored| scored.known).collect();
     // The rows that the decision layer learns from, each with the fold in which it does not.
-    let measured: Vec<(&Row<'_>, usize)> = scored
-        .iter()
-        .map(|scored| {
-            let row = &rows[scored.row];
-            let by_lot = (SplitMix(row.content).next_u64() % FOLDS as u64) as usize;
-            (row, if measured_folds == FOLDS { row.fold } else { by_lot })
-        })
-        .collect();
+    let measured: Vec<&Row> = scored.iter().map(|scored| &rows[scored.row]).collect();
+    let decision_folds = if measured_folds == FOLDS {
+        measured.iter().map(|row| row.fold).collect()
+    } else {
+        folds(&measured, params.seed + 1)
+    };
+    let measured: Vec<(&Row, usize)> = measured.into_iter().zip(decision_folds).collect();
     let (vocabulary, linear) = trainer.fit(&rows.iter().collect::<Vec<_>>(), setting)?;
-    bar.inc(1);
-    bar.finish();
+    trainer.bar.finish();
 
     // The decision layer is cross-fitted in turn, so that its quality too is measured on rows it has not seen.
     let bar = progress.steps("topics: decision layer", FOLDS as u64 + 1);
@@ -340,7 +321,12 @@ pub fn train(
         .into_par_iter()
         .map(|held_out| {
             // The last one learns from all folds: it is the one to serve.
-            let learned: Vec<usize> = (0..measured.len()).filter(|i| measured[*i].1 != held_out).collect();
+            let mut learned: Vec<usize> = (0..measured.len()).filter(|i| measured[*i].1 != held_out).collect();
+            // A label whose measured rows are all in one fold is measured by a layer that has seen them.
+            let labels: HashSet<usize> = learned.iter().flat_map(|i| measured[*i].0.labels.iter().copied()).collect();
+            if labels.len() < codes.len() {
+                learned = (0..measured.len()).collect();
+            }
             let layer = decision(&inputs, &measured, &learned, codes.len());
             bar.inc(1);
             layer
@@ -407,51 +393,57 @@ pub fn train(
     })
 }
 
-/// Reads the terms of every row, in parallel, and gives it a fold: labelled rows first, then weak ones.
-fn rows<'r>(
-    labelled: &'r [Record],
-    weak: &'r [Record],
+/// Reads the words of every row and gives it a fold: labelled rows first, then weak ones.
+fn rows(
+    labelled: &[Record],
+    weak: &[Record],
     codes: &[String],
     params: &TopicParams,
     progress: &Progress,
-) -> Vec<Row<'r>> {
+) -> (Lexicon, Vec<Row>) {
     let bar = progress.steps("topics: reading", (labelled.len() + weak.len()) as u64);
-    let bytes = |record: &Record| record.article.headline.len() + record.article.body.len();
-    let held = labelled.iter().chain(weak).map(bytes).sum::<usize>() <= MOST_HELD;
-    let kinds = labelled.par_iter().map(|record| (Kind::Labelled, record));
-    let mut rows: Vec<Row<'r>> = kinds
-        .chain(weak.par_iter().map(|record| (Kind::Weak, record)))
-        .map(|(kind, record)| {
-            let (terms, language) = read(record);
-            let mut labels: Vec<usize> =
-                record.topics.iter().filter_map(|topic| codes.binary_search(topic).ok()).collect();
-            let mut seen = HashSet::new();
-            labels.retain(|label| seen.insert(*label));
-            bar.inc(1);
-            let row = Row { language, ..Row::new(kind, terms, labels) };
-            if held { row } else { Row { source: Terms::Read(record), ..row } }
-        })
-        .collect();
-    bar.finish();
-    let groups = copies::groups(&rows, |row| match row.terms() {
-        Cow::Borrowed(terms) => Cow::Borrowed(&terms.words[..]),
-        Cow::Owned(terms) => Cow::Owned(terms.words),
-    });
-    let keys: Vec<(usize, u64)> = rows.iter().map(|row| row.labels[0]).zip(groups).collect();
-    for (row, fold) in rows.iter_mut().zip(corpus::folds(&keys, FOLDS, params.seed)) {
-        row.fold = fold;
+    let mut lexicon = Lexicon::default();
+    let mut rows: Vec<Row> = Vec::with_capacity(labelled.len() + weak.len());
+    for (kind, records) in [(Kind::Labelled, labelled), (Kind::Weak, weak)] {
+        for part in records.chunks(ROWS_AT_ONCE) {
+            let read = part.par_iter().map_init(Vec::new, |words, record| {
+                let document = clean_article(&record.article);
+                words_into(&document, words);
+                (Found::of(words), document.language.into_owned())
+            });
+            for ((found, language), record) in read.collect::<Vec<_>>().iter().zip(part) {
+                let mut labels: Vec<usize> =
+                    record.topics.iter().filter_map(|topic| codes.binary_search(topic).ok()).collect();
+                let mut seen = HashSet::new();
+                labels.retain(|label| seen.insert(*label));
+                let packed = lexicon.pack(found);
+                rows.push(Row { language: language.clone(), ..Row::new(kind, packed, labels, &lexicon) });
+            }
+            bar.inc(part.len() as u64);
+        }
     }
-    rows
+    bar.finish();
+    let groups = copies::groups(&rows, |row| lexicon.words(&row.words).into());
+    rows.iter_mut().zip(groups).for_each(|(row, group)| row.group = group);
+    let folds = folds(&rows.iter().collect::<Vec<_>>(), params.seed);
+    rows.iter_mut().zip(folds).for_each(|(row, fold)| row.fold = fold);
+    (lexicon, rows)
+}
+
+/// A fold for each row, copies in one, evenly for each label.
+fn folds(rows: &[&Row], seed: u64) -> Vec<usize> {
+    let keys: Vec<(usize, u64)> = rows.iter().map(|row| (row.labels[0], row.group)).collect();
+    corpus::folds(&keys, FOLDS, seed)
 }
 
 /// Every label needs rows in every fold.
-fn check_labels(rows: &[Row<'_>], codes: &[String]) -> Result<(), TrainError> {
+fn check_labels(rows: &[Row], codes: &[String]) -> Result<(), TrainError> {
     let mut different = vec![HashSet::new(); codes.len()];
     for row in rows {
         row.labels.iter().for_each(|label| {
             // More than are asked for need not be told apart.
             if different[*label].len() < FOLDS {
-                different[*label].insert(row.content);
+                different[*label].insert(row.group);
             }
         });
     }
@@ -462,18 +454,18 @@ fn check_labels(rows: &[Row<'_>], codes: &[String]) -> Result<(), TrainError> {
 }
 
 /// Rows of each form for labels that have few of it, each made of rows of one label and one fold.
-fn made<'r>(rows: &[Row<'r>], n_labels: usize, seed: u64) -> Vec<Row<'r>> {
+fn made(rows: &[Row], n_labels: usize, seed: u64, lexicon: &Lexicon) -> Vec<Row> {
     let mut count: BTreeMap<FormKind, Vec<usize>> = BTreeMap::new();
-    let mut by_label: BTreeMap<(usize, usize), Vec<&Row<'_>>> = BTreeMap::new();
-    let mut prose: Vec<Vec<&Row<'_>>> = vec![Vec::new(); FOLDS];
+    let mut by_label: BTreeMap<(usize, usize), Vec<&PackedRow>> = BTreeMap::new();
+    let mut prose: Vec<Vec<&PackedRow>> = vec![Vec::new(); FOLDS];
     for row in rows {
         let Some(form) = row.example() else { continue };
         let counts = count.entry(form).or_insert_with(|| vec![0; n_labels]);
         row.labels.iter().for_each(|label| counts[*label] += 1);
         if form == FormKind::Both {
-            prose[row.fold].push(row);
+            prose[row.fold].push(&row.words);
         } else if let [label] = row.labels[..] {
-            by_label.entry((label, row.fold)).or_default().push(row);
+            by_label.entry((label, row.fold)).or_default().push(&row.words);
         }
     }
     // A form that no label has often says nothing.
@@ -484,14 +476,12 @@ fn made<'r>(rows: &[Row<'r>], n_labels: usize, seed: u64) -> Vec<Row<'r>> {
         for ((label, fold), sources) in &by_label {
             let missing = LEAST_OF_FORM.saturating_sub(counts[*label]) / FOLDS;
             for _ in 0..missing.min(sources.len()) {
-                let terms = match form {
-                    FormKind::Headline => headline_of(&sources[random.below(sources.len())].terms()),
-                    FormKind::Body => {
-                        ArticleTerms { headline: 0, ..sources[random.below(sources.len())].terms().into_owned() }
-                    }
+                let words = match form {
+                    FormKind::Headline => headline_of(sources[random.below(sources.len())]),
+                    FormKind::Body => sources[random.below(sources.len())].body(),
                     FormKind::Both => join(sources, &prose[*fold], &mut random),
                 };
-                made.push(Row { fold: *fold, ..Row::new(Kind::Made, terms, vec![*label]) });
+                made.push(Row { fold: *fold, ..Row::new(Kind::Made, words, vec![*label], lexicon) });
             }
         }
     }
@@ -499,56 +489,45 @@ fn made<'r>(rows: &[Row<'r>], n_labels: usize, seed: u64) -> Vec<Row<'r>> {
 }
 
 /// The headline of a row, or its first words for one.
-fn headline_of(row: &ArticleTerms) -> ArticleTerms {
+fn headline_of(row: &PackedRow) -> PackedRow {
     const HEADLINE_WORDS: usize = 9;
-    let headline = if row.headline > 0 { row.headline } else { row.words.len().min(HEADLINE_WORDS) };
-    ArticleTerms {
-        words: row.words[..headline].to_vec(),
-        pairs: row.pairs.iter().take(headline - 1).copied().collect(),
-        headline,
-    }
+    row.first(if row.headline() > 0 { row.headline() } else { row.len().min(HEADLINE_WORDS) })
 }
 
 /// A full article of some rows, two to ten that stand close to each other, as rows of one time and source do, and of
 /// passages of full articles.
-fn join(rows: &[&Row<'_>], prose: &[&Row<'_>], random: &mut SplitMix) -> ArticleTerms {
+fn join(rows: &[&PackedRow], prose: &[&PackedRow], random: &mut SplitMix) -> PackedRow {
     const CLOSE: usize = 30;
     let start = random.below(rows.len());
     let first = rows[start];
-    let mut terms = headline_of(&first.terms());
+    let mut joined = headline_of(first);
     let others = 1 + random.below(9);
     let near: Vec<_> = (0..others).map(|_| rows[(start + random.below(CLOSE)) % rows.len()]).collect();
     for part in std::iter::once(first).chain(near) {
-        let part = part.terms();
-        terms.words.extend(&part.words);
-        terms.pairs.extend(&part.pairs);
+        joined.append(part, 0, part.len());
     }
-    let told = terms.words.len();
+    let told = joined.len();
     let with_prose = told + (told as f64 * PROSE_SHARE * (0.5 + random.below(100) as f64 / 100.0)) as usize;
-    while terms.words.len() < with_prose && !prose.is_empty() {
-        let other = prose[random.below(prose.len())].terms();
-        let body = other.words.len() - other.headline;
-        let from = other.headline + random.below(body - PASSAGE_WORDS);
-        terms.words.extend(&other.words[from..from + PASSAGE_WORDS]);
-        // Headline and body have one pair less than words each.
-        let pair = from.saturating_sub(1).min(other.pairs.len());
-        terms.pairs.extend(other.pairs[pair..].iter().take(PASSAGE_WORDS - 1));
+    while joined.len() < with_prose && !prose.is_empty() {
+        let other = prose[random.below(prose.len())];
+        let body = other.len() - other.headline();
+        joined.append(other, other.headline() + random.below(body - PASSAGE_WORDS), PASSAGE_WORDS);
     }
-    terms
+    joined
 }
 
 /// Gives each row its weight by its length.
-fn weigh(rows: &mut [Row<'_>], params: &TopicParams) {
-    let mut lengths: Vec<usize> = rows.iter().map(|row| row.words).collect();
+fn weigh(rows: &mut [Row], params: &TopicParams) {
+    let mut lengths: Vec<usize> = rows.iter().map(|row| row.words.len()).collect();
     lengths.sort_unstable();
     let median = lengths[lengths.len() / 2].max(1) as f32;
     for row in rows {
-        row.weight = (row.words.max(1) as f32 / median).powf(params.length_weight).clamp(0.5, 8.0);
+        row.weight = (row.words.len().max(1) as f32 / median).powf(params.length_weight).clamp(0.5, 8.0);
     }
 }
 
 /// The languages of the rows, the commonest first.
-fn languages(rows: &[Row<'_>]) -> Vec<String> {
+fn languages(rows: &[Row]) -> Vec<String> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let told = rows.iter().map(|row| row.language.as_str()).filter(|language| *language != UNDETERMINED);
     told.for_each(|language| *counts.entry(language).or_default() += 1);
@@ -564,10 +543,13 @@ fn languages(rows: &[Row<'_>]) -> Vec<String> {
 
 /// Fits vocabularies and linear layers.
 struct Trainer<'a> {
-    rows: &'a [Row<'a>],
+    rows: &'a [Row],
+    lexicon: &'a Lexicon,
     vectors: &'a WordVectors,
     n_labels: usize,
     params: &'a TopicParams,
+    /// A step a label of each fit.
+    bar: ProgressBar,
 }
 
 /// What a model that has not seen a row says of it.
@@ -581,7 +563,7 @@ struct Scored {
 
 impl Trainer<'_> {
     /// The setting that does best in the first fold, with the scores of that fold, and all that were tried.
-    fn best_setting(&self, bar: &ProgressBar) -> Result<(Setting, Vec<Scored>, Vec<Tried>), TrainError> {
+    fn best_setting(&self) -> Result<(Setting, Vec<Scored>, Vec<Tried>), TrainError> {
         let begun = Instant::now();
         let mut best: Option<(f64, Setting, Vec<Scored>)> = None;
         let mut tried = Vec::new();
@@ -593,18 +575,19 @@ impl Trainer<'_> {
                 if begun.elapsed() >= self.params.tune {
                     break;
                 }
-                bar.inc_length(1);
+                self.bar.inc_length(self.n_labels as u64);
             }
             let scored = self.scores(0, setting)?;
-            bar.inc(1);
             let accuracy = self.accuracy(&scored);
             let Setting { cost, vector_weight } = setting;
-            tried.push(Tried { cost, vector_weight, accuracy });
+            tried.push(Tried { cost, vector_weight, accuracy, taken: false });
             if best.as_ref().is_none_or(|best| accuracy > best.0) {
                 best = Some((accuracy, setting, scored));
             }
         }
         let (_, setting, scored) = best.ok_or(TrainError::NotFinite)?;
+        let taken = |tried: &Tried| Setting { cost: tried.cost, vector_weight: tried.vector_weight } == setting;
+        tried.iter_mut().for_each(|one| one.taken = taken(one));
         Ok((setting, scored, tried))
     }
 
@@ -621,12 +604,16 @@ impl Trainer<'_> {
     fn learning(&self, setting: Setting, whole: &[Scored]) -> Result<Vec<(usize, f64)>, TrainError> {
         const PARTS: u64 = 8;
         let others = || self.rows.iter().filter(|row| row.fold != 0);
-        let labelled = |rows: &[&Row<'_>]| rows.iter().filter(|row| row.kind == Kind::Labelled).count();
+        let labelled = |rows: &[&Row]| rows.iter().filter(|row| row.kind == Kind::Labelled).count();
         let mut points = Vec::new();
+        self.bar.inc_length(3 * self.n_labels as u64);
         for parts in [1, 2, 4] {
-            let taken = |row: &&Row<'_>| SplitMix(row.content).next_u64() % PARTS < parts;
-            let learned: Vec<&Row<'_>> = others().filter(taken).collect();
-            points.push((labelled(&learned), self.accuracy(&self.scored(0, &learned, setting)?)));
+            let taken = |row: &&Row| SplitMix(row.content).next_u64() % PARTS < parts;
+            let learned: Vec<&Row> = others().filter(taken).collect();
+            // Of a small archive a part may be empty.
+            if labelled(&learned) > 0 {
+                points.push((labelled(&learned), self.accuracy(&self.scored(0, &learned, setting)?)));
+            }
         }
         points.push((labelled(&others().collect::<Vec<_>>()), self.accuracy(whole)));
         Ok(points)
@@ -634,28 +621,28 @@ impl Trainer<'_> {
 
     /// The rows of a fold, scored by a model of the others.
     fn scores(&self, fold: usize, setting: Setting) -> Result<Vec<Scored>, TrainError> {
-        let learned: Vec<&Row<'_>> = self.rows.iter().filter(|row| row.fold != fold).collect();
+        let learned: Vec<&Row> = self.rows.iter().filter(|row| row.fold != fold).collect();
         self.scored(fold, &learned, setting)
     }
 
     /// The rows of a fold, scored by a model of some others.
-    fn scored(&self, fold: usize, learned: &[&Row<'_>], setting: Setting) -> Result<Vec<Scored>, TrainError> {
+    fn scored(&self, fold: usize, learned: &[&Row], setting: Setting) -> Result<Vec<Scored>, TrainError> {
         let (vocabulary, linear) = self.fit(learned, setting)?;
         let scored = self.rows.par_iter().enumerate().filter(|(_, row)| row.fold == fold).map(|(i, row)| {
-            let features = Features::new(&vocabulary, self.vectors, &row.terms());
-            let known = features.known_words as f64 / row.words.max(1) as f64;
+            let features = Features::new(&vocabulary, self.vectors, &self.lexicon.terms(&row.words));
+            let known = features.known_words as f64 / row.words.len().max(1) as f64;
             Scored { row: i, scores: linear.scores(&features), known }
         });
         Ok(scored.collect())
     }
 
     /// Vocabulary and linear layer from some rows.
-    fn fit(&self, rows: &[&Row<'_>], setting: Setting) -> Result<(Vocabulary, LinearLayer), TrainError> {
-        let Trainer { vectors, n_labels, params, .. } = self;
-        let learned: Vec<&&Row<'_>> = rows.iter().filter(|row| row.kind != Kind::Made).collect();
-        let terms = if rows.iter().map(|row| row.words).sum::<usize>() <= TERMS_AT_ONCE {
+    fn fit(&self, rows: &[&Row], setting: Setting) -> Result<(Vocabulary, LinearLayer), TrainError> {
+        let Trainer { lexicon, vectors, n_labels, params, bar, .. } = self;
+        let learned: Vec<&&Row> = rows.iter().filter(|row| row.kind != Kind::Made).collect();
+        let terms = if rows.iter().map(|row| row.words.len()).sum::<usize>() <= TERMS_AT_ONCE {
             let common = |of: fn(&ArticleTerms) -> Vec<u64>, least: u32| {
-                corpus::common_terms(learned.par_iter().map(|row| of(&row.terms())), least)
+                corpus::common_terms(learned.par_iter().map(|row| of(&lexicon.terms(&row.words))), least)
             };
             let mut terms = common(ArticleTerms::words_by_place, params.min_articles_word);
             terms.extend(common(|terms| terms.pairs.clone(), params.min_articles_pair));
@@ -665,8 +652,8 @@ impl Trainer<'_> {
             }
             terms
         } else {
-            let of = |row: &&&Row<'_>| {
-                let terms = row.terms();
+            let of = |row: &&&Row| {
+                let terms = lexicon.terms(&row.words);
                 [terms.words_by_place(), terms.pairs.clone()].concat()
             };
             corpus::commonest_terms(&learned, of, params.min_articles_pair, MOST_TERMS)
@@ -677,7 +664,7 @@ impl Trainer<'_> {
         let mut targets = Array2::from_elem((rows.len(), *n_labels), false);
         for part in rows.chunks(ROWS_AT_ONCE) {
             let features: Vec<_> =
-                part.par_iter().map(|row| Features::new(&vocabulary, vectors, &row.terms())).collect();
+                part.par_iter().map(|row| Features::new(&vocabulary, vectors, &lexicon.terms(&row.words))).collect();
             for mut features in features {
                 features.vector.iter_mut().for_each(|value| *value *= setting.vector_weight);
                 records.push(&features.terms, &features.vector);
@@ -688,10 +675,9 @@ impl Trainer<'_> {
         }
         let weights: Array1<f32> = rows.iter().map(|row| row.weight).collect();
         let dataset = DatasetBase::new(records, targets).with_weights(weights);
-        // Each pass over many rows moves the weights as often as several passes over few.
-        let passes = (MOST_PASSES * MANY_ROWS / rows.len().max(1)).clamp(LEAST_PASSES, MOST_PASSES);
+        let passes = (MOST_PASSES * ROWS_FOR_MOST_PASSES / rows.len().max(1)).clamp(LEAST_PASSES, MOST_PASSES);
         let solver = LinearSvmParams::default().cost(setting.cost).seed(params.seed).max_passes(passes);
-        let mut fitted = solver.fit(&dataset)?;
+        let mut fitted = solver.check()?.fit_and_tell(&dataset, || bar.inc(1))?;
         // Served vectors have length 1.
         fitted
             .weights
@@ -706,7 +692,7 @@ impl Trainer<'_> {
 /// each.
 fn decision(
     inputs: &Array2<f64>,
-    rows: &[(&Row<'_>, usize)],
+    rows: &[(&Row, usize)],
     learned: &[usize],
     n_labels: usize,
 ) -> Result<SoftmaxLayer, TrainError> {
@@ -740,10 +726,11 @@ mod tests {
     fn a_rare_label_among_many_rows_is_not_passed_over() {
         // So many rows of one form that every third is picked, and five rows of a label that stand between those.
         let label = |i: usize| if i % 6 == 1 && i < 30 { 2 } else { i % 2 };
-        let terms = |i: usize| ArticleTerms { words: vec![i as u64], ..ArticleTerms::default() };
-        let rows: Vec<Row<'_>> =
-            (0..2 * DECISION_ROWS + 6).map(|i| Row::new(Kind::Labelled, terms(i), vec![label(i)])).collect();
-        let rows: Vec<(&Row<'_>, usize)> = rows.iter().map(|row| (row, 0)).collect();
+        let lexicon = Lexicon::default();
+        let rows: Vec<Row> = (0..2 * DECISION_ROWS + 6)
+            .map(|i| Row::new(Kind::Labelled, PackedRow::default(), vec![label(i)], &lexicon))
+            .collect();
+        let rows: Vec<(&Row, usize)> = rows.iter().map(|row| (row, 0)).collect();
         let inputs = Array2::from_shape_fn((rows.len(), 3), |(i, score)| if score == label(i) { 1.0 } else { -1.0 });
         let learned: Vec<usize> = (0..rows.len()).collect();
         let layer = decision(&inputs, &rows, &learned, 3).expect("every label has rows");

@@ -25,8 +25,8 @@ use std::{collections::BTreeMap, io, path::Path};
 pub struct Report {
     /// The version of the model.
     pub version: String,
-    /// How the figures were measured, in a sentence.
-    pub how: String,
+    /// How the figures were measured, in sentences.
+    pub how: Vec<String>,
     /// What the model was trained on.
     pub trained_on: Vec<TrainingFile>,
     /// About topics, where rows carry some.
@@ -220,7 +220,7 @@ impl TopicReport {
             labels: labels.collect(),
             confusion,
             reliability: bins(&outcomes),
-            coverage: curve(&outcomes),
+            coverage: curve(&outcomes, outcomes.len()),
             learning,
             slices: slices(records, &answers.iter().map(TopicAnswer::is_right).collect::<Vec<_>>()),
             mistakes: surest(mistakes.collect()),
@@ -270,7 +270,7 @@ impl RegionReport {
             measures,
             labels: labels.collect(),
             reliability: bins(&outcomes),
-            coverage: curve(&outcomes),
+            coverage: curve(&outcomes, answers.len()),
             slices: slices(records, &answers.iter().map(exact).collect::<Vec<_>>()),
             mistakes: surest(mistakes.collect()),
         }
@@ -324,8 +324,8 @@ fn bins(outcomes: &[Outcome]) -> Vec<Bin> {
     .collect()
 }
 
-/// The precision of the surest answers, for each share of all.
-fn curve(outcomes: &[Outcome]) -> Vec<(f64, f64)> {
+/// The precision of the surest answers, for each share of all articles, of which some may have no answer.
+fn curve(outcomes: &[Outcome], articles: usize) -> Vec<(f64, f64)> {
     let mut sorted = outcomes.to_vec();
     sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
     let (mut right, mut points) = (0, Vec::new());
@@ -333,7 +333,7 @@ fn curve(outcomes: &[Outcome]) -> Vec<(f64, f64)> {
     for (i, (_, is_right)) in sorted.iter().enumerate() {
         right += usize::from(*is_right);
         if (i + 1) % step == 0 || i + 1 == sorted.len() {
-            points.push(((i + 1) as f64 / sorted.len() as f64, right as f64 / (i + 1) as f64));
+            points.push(((i + 1) as f64 / articles as f64, right as f64 / (i + 1) as f64));
         }
     }
     points
@@ -404,11 +404,13 @@ mod tests {
         let outcomes: Vec<Outcome> = (0..1000).map(|i| (f64::from(i) / 1000.0, i % 4 != 0)).collect();
         let bins = bins(&outcomes);
         assert_eq!((bins.len(), bins.iter().map(|bin| bin.predictions).sum::<usize>()), (10, 1000));
-        let curve = curve(&outcomes);
+        let half = curve(&outcomes, 2000);
+        assert!(half.last().is_some_and(|last| (last.0 - 0.5).abs() < 1e-9), "half of them have no answer");
+        let curve = curve(&outcomes, 1000);
         assert_eq!(curve.len(), POINTS);
         let last = curve.last().expect("points");
         assert!((last.0 - 1.0).abs() < 1e-9 && (last.1 - 0.75).abs() < 1e-9, "{last:?}");
-        assert!(super::curve(&[]).is_empty() && super::bins(&[]).is_empty());
+        assert!(super::curve(&[], 0).is_empty() && super::bins(&[]).is_empty());
         assert_eq!(super::bins(&[(1.0, true)])[0].predictions, 1);
     }
 

@@ -30,7 +30,7 @@ pub fn page(report: &Report) -> String {
             }
             body {
                 h1 { "Dateline model " (report.version) }
-                p { (report.how) }
+                @for how in &report.how { p { (how) } }
                 (comparisons(report))
                 (corrections(&report.corrections))
                 @if let Some(topics) = &report.topics {
@@ -157,8 +157,8 @@ fn comparisons(report: &Report) -> Markup {
                 tr { th.l { "measure" } th { "rows" } th { "in service" } th { "new" } th { "difference" } th { "95 % of resamplings" } th.l { "objection" } }
                 @for one in &report.comparisons {
                     tr {
-                        td.l { (one.measure) } td { (one.rows) } td { (share(one.live)) } td { (share(one.candidate)) }
-                        td { (format!("{:+.3}", one.candidate - one.live)) }
+                        td.l { (one.measure) } td { (one.rows) } td { (one.live.map_or_else(|| "-".to_owned(), share)) } td { (share(one.candidate)) }
+                        td { (one.live.map_or_else(|| "-".to_owned(), |live| format!("{:+.3}", one.candidate - live))) }
                         td { @if let Some((low, high)) = one.interval { (format!("{low:+.3} to {high:+.3}")) } }
                         td.l.bad { @if let Some(objection) = &one.objection { (objection) } }
                     }

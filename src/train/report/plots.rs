@@ -95,7 +95,8 @@ pub fn confusion(report: &TopicReport, names: &[String]) -> String {
             for (j, count) in row.iter().enumerate() {
                 let share = *count as f64 / all.max(1) as f64;
                 let (x, y) = (left + j as i32 * cell, top + i as i32 * cell);
-                let ink = if i == j { INK } else { OTHER };
+                // The last ones are no label: what is none, or any other.
+                let ink = if i == j && i + 1 < n { INK } else { OTHER };
                 let shade = ink.mix(if *count == 0 { 0.0 } else { 0.08 + 0.92 * share });
                 area.draw(&Rectangle::new([(x, y), (x + cell - 1, y + cell - 1)], shade.filled()))?;
                 if *count > 0 && cell >= 30 {

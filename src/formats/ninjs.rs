@@ -1,0 +1,610 @@
+//! ninjs, the IPTC's news in JSON, versions 1.x, 2.x and 3.x: read to be classified, and given back with labels in it.
+//!
+//! What is not read is not touched: every other field goes out as the bytes that came in, unknown ones too
+//! (<https://iptc.org/std/ninjs>; the fields are those of the schemas 1.6, 2.2 and 3.1).
+
+use crate::{
+    article::{Article, Classification, Decision, Format, Label, Role},
+    formats::Record,
+};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+use std::fmt;
+
+/// The scheme of IPTC Media Topics.
+const MEDIA_TOPICS: &str = "http://cv.iptc.org/newscodes/mediatopic/";
+/// How a model's codes of these begin.
+const MEDIA_TOPIC: &str = "medtop:";
+/// The scheme of ISO 3166-1 alpha-2 country codes.
+const COUNTRIES: &str = "http://cvx.iptc.org/iso3166-1a2/";
+/// How the name of this creator begins; the version of the model follows.
+const CREATOR: &str = "dateline/";
+
+/// An item of news: its fields in their order, as they were written.
+#[derive(Debug, Clone)]
+pub struct Item {
+    fields: Vec<(String, Box<RawValue>)>,
+    version: Version,
+}
+
+/// The versions that differ in how labels are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Version {
+    /// `subject` and `place` with `scheme` and `code`; confidence only from 1.5 on.
+    One { confidence: bool },
+    /// `subjects` and `places` with `uri`, all names in lower case; confidence only from 2.1 on.
+    Two { confidence: bool },
+    /// The same, names in camel case.
+    Three,
+}
+
+impl PartialEq for Item {
+    fn eq(&self, other: &Self) -> bool {
+        let text = |item: &Item| -> Vec<(String, String)> {
+            item.fields.iter().map(|(name, value)| (name.clone(), value.get().to_owned())).collect()
+        };
+        self.version == other.version && text(self) == text(other)
+    }
+}
+
+/// Fields that rows of JSON Lines have and ninjs has not.
+const OF_ROWS: [&str; 4] = ["id", "body", "text", "topics"];
+/// Fields of which ninjs has at least one, beside its `uri`.
+const OF_NINJS: [&str; 9] = [
+    "headline",
+    "headlines",
+    "bodies",
+    "pubstatus",
+    "pubStatus",
+    "versioncreated",
+    "versionCreated",
+    "subjects",
+    "subject",
+];
+
+/// All fields of an object, repeated ones too.
+struct Fields(Vec<(String, Box<RawValue>)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AsWritten;
+        impl<'de> Visitor<'de> for AsWritten {
+            type Value = Fields;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Fields, M::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(AsWritten)
+    }
+}
+
+/// A headline or a body of ninjs 2.x and 3.x.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Part {
+    #[serde(deserialize_with = "text")]
+    role: String,
+    #[serde(alias = "contentType", deserialize_with = "text")]
+    contenttype: String,
+    #[serde(deserialize_with = "text")]
+    value: String,
+}
+
+/// What is no text says nothing, and is no reason to lose the rest.
+fn text<'de, D: Deserializer<'de>>(value: D) -> Result<String, D::Error> {
+    Ok(serde_json::Value::deserialize(value)?.as_str().unwrap_or_default().to_owned())
+}
+
+/// What a subject says of itself that matters here.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Concept {
+    #[serde(deserialize_with = "text")]
+    uri: String,
+    #[serde(deserialize_with = "text")]
+    literal: String,
+    #[serde(deserialize_with = "text")]
+    scheme: String,
+    #[serde(deserialize_with = "text")]
+    code: String,
+    #[serde(deserialize_with = "text")]
+    creator: String,
+}
+
+impl Concept {
+    /// A label of ours, or an editor's: as a code of Media Topics where it is one.
+    fn label(&self) -> Option<String> {
+        let topic = self.uri.strip_prefix(MEDIA_TOPICS).map(ToOwned::to_owned);
+        let of_scheme = (self.scheme == MEDIA_TOPICS).then(|| self.code.clone());
+        let topic = topic.or(of_scheme).filter(|code| !code.is_empty());
+        match topic {
+            Some(code) => Some(format!("{MEDIA_TOPIC}{}", code.trim_start_matches(MEDIA_TOPIC))),
+            None => [&self.literal, &self.code, &self.uri].into_iter().find(|text| !text.is_empty()).cloned(),
+        }
+    }
+
+    /// What tells concepts apart.
+    fn identity(&self) -> String {
+        format!("{}{}{}{}", self.uri, self.scheme, self.code, self.literal)
+    }
+}
+
+impl Item {
+    /// The item in a JSON object, if it is ninjs: it says so (`standard`), or has a `uri`, no field that only rows have, and
+    /// one that ninjs has.
+    pub fn read(json: &[u8]) -> Option<Item> {
+        let Fields(fields) = serde_json::from_slice(json).ok()?;
+        let has = |name: &str| fields.iter().any(|(field, _)| field == name);
+        let find = |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| value);
+        let standard = find("standard").or_else(|| find("$standard"));
+        let standard: serde_json::Value =
+            standard.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+        let declared = standard["name"].as_str().is_some_and(|name| name.eq_ignore_ascii_case("ninjs"));
+        let of_ninjs = OF_NINJS.iter().any(|name| has(name))
+            || fields.iter().any(|(name, _)| name.starts_with("body_") || name.starts_with("headline_"));
+        if !has("uri") || !(declared || of_ninjs && !OF_ROWS.iter().any(|name| has(name))) {
+            return None;
+        }
+        let number = standard["version"].as_str().filter(|_| declared).and_then(|version| {
+            let mut parts = version.split('.').map(str::parse::<u32>);
+            Some((parts.next()?.ok()?, parts.next().and_then(Result::ok).unwrap_or(0)))
+        });
+        let guessed = || {
+            let camel = fields.iter().any(|(name, _)| name.bytes().any(|byte| byte.is_ascii_uppercase()));
+            let lists = ["headlines", "bodies", "subjects", "places"].iter().any(|name| has(name));
+            match (camel, lists) {
+                (true, _) => Version::Three,
+                (false, true) => Version::Two { confidence: true },
+                (false, false) => Version::One { confidence: true },
+            }
+        };
+        let version = match number {
+            Some((1, minor)) => Version::One { confidence: minor >= 5 },
+            Some((2, minor)) => Version::Two { confidence: minor >= 1 },
+            Some((3.., _)) => Version::Three,
+            _ => guessed(),
+        };
+        Some(Item { fields, version })
+    }
+
+    /// An article that came otherwise, as ninjs 3.0.
+    pub fn of(article: &Article) -> Item {
+        let part = |text: &str| match article.format {
+            Format::Html => serde_json::json!([{ "contentType": "text/html", "value": text }]),
+            Format::Text => serde_json::json!([{ "contentType": "text/plain", "value": text }]),
+        };
+        let fields = [
+            ("standard", Some(serde_json::json!({ "name": "ninjs", "version": "3.0" }))),
+            ("uri", Some(uri_of(&article.id).into())),
+            ("language", Some(article.language.as_str()).filter(|language| !language.is_empty()).map(Into::into)),
+            ("located", Some(article.dateline.as_str()).filter(|place| !place.is_empty()).map(Into::into)),
+            ("headlines", Some(article.headline.as_str()).filter(|text| !text.is_empty()).map(part)),
+            ("bodies", Some(article.body.as_str()).filter(|text| !text.is_empty()).map(part)),
+        ];
+        // A value is always JSON.
+        let raw = |value: serde_json::Value| RawValue::from_string(value.to_string()).ok();
+        let fields = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), raw(value?)?)));
+        Item { fields: fields.collect(), version: Version::Three }
+    }
+
+    fn find(&self, name: &str) -> Option<&RawValue> {
+        self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| &**value)
+    }
+
+    /// The text of the first of some fields that is one.
+    fn text(&self, names: &[&str]) -> String {
+        let texts = names.iter().filter_map(|name| serde_json::from_str::<String>(self.find(name)?.get()).ok());
+        texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
+    }
+
+    /// The items of a list that can be read.
+    fn list<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Vec<T> {
+        let raw: Vec<Box<RawValue>> =
+            self.find(name).and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+        raw.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect()
+    }
+
+    /// The `uri` of the item.
+    pub fn uri(&self) -> String {
+        self.text(&["uri"])
+    }
+
+    /// Whether its publication was taken back: such an item passes without labels.
+    pub fn is_canceled(&self) -> bool {
+        self.text(&["pubStatus", "pubstatus"]) == "canceled"
+    }
+
+    /// Until when it must not be published, as it says; empty where it does not.
+    pub fn embargoed(&self) -> String {
+        self.text(&["embargoed"])
+    }
+
+    /// The article to classify, with the labels of others and the day of the version.
+    pub fn record(&self, place: String) -> Record {
+        let (headline, body, format) = match self.version {
+            Version::One { .. } => self.parts_of_one(),
+            Version::Two { .. } | Version::Three => self.parts_of_lists(),
+        };
+        // One format holds for both.
+        let headline = match format {
+            Format::Html => headline.replace('&', "&amp;").replace('<', "&lt;"),
+            Format::Text => headline,
+        };
+        let subjects: Vec<Concept> = self.list(self.names().0);
+        let of_others = subjects.iter().filter(|subject| !subject.creator.starts_with(CREATOR));
+        Record {
+            article: Article {
+                id: self.uri(),
+                headline,
+                body,
+                format,
+                dateline: self.text(&["located"]),
+                language: self.text(&["language"]),
+                source_country: String::new(),
+            },
+            topics: of_others.filter_map(Concept::label).collect(),
+            regions: None,
+            published: self.text(&[
+                "versionCreated",
+                "versioncreated",
+                "contentCreated",
+                "contentcreated",
+                "firstCreated",
+                "firstcreated",
+            ]),
+            source: self.text(&["by", "byline"]),
+            place,
+            item: Some(Box::new(self.clone())),
+        }
+    }
+
+    fn parts_of_one(&self) -> (String, String, Format) {
+        let headline = self.text(&["headline", "title"]);
+        let plain = self.text(&["body_text", "body_plain"]);
+        if !plain.is_empty() {
+            return (headline, plain, Format::Text);
+        }
+        // Any other body holds markup: body_xhtml, body_html, body_nitf ...
+        let bodies = self.fields.iter().filter(|(name, _)| name.starts_with("body_"));
+        let body =
+            bodies.filter_map(|(_, raw)| serde_json::from_str::<String>(raw.get()).ok()).find(|text| !text.is_empty());
+        match body {
+            Some(body) => (headline, body, Format::Html),
+            None => (headline, self.description(), Format::Text),
+        }
+    }
+
+    fn description(&self) -> String {
+        let described = self.fields.iter().filter(|(name, _)| name.starts_with("description_"));
+        let mut texts = described.filter_map(|(_, raw)| serde_json::from_str::<String>(raw.get()).ok());
+        texts.find(|text| !text.is_empty()).unwrap_or_default()
+    }
+
+    fn parts_of_lists(&self) -> (String, String, Format) {
+        let pick = |parts: Vec<Part>| -> Option<Part> {
+            let filled: Vec<Part> = parts.into_iter().filter(|part| !part.value.trim().is_empty()).collect();
+            let rank = |part: &Part| {
+                (part.contenttype.contains("html") || part.contenttype.contains("xml"), part.role != "main")
+            };
+            // The first of the best: plain text before markup, the main one before others.
+            filled.into_iter().min_by_key(rank)
+        };
+        let headline = pick(self.list("headlines")).map(|part| part.value).unwrap_or_default();
+        let body = pick(self.list("bodies")).or_else(|| pick(self.list("descriptions"))).unwrap_or_default();
+        let html = body.contenttype.contains("html")
+            || body.contenttype.contains("xml")
+            || body.contenttype.is_empty() && body.value.trim_start().starts_with('<');
+        (headline, body.value, if html { Format::Html } else { Format::Text })
+    }
+
+    /// The names of the lists of subjects and places.
+    fn names(&self) -> (&'static str, &'static str) {
+        match self.version {
+            Version::One { .. } => ("subject", "place"),
+            Version::Two { .. } | Version::Three => ("subjects", "places"),
+        }
+    }
+
+    /// The item with labels in it, on one line. What this creator said before is replaced; what others said stays. Labels that
+    /// are ABSTAIN are left out, and a country that the article names in passing is one that it `mentions`.
+    pub fn labelled(&self, answer: &Classification) -> String {
+        let (subjects, places) = self.names();
+        let named = Named { item: self, creator: format!("{CREATOR}{}", answer.model_version) };
+        let topics = answer.topics.iter().filter(|label| label.decision != Decision::Abstain);
+        let topics: Vec<_> = topics.map(|label| named.subject(label)).collect();
+        let countries: Vec<_> = answer
+            .regions
+            .iter()
+            .filter(|region| region.role != Role::About || region.label.decision != Decision::Abstain)
+            .map(|region| {
+                let rel = match region.role {
+                    Role::About => "about",
+                    Role::Mentioned => "mentions",
+                    Role::Dateline => "dateline",
+                };
+                named.place(&region.label, rel)
+            })
+            .collect();
+        let merged = [(subjects, named.merged(subjects, topics)), (places, named.merged(places, countries))];
+        self.write(merged.into_iter().filter_map(|(name, values)| Some((name, values?))).collect())
+    }
+
+    /// The item as it came, on one line.
+    pub fn unlabelled(&self) -> String {
+        self.write(Vec::new())
+    }
+
+    /// The item on one line, some fields replaced; those that it has not stand at the end.
+    fn write(&self, mut replaced: Vec<(&str, Vec<String>)>) -> String {
+        let list = |values: Vec<String>| format!("[{}]", values.join(","));
+        let mut written: Vec<String> = Vec::with_capacity(self.fields.len() + 2);
+        for (name, value) in &self.fields {
+            let new = replaced.iter().position(|(replaced, _)| replaced == name).map(|i| replaced.remove(i).1);
+            let value = new.map_or_else(|| on_one_line(value.get()), list);
+            written.push(format!("{}:{value}", serde_json::Value::from(name.as_str())));
+        }
+        let missing = replaced.into_iter().filter(|(_, values)| !values.is_empty());
+        written.extend(missing.map(|(name, values)| format!("\"{name}\":{}", list(values))));
+        format!("{{{}}}", written.join(","))
+    }
+}
+
+/// An id as a URI: as it is where it is one, otherwise as a URN.
+fn uri_of(id: &str) -> String {
+    let scheme = id.split_once(':').map(|(scheme, _)| scheme);
+    let is_scheme = |scheme: &str| {
+        scheme.len() > 1
+            && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    };
+    if scheme.is_some_and(is_scheme)
+        && !id.contains(|c: char| c.is_whitespace() || c.is_control() || "\"<>\\^`{|}".contains(c))
+    {
+        return id.to_owned();
+    }
+    let mut uri = "urn:dateline:".to_owned();
+    for byte in id.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b'/' => uri.push(byte as char),
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri
+}
+
+/// Writes labels as the version of an item has them.
+struct Named<'a> {
+    item: &'a Item,
+    creator: String,
+}
+
+impl Named<'_> {
+    fn subject(&self, label: &Label) -> (String, serde_json::Value) {
+        let code = label.code.strip_prefix(MEDIA_TOPIC);
+        let mut fields = self.concept(label, code.map(|code| (MEDIA_TOPICS, code)), "about");
+        if self.item.version != (Version::One { confidence: false })
+            && self.item.version != (Version::Two { confidence: false })
+        {
+            fields["creator"] = self.creator.clone().into();
+            fields["confidence"] = ((f64::from(label.confidence) * 100.0).round() as u64).min(100).into();
+        }
+        (identity(&fields), fields)
+    }
+
+    /// ninjs gives places no confidence.
+    fn place(&self, label: &Label, rel: &str) -> (String, serde_json::Value) {
+        // Parts of the world have codes of UN M49, three digits.
+        let is_country = label.code.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let fields = self.concept(label, is_country.then_some((COUNTRIES, &*label.code)), rel);
+        (identity(&fields), fields)
+    }
+
+    fn concept(&self, label: &Label, known: Option<(&str, &str)>, rel: &str) -> serde_json::Value {
+        let mut fields = serde_json::json!({ "name": &*label.name, "rel": rel });
+        match (self.item.version, known) {
+            (Version::One { .. }, Some((scheme, code))) => {
+                fields["scheme"] = scheme.into();
+                fields["code"] = code.into();
+            }
+            (Version::One { .. }, None) => fields["code"] = (*label.code).into(),
+            (_, Some((scheme, code))) => fields["uri"] = format!("{scheme}{code}").into(),
+            (_, None) => fields["literal"] = (*label.code).into(),
+        }
+        fields
+    }
+
+    /// What a list holds of others, as they wrote it, and behind it what it did not hold; `None` where it is no list, and stays
+    /// as it is.
+    fn merged(&self, name: &str, labels: Vec<(String, serde_json::Value)>) -> Option<Vec<String>> {
+        let raw: Vec<Box<RawValue>> = match self.item.find(name) {
+            Some(raw) => serde_json::from_str(raw.get()).ok()?,
+            None => Vec::new(),
+        };
+        let concept = |raw: &RawValue| serde_json::from_str::<Concept>(raw.get()).unwrap_or_default();
+        let others: Vec<&RawValue> =
+            raw.iter().map(|raw| &**raw).filter(|raw| !concept(raw).creator.starts_with(CREATOR)).collect();
+        let known: Vec<String> = others.iter().map(|raw| concept(raw).identity()).collect();
+        let new =
+            labels.into_iter().filter(|(identity, _)| !known.contains(identity)).map(|(_, fields)| fields.to_string());
+        Some(others.iter().map(|raw| on_one_line(raw.get())).chain(new).collect())
+    }
+}
+
+fn identity(fields: &serde_json::Value) -> String {
+    serde_json::from_value::<Concept>(fields.clone()).unwrap_or_default().identity()
+}
+
+/// JSON without the line breaks and blanks between its parts; nothing else is changed.
+pub(crate) fn on_one_line(json: &str) -> String {
+    let (mut quoted, mut escaped) = (false, false);
+    json.chars()
+        .filter(|c| {
+            let stays = quoted || !c.is_ascii_whitespace();
+            match c {
+                '"' if !escaped => quoted = !quoted,
+                _ => {}
+            }
+            escaped = quoted && *c == '\\' && !escaped;
+            stays
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{article::Region, model::Model};
+
+    /// Articles about an invented event, in three versions, with fields that nobody knows.
+    const ONE: &str = r#"{"uri": "http://wire.example/1", "$standard": {"name": "ninjs", "version": "1.5"}, "pubstatus": "usable",
+        "headline": "Parliament in Nairobi passes budget", "body_xhtml": "<p>Kenya's parliament passed the budget on Tuesday.</p>",
+        "located": "Nairobi", "language": "en", "x_price": 1.10, "x_big": 12345678901234567890123,
+        "subject": [{"name": "budget", "scheme": "http://wire.example/topics/", "code": "b1", "rel": "about"}]}"#;
+    const TWO: &str = r#"{"uri":"http://wire.example/2","versioncreated":"2024-05-06T10:00:00Z","x_note":{"a":[1, 2,{"b":"\u00e9 \"q\" "}]},
+        "headlines":[{"role":"short","value":"Budget"},{"role":"main","value":"Parliament in Nairobi passes budget"}],
+        "bodies":[{"contenttype":"text/html","value":"<p>html</p>"},{"role":null,"contenttype":"text/plain","value":"Kenya's parliament passed the budget."}],
+        "places":[{"name":"Kenya","rel":"about","uri":"http://cvx.iptc.org/iso3166-1a2/KE","x":1}]}"#;
+    const THREE: &str = r#"{"standard":{"name":"ninjs","version":"3.0"},"uri":"http://wire.example/3","pubStatus":"usable","embargoed":"2030-01-01T00:00:00Z",
+        "headlines":[{"value":"AT&T <wins>"}],"bodies":[{"contentType":"text/html","value":"<p>Kenya's parliament passed the budget.</p>"}],
+        "subjects":[{"name":"old","rel":"about","uri":"http://cv.iptc.org/newscodes/mediatopic/15000000","creator":"dateline/0","confidence":99}]}"#;
+
+    fn read(text: &str) -> Item {
+        Item::read(text.as_bytes()).expect("ninjs")
+    }
+
+    #[test]
+    fn items_are_articles() {
+        let article = |text| read(text).record("a:1".into()).article;
+        let one = article(ONE);
+        assert_eq!((&*one.id, &*one.dateline, one.format), ("http://wire.example/1", "Nairobi", Format::Html));
+        let two = article(TWO);
+        assert_eq!(
+            (&*two.headline, &*two.body),
+            ("Parliament in Nairobi passes budget", "Kenya's parliament passed the budget.")
+        );
+        assert_eq!(article(THREE).headline, "AT&amp;T &lt;wins>", "as HTML, for the body is");
+        assert_eq!(read(ONE).record(String::new()).topics, ["b1"]);
+        assert!(read(THREE).record(String::new()).topics.is_empty(), "it does not learn from itself");
+        assert_eq!(read(TWO).record(String::new()).published, "2024-05-06T10:00:00Z");
+        assert_eq!(read(THREE).embargoed(), "2030-01-01T00:00:00Z");
+        let canceled = r#"{"uri": "a:b", "pubstatus": "canceled", "headline": "x"}"#;
+        assert!(read(canceled).is_canceled() && !read(ONE).is_canceled());
+    }
+
+    #[test]
+    fn other_articles_become_items() {
+        let article = Article { id: "7 a".into(), headline: "H".into(), body: "B \"q\"".into(), ..Article::default() };
+        let item = Item::of(&article);
+        assert_eq!(item.uri(), "urn:dateline:7%20a");
+        let back = read(&item.unlabelled()).record(String::new()).article;
+        assert_eq!((back.headline, back.body), (article.headline, article.body));
+        assert_eq!(
+            ["tag:x,2024:1", "https://a/b", "a.jsonl:3", "x"].map(uri_of),
+            ["tag:x,2024:1", "https://a/b", "a.jsonl:3", "urn:dateline:x"]
+        );
+    }
+
+    #[test]
+    fn rows_are_no_items() {
+        for text in [
+            r#"{"id": "1", "headline": "x", "uri": "a:b"}"#,
+            r#"{"headline": "x"}"#,
+            r#"{"uri": "a:b", "body": "x", "headline": "y"}"#,
+            "[1]",
+        ] {
+            assert!(Item::read(text.as_bytes()).is_none(), "{text}");
+        }
+    }
+
+    fn answer() -> Classification {
+        let model = Model::bundled().expect("it opens");
+        let mut answer =
+            model.classify(&read(TWO).record(String::new()).article, &Default::default()).expect("an article");
+        answer.topics.truncate(1);
+        let label = |code: &str, name: &str, confidence: f32, decision| Label {
+            code: code.into(),
+            name: name.into(),
+            confidence,
+            decision,
+            evidence: Vec::new(),
+        };
+        answer.topics = vec![
+            label("medtop:11000000", "politics", 0.876, Decision::Auto),
+            label("own-7", "seaside", 1.0, Decision::Review),
+            label("medtop:15000000", "sport", 0.2, Decision::Abstain),
+        ];
+        let region = |code: &str, name: &str, role, decision| Region {
+            label: label(code, name, 0.9, decision),
+            role,
+            path: Vec::new(),
+            contributions: Vec::new(),
+        };
+        answer.regions = vec![
+            region("KE", "Kenya", Role::About, Decision::Auto),
+            region("UG", "Uganda", Role::Mentioned, Decision::Abstain),
+            region("FR", "France", Role::About, Decision::Abstain),
+        ];
+        answer
+    }
+
+    #[test]
+    fn labels_are_written_as_the_version_has_them() {
+        let answer = answer();
+        let creator = format!("dateline/{}", answer.model_version);
+        let labelled =
+            |text: &str| -> serde_json::Value { serde_json::from_str(&read(text).labelled(&answer)).expect("JSON") };
+        let one = labelled(ONE);
+        let mediatopic = "http://cv.iptc.org/newscodes/mediatopic/";
+        assert_eq!(
+            one["subject"],
+            serde_json::json!([
+                { "name": "budget", "scheme": "http://wire.example/topics/", "code": "b1", "rel": "about" },
+                { "name": "politics", "rel": "about", "scheme": mediatopic, "code": "11000000", "creator": creator, "confidence": 88 },
+                { "name": "seaside", "rel": "about", "code": "own-7", "creator": creator, "confidence": 100 },
+            ])
+        );
+        assert_eq!(one["place"][0]["scheme"], "http://cvx.iptc.org/iso3166-1a2/");
+        let two = labelled(TWO);
+        assert_eq!(two["places"].as_array().map(Vec::len), Some(2), "Kenya stands there already: {two}");
+        assert_eq!((&two["places"][0]["x"], &two["places"][1]["rel"]), (&1.into(), &"mentions".into()));
+        let three = labelled(THREE);
+        let uris: Vec<_> =
+            three["subjects"].as_array().expect("a list").iter().map(|one| one["uri"].as_str()).collect();
+        assert_eq!(uris, [Some(&*format!("{mediatopic}11000000")), None], "what it said before is replaced");
+        let again = read(&read(THREE).labelled(&answer)).labelled(&answer);
+        assert_eq!(again, read(THREE).labelled(&answer));
+        // Before 1.5 and 2.1 there was no confidence.
+        let older = labelled(&ONE.replace("1.5", "1.4"));
+        assert!(older["subject"][1].get("confidence").is_none() && older["subject"][1].get("creator").is_none());
+    }
+
+    #[test]
+    fn what_is_not_read_goes_out_as_it_came() {
+        for text in [ONE, TWO, THREE] {
+            let item = read(text);
+            let (subjects, places) = item.names();
+            for out in [item.labelled(&answer()), item.unlabelled()] {
+                assert!(!out.contains('\n'));
+                let back = read(&out);
+                for (name, value) in item.fields.iter().filter(|(name, _)| name != subjects && name != places) {
+                    assert_eq!(back.find(name).map(RawValue::get), Some(&*on_one_line(value.get())), "{name}");
+                }
+            }
+        }
+        assert!(read(ONE).unlabelled().contains("\"x_price\":1.10,\"x_big\":12345678901234567890123"), "to the digit");
+        let odd = r#"{"uri":"a:b","headlines":[],"subjects":"none"}"#;
+        assert!(read(odd).labelled(&answer()).contains("\"subjects\":\"none\""));
+    }
+}
