@@ -27,6 +27,7 @@ pub mod formats;
 pub mod linear;
 pub mod model;
 pub mod region;
+pub mod relay;
 pub mod service;
 pub mod text;
 pub mod topic;

@@ -10,39 +10,14 @@ use common::{
     certificates::{Authority, Files},
     file,
 };
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-    sync::LazyLock,
-};
+use std::{path::PathBuf, process::Command};
 
 const PACKAGES: [&str; 5] =
     ["grpcio", "grpcio-tools", "grpcio-health-checking", "grpcio-reflection", "googleapis-common-protos"];
 
-/// The Python of an environment with [`PACKAGES`]; made once, and kept beside the build.
+/// The Python of an environment with [`PACKAGES`].
 fn python() -> Option<PathBuf> {
-    static PYTHON: LazyLock<Option<PathBuf>> = LazyLock::new(make_environment);
-    PYTHON.clone()
-}
-
-fn make_environment() -> Option<PathBuf> {
-    let found = Command::new("python3").args(["-c", "import sys, venv; assert sys.version_info >= (3, 9)"]).status();
-    if !found.is_ok_and(|status| status.success()) {
-        println!("skipped: python3 (3.9 or later, with venv) is not installed");
-        return None;
-    }
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");
-    let python = folder.join("bin/python");
-    let complete = folder.join("complete");
-    if !complete.exists() {
-        let run = |command: &mut Command| assert!(command.status().expect("it runs").success(), "{command:?}");
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
-        run(Command::new(&python)
-            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-            .args(PACKAGES));
-        std::fs::write(&complete, "").expect("the folder can be written");
-    }
-    Some(python)
+    common::environment("python", &PACKAGES).map(|programs| programs.join("python"))
 }
 
 fn succeeds(command: &mut Command) -> String {

@@ -15,7 +15,6 @@ use rayon::prelude::*;
 use std::{borrow::Cow, io::Write, path::PathBuf, thread};
 use tokio::sync::mpsc;
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
-use tonic::transport::Endpoint;
 
 /// Tell the topics and regions of articles
 ///
@@ -157,13 +156,7 @@ fn ask_server(
         let away = |error: &dyn std::fmt::Display| {
             Failure::Failed(format!("cannot reach {url}: {error}; is `dateline serve` running there?"))
         };
-        // An address alone is meant as an address. Another scheme, above all https, must not be sent in plain text.
-        let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-        let plain = Some(full).filter(|full| full.starts_with("http://"));
-        let endpoint = plain.and_then(|full| Endpoint::from_shared(full).ok()).ok_or_else(|| {
-            Failure::Usage(format!("{url} is no address this command can ask: use one such as http://127.0.0.1:50051"))
-        })?;
-        let channel = endpoint.connect().await.map_err(|error| away(&root_cause(&error)))?;
+        let channel = super::server(url)?.connect().await.map_err(|error| away(&root_cause(&error)))?;
         let mut client = ClassifierClient::new(channel)
             .max_encoding_message_size(2 * MAX_MESSAGE_BYTES)
             .max_decoding_message_size(usize::MAX);

@@ -5,13 +5,18 @@ mod evaluate;
 mod input;
 mod models;
 mod output;
+mod relay;
 mod serve;
+mod settings;
+mod signals;
+mod telemetry;
 mod train;
 
 use crate::model::{Model, ModelError};
 use anstream::eprintln;
 use clap::{Parser, Subcommand};
 use std::{io, path::PathBuf, process::ExitCode};
+use tonic::transport::Endpoint;
 
 /// Tells what news articles are about: topics (IPTC Media Topics) and regions (ISO 3166 countries in the UN M49 tree),
 /// with calibrated confidence.
@@ -30,6 +35,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(Box<serve::Args>),
+    Relay(Box<relay::Args>),
     Classify(classify::Args),
     Train(Box<train::Args>),
     Evaluate(evaluate::Args),
@@ -69,6 +75,7 @@ impl From<io::Error> for Failure {
 pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(args) => serve::run(&args),
+        Command::Relay(args) => relay::run(&args),
         Command::Classify(args) => classify::run(args),
         Command::Train(args) => train::run(*args),
         Command::Evaluate(args) => evaluate::run(args),
@@ -82,6 +89,16 @@ pub fn run() -> ExitCode {
     };
     eprintln!("{}error:{:#} {message}", output::ERROR, output::ERROR);
     ExitCode::from(status)
+}
+
+/// A Dateline server by its address.
+fn server(url: &str) -> Result<Endpoint, Failure> {
+    // An address alone is meant as an address. Another scheme, above all https, must not be sent in plain text.
+    let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+    let plain = Some(full).filter(|full| full.starts_with("http://"));
+    plain.and_then(|full| Endpoint::from_shared(full).ok()).ok_or_else(|| {
+        Failure::Usage(format!("{url} is no address this command can ask: use one such as http://127.0.0.1:50051"))
+    })
 }
 
 /// The model in `folder`, or the bundled one.

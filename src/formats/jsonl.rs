@@ -117,8 +117,11 @@ impl Iterator for Lines {
     }
 }
 
-/// A row, or an item of ninjs.
-fn read_object(json: &[u8], reading: &Reading, place: String) -> Result<Record, InputError> {
+/// The row, or the item of ninjs, in a JSON object.
+///
+/// # Errors
+/// Where it is neither; its text is not told.
+pub fn read_object(json: &[u8], reading: &Reading, place: String) -> Result<Record, InputError> {
     let row = read_row(json, reading).map_err(|message| InputError::new(&place, message));
     // Only the named fields are read of an object whose fields are named, and only items have a URI.
     if reading.columns.is_empty()

@@ -9,11 +9,13 @@ mod feed;
 mod folder;
 mod jsonl;
 pub mod ninjs;
+mod object;
 mod reading;
 mod table;
 
 pub use folder::{Member, members};
-pub use jsonl::MAX_LINE_BYTES;
+pub use jsonl::{MAX_LINE_BYTES, read_object};
+pub use object::Object;
 pub use reading::{Columns, FIELDS, Reading, encoding};
 
 use crate::article::Article;

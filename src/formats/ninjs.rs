@@ -3,16 +3,13 @@
 //! What is not read is not touched: every other field goes out as the bytes that came in, unknown ones too
 //! (<https://iptc.org/std/ninjs>; the fields are those of the schemas 1.6, 2.2 and 3.1).
 
+use super::object::{Object, on_one_line};
 use crate::{
     article::{Article, Classification, Decision, Format, Label, Role},
     formats::Record,
 };
-use serde::{
-    Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
-};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
-use std::fmt;
 
 /// The scheme of IPTC Media Topics.
 const MEDIA_TOPICS: &str = "http://cv.iptc.org/newscodes/mediatopic/";
@@ -24,9 +21,9 @@ const COUNTRIES: &str = "http://cvx.iptc.org/iso3166-1a2/";
 const CREATOR: &str = "dateline/";
 
 /// An item of news: its fields in their order, as they were written.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Item {
-    fields: Vec<(String, Box<RawValue>)>,
+    object: Object,
     version: Version,
 }
 
@@ -39,15 +36,6 @@ enum Version {
     Two { confidence: bool },
     /// The same, names in camel case.
     Three,
-}
-
-impl PartialEq for Item {
-    fn eq(&self, other: &Self) -> bool {
-        let text = |item: &Item| -> Vec<(String, String)> {
-            item.fields.iter().map(|(name, value)| (name.clone(), value.get().to_owned())).collect()
-        };
-        self.version == other.version && text(self) == text(other)
-    }
 }
 
 /// Fields that rows of JSON Lines have and ninjs has not.
@@ -64,31 +52,6 @@ const OF_NINJS: [&str; 9] = [
     "subjects",
     "subject",
 ];
-
-/// All fields of an object, repeated ones too.
-struct Fields(Vec<(String, Box<RawValue>)>);
-
-impl<'de> Deserialize<'de> for Fields {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AsWritten;
-        impl<'de> Visitor<'de> for AsWritten {
-            type Value = Fields;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Fields, M::Error> {
-                let mut fields = Vec::new();
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
-                }
-                Ok(Fields(fields))
-            }
-        }
-        deserializer.deserialize_map(AsWritten)
-    }
-}
 
 /// A headline or a body of ninjs 2.x and 3.x.
 #[derive(Deserialize, Default)]
@@ -145,15 +108,14 @@ impl Item {
     /// The item in a JSON object, if it is ninjs: it says so (`standard`), or has a `uri`, no field that only rows have, and
     /// one that ninjs has.
     pub fn read(json: &[u8]) -> Option<Item> {
-        let Fields(fields) = serde_json::from_slice(json).ok()?;
-        let has = |name: &str| fields.iter().any(|(field, _)| field == name);
-        let find = |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| value);
-        let standard = find("standard").or_else(|| find("$standard"));
+        let object = Object::read(json)?;
+        let has = |name: &str| object.find(name).is_some();
+        let standard = object.find("standard").or_else(|| object.find("$standard"));
         let standard: serde_json::Value =
             standard.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
         let declared = standard["name"].as_str().is_some_and(|name| name.eq_ignore_ascii_case("ninjs"));
         let of_ninjs = OF_NINJS.iter().any(|name| has(name))
-            || fields.iter().any(|(name, _)| name.starts_with("body_") || name.starts_with("headline_"));
+            || object.names().any(|name| name.starts_with("body_") || name.starts_with("headline_"));
         if !has("uri") || !(declared || of_ninjs && !OF_ROWS.iter().any(|name| has(name))) {
             return None;
         }
@@ -162,7 +124,7 @@ impl Item {
             Some((parts.next()?.ok()?, parts.next().and_then(Result::ok).unwrap_or(0)))
         });
         let guessed = || {
-            let camel = fields.iter().any(|(name, _)| name.bytes().any(|byte| byte.is_ascii_uppercase()));
+            let camel = object.names().any(|name| name.bytes().any(|byte| byte.is_ascii_uppercase()));
             let lists = ["headlines", "bodies", "subjects", "places"].iter().any(|name| has(name));
             match (camel, lists) {
                 (true, _) => Version::Three,
@@ -176,7 +138,7 @@ impl Item {
             Some((3.., _)) => Version::Three,
             _ => guessed(),
         };
-        Some(Item { fields, version })
+        Some(Item { object, version })
     }
 
     /// An article that came otherwise, as ninjs 3.0.
@@ -193,14 +155,12 @@ impl Item {
             ("headlines", Some(article.headline.as_str()).filter(|text| !text.is_empty()).map(part)),
             ("bodies", Some(article.body.as_str()).filter(|text| !text.is_empty()).map(part)),
         ];
-        // A value is always JSON.
-        let raw = |value: serde_json::Value| RawValue::from_string(value.to_string()).ok();
-        let fields = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), raw(value?)?)));
-        Item { fields: fields.collect(), version: Version::Three }
+        let fields = fields.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        Item { object: Object::of(fields), version: Version::Three }
     }
 
     fn find(&self, name: &str) -> Option<&RawValue> {
-        self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| &**value)
+        self.object.find(name)
     }
 
     /// The text of the first of some fields that is one.
@@ -277,19 +237,17 @@ impl Item {
             return (headline, plain, Format::Text);
         }
         // Any other body holds markup: body_xhtml, body_html, body_nitf ...
-        let bodies = self.fields.iter().filter(|(name, _)| name.starts_with("body_"));
-        let body =
-            bodies.filter_map(|(_, raw)| serde_json::from_str::<String>(raw.get()).ok()).find(|text| !text.is_empty());
+        let body = self.first_text("body_");
         match body {
             Some(body) => (headline, body, Format::Html),
-            None => (headline, self.description(), Format::Text),
+            None => (headline, self.first_text("description_").unwrap_or_default(), Format::Text),
         }
     }
 
-    fn description(&self) -> String {
-        let described = self.fields.iter().filter(|(name, _)| name.starts_with("description_"));
-        let mut texts = described.filter_map(|(_, raw)| serde_json::from_str::<String>(raw.get()).ok());
-        texts.find(|text| !text.is_empty()).unwrap_or_default()
+    /// The text of the first field that is one, of those whose names begin so.
+    fn first_text(&self, begin: &str) -> Option<String> {
+        let names = self.object.names().filter(|name| name.starts_with(begin));
+        names.map(|name| self.text(&[name])).find(|text| !text.is_empty())
     }
 
     fn parts_of_lists(&self) -> (String, String, Format) {
@@ -338,26 +296,15 @@ impl Item {
             })
             .collect();
         let merged = [(subjects, named.merged(subjects, topics)), (places, named.merged(places, countries))];
-        self.write(merged.into_iter().filter_map(|(name, values)| Some((name, values?))).collect())
+        let lists = merged.into_iter().filter_map(|(name, values)| Some((name, values?)));
+        // A list that was not there and stays empty is not begun.
+        let lists = lists.filter(|(name, values)| !values.is_empty() || self.find(name).is_some());
+        self.object.written_with(lists.map(|(name, values)| (name, format!("[{}]", values.join(",")))).collect())
     }
 
     /// The item as it came, on one line.
     pub fn unlabelled(&self) -> String {
-        self.write(Vec::new())
-    }
-
-    /// The item on one line, some fields replaced; those that it has not stand at the end.
-    fn write(&self, mut replaced: Vec<(&str, Vec<String>)>) -> String {
-        let list = |values: Vec<String>| format!("[{}]", values.join(","));
-        let mut written: Vec<String> = Vec::with_capacity(self.fields.len() + 2);
-        for (name, value) in &self.fields {
-            let new = replaced.iter().position(|(replaced, _)| replaced == name).map(|i| replaced.remove(i).1);
-            let value = new.map_or_else(|| on_one_line(value.get()), list);
-            written.push(format!("{}:{value}", serde_json::Value::from(name.as_str())));
-        }
-        let missing = replaced.into_iter().filter(|(_, values)| !values.is_empty());
-        written.extend(missing.map(|(name, values)| format!("\"{name}\":{}", list(values))));
-        format!("{{{}}}", written.join(","))
+        self.object.written_with(Vec::new())
     }
 }
 
@@ -444,22 +391,6 @@ impl Named<'_> {
 
 fn identity(fields: &serde_json::Value) -> String {
     serde_json::from_value::<Concept>(fields.clone()).unwrap_or_default().identity()
-}
-
-/// JSON without the line breaks and blanks between its parts; nothing else is changed.
-pub(crate) fn on_one_line(json: &str) -> String {
-    let (mut quoted, mut escaped) = (false, false);
-    json.chars()
-        .filter(|c| {
-            let stays = quoted || !c.is_ascii_whitespace();
-            match c {
-                '"' if !escaped => quoted = !quoted,
-                _ => {}
-            }
-            escaped = quoted && *c == '\\' && !escaped;
-            stays
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -598,8 +529,9 @@ mod tests {
             for out in [item.labelled(&answer()), item.unlabelled()] {
                 assert!(!out.contains('\n'));
                 let back = read(&out);
-                for (name, value) in item.fields.iter().filter(|(name, _)| name != subjects && name != places) {
-                    assert_eq!(back.find(name).map(RawValue::get), Some(&*on_one_line(value.get())), "{name}");
+                for name in item.object.names().filter(|name| *name != subjects && *name != places) {
+                    let value = item.find(name).map(|value| on_one_line(value.get()));
+                    assert_eq!(back.find(name).map(|value| value.get().to_owned()), value, "{name}");
                 }
             }
         }

@@ -21,7 +21,7 @@ use tonic::Code;
 
 /// What the server counts. Labels hold codes of models and of gRPC, never anything that a client sent.
 pub struct Metrics {
-    registries: [Registry; 2],
+    registries: Vec<Registry>,
     calls: Family<Call, Counter>,
     articles: Family<Outcome, Counter>,
     topics: Family<Topic, Counter>,
@@ -53,7 +53,7 @@ pub struct Metrics {
     loads: Family<Load, Counter>,
     refused: Family<Place, Gauge>,
     model: Family<Version, Gauge>,
-    process: ProcessMetrics,
+    process: Process,
     scrape: Mutex<()>,
 }
 
@@ -62,12 +62,49 @@ struct Slot {
     status: watch::Receiver<Status>,
 }
 
+/// What is told of the process.
 #[derive(Default)]
-struct ProcessMetrics {
+pub struct Process {
     resident: Gauge,
     files: Gauge,
     cpu: Counter<f64, AtomicU64>,
     start: Gauge<f64, AtomicU64>,
+}
+
+impl Process {
+    /// With a registry of its own: named as every exporter names them, so that dashboards for processes fit.
+    pub fn new() -> (Self, Registry) {
+        let mut own = Registry::with_prefix("process");
+        let process = Process::default();
+        own.register_with_unit("resident_memory", "Resident memory", Unit::Bytes, process.resident.clone());
+        own.register("open_fds", "Open file descriptors", process.files.clone());
+        let what = "Processor time of all threads since the start";
+        own.register_with_unit("cpu", what, Unit::Seconds, process.cpu.clone());
+        own.register_with_unit("start_time", "When the process began, from 1970", Unit::Seconds, process.start.clone());
+        (process, own)
+    }
+
+    /// Looks now.
+    pub fn look(&self) {
+        if let Some(now) = Now::of_system() {
+            self.resident.set(now.resident);
+            self.files.set(now.files);
+            self.cpu.inner().store(now.cpu.to_bits(), Ordering::Relaxed);
+            self.start.set(now.start);
+        }
+    }
+}
+
+/// Registries in the text format of Prometheus (0.0.4), which every monitor reads.
+///
+/// # Errors
+/// Where a label cannot be written.
+pub fn text_of(registries: &[Registry]) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    for registry in registries {
+        encode(&mut text, registry)?;
+    }
+    Ok(without_open_metrics(&text))
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -148,18 +185,7 @@ impl Registers for Registry {
 impl Metrics {
     /// Nothing counted yet.
     pub fn new(live: watch::Receiver<Status>, shadow: Option<watch::Receiver<Status>>) -> Self {
-        // Named as every exporter names them, so that dashboards for processes fit.
-        let mut own = Registry::with_prefix("process");
-        let process = ProcessMetrics::default();
-        own.register_with_unit("resident_memory", "Resident memory", Unit::Bytes, process.resident.clone());
-        own.register("open_fds", "Open file descriptors", process.files.clone());
-        own.register_with_unit(
-            "cpu",
-            "Processor time of all threads since the start",
-            Unit::Seconds,
-            process.cpu.clone(),
-        );
-        own.register_with_unit("start_time", "When the process began, from 1970", Unit::Seconds, process.start.clone());
+        let (process, own) = Process::new();
         let mut registry = Registry::with_prefix("dateline");
         let shadowed = shadow.is_some();
         let metrics = Metrics {
@@ -236,7 +262,7 @@ impl Metrics {
                 .collect(),
             process,
             scrape: Mutex::new(()),
-            registries: [registry, own],
+            registries: vec![registry, own],
         };
         metrics.begin(shadowed);
         metrics
@@ -328,12 +354,7 @@ impl Metrics {
     /// Where a label cannot be written.
     pub fn text(&self) -> Result<String, std::fmt::Error> {
         let _one_at_a_time = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(process) = Process::now() {
-            self.process.resident.set(process.resident);
-            self.process.files.set(process.files);
-            self.process.cpu.inner().store(process.cpu.to_bits(), Ordering::Relaxed);
-            self.process.start.set(process.start);
-        }
+        self.process.look();
         self.model.clear();
         for Slot { name: slot, status } in &self.slots {
             let status = status.borrow().clone();
@@ -343,11 +364,7 @@ impl Metrics {
             self.refused.get_or_create(&Place { slot }).set(status.refusal.is_some().into());
             self.model.get_or_create(&Version { slot, version: status.version }).set(1);
         }
-        let mut text = String::new();
-        for registry in &self.registries {
-            encode(&mut text, registry)?;
-        }
-        Ok(without_open_metrics(&text))
+        text_of(&self.registries)
     }
 }
 
@@ -424,16 +441,16 @@ fn without_open_metrics(text: &str) -> String {
 }
 
 /// What the system says of this process.
-struct Process {
+struct Now {
     resident: i64,
     files: i64,
     cpu: f64,
     start: f64,
 }
 
-impl Process {
+impl Now {
     /// From `/proc`; `None` where there is none.
-    fn now() -> Option<Process> {
+    fn of_system() -> Option<Now> {
         let status = std::fs::read_to_string("/proc/self/status").ok()?;
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim();
         let resident: i64 = resident.strip_suffix(" kB")?.parse().ok()?;
@@ -446,7 +463,7 @@ impl Process {
         let since_boot = ticks(6)?;
         let system = std::fs::read_to_string("/proc/stat").ok()?;
         let boot: f64 = system.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
-        Some(Process { resident: resident << 10, files, cpu: cpu / 100.0, start: boot + since_boot / 100.0 })
+        Some(Now { resident: resident << 10, files, cpu: cpu / 100.0, start: boot + since_boot / 100.0 })
     }
 }
 

@@ -44,6 +44,8 @@ use calls::Calls;
 use classifier::StreamEnd;
 use http::{HeaderName, HeaderValue, Method, header};
 use metrics::Metrics;
+pub(crate) use metrics::{Process, text_of};
+pub(crate) use probes::{Ready, serve as serve_probes};
 use proto::dateline::v1::{admin_server::AdminServer, classifier_server::ClassifierServer};
 use security::{Gate, Tls};
 use shadow::Shadow;
@@ -316,7 +318,14 @@ impl Listening {
         health.set_serving::<ClassifierServer<classifier::Service>>().await;
         tokio::spawn(tell_of_refusals(live.status(), health.clone()));
         if let Some(listener) = self.metrics {
-            tokio::spawn(probes::serve(listener, metrics.clone(), live.status(), draining.clone()));
+            let (metrics, status, draining) = (metrics.clone(), live.status(), draining.clone());
+            // A server whose folder holds a model that was refused is ready, and says so.
+            let ready = move || match (*draining.borrow(), status.borrow().refusal.is_some()) {
+                (true, _) => Ready(false, "draining"),
+                (false, true) => Ready(true, "ready, with an old model: the new one was refused"),
+                (false, false) => Ready(true, "ready"),
+            };
+            tokio::spawn(probes::serve(listener, move || metrics.text(), ready));
         }
         let mut spoken = vec!["dateline.v1.Classifier", "grpc.health.v1.Health"];
         spoken.extend((admin.is_some() && self.admin.is_none()).then_some("dateline.v1.Admin"));

@@ -1,48 +1,46 @@
 //! Metrics and probes over HTTP, for orchestrators and monitors that speak no gRPC.
 
-use super::{metrics::Metrics, slot::Status};
 use axum::{
     Router,
     http::{StatusCode, header},
-    response::{IntoResponse, Response},
+    response::IntoResponse,
     routing::get,
 };
-use std::sync::Arc;
-use tokio::{net::TcpListener, sync::watch};
+use std::fmt;
+use tokio::net::TcpListener;
 
 /// The text format of Prometheus.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Answers `/metrics`, `/livez` (200 as long as the process can answer) and `/readyz` (503 once the server drains). A server
-/// whose folder holds a model that was refused is ready, and says so.
+/// Whether work may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ready(pub bool, pub &'static str);
+
+/// Answers `/metrics` with what `metrics` writes, `/livez` (200 as long as the process can answer) and `/readyz` (200 or 503, as
+/// `ready` says, with its reason).
 pub async fn serve(
     listener: TcpListener,
-    metrics: Arc<Metrics>,
-    model: watch::Receiver<Status>,
-    draining: watch::Receiver<bool>,
+    metrics: impl Fn() -> Result<String, fmt::Error> + Clone + Send + Sync + 'static,
+    ready: impl Fn() -> Ready + Clone + Send + Sync + 'static,
 ) {
-    let ready = move || {
-        let (draining, refused) = (*draining.borrow(), model.borrow().refusal.is_some());
+    let text = move || {
+        let text = metrics();
         async move {
-            match (draining, refused) {
-                (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
-                (false, true) => (StatusCode::OK, "ready, with an old model: the new one was refused\n"),
-                (false, false) => (StatusCode::OK, "ready\n"),
+            match text {
+                Ok(text) => ([(header::CONTENT_TYPE, TEXT)], text).into_response(),
+                Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
             }
         }
     };
+    let ready = move || {
+        let Ready(is, why) = ready();
+        async move { (if is { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, format!("{why}\n")) }
+    };
     let app = Router::new()
-        .route("/metrics", get(move || text(metrics.clone())))
+        .route("/metrics", get(text))
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready));
     if let Err(error) = axum::serve(listener, app).await {
         tracing::error!(%error, "metrics and probes have stopped");
-    }
-}
-
-async fn text(metrics: Arc<Metrics>) -> Response {
-    match metrics.text() {
-        Ok(text) => ([(header::CONTENT_TYPE, TEXT)], text).into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

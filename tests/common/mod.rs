@@ -74,6 +74,29 @@ pub async fn until(what: &str, is: impl AsyncFn() -> bool) {
     }
 }
 
+/// The programs of a virtual environment of Python with some packages; made once, and kept beside the build. `None`, with the
+/// reason printed, where there is no Python.
+pub fn environment(name: &str, packages: &[&str]) -> Option<PathBuf> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let found = Command::new("python3").args(["-c", "import sys, venv; assert sys.version_info >= (3, 9)"]).status();
+    if !found.is_ok_and(|status| status.success()) {
+        println!("skipped: python3 (3.9 or later, with venv) is not installed");
+        return None;
+    }
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let (programs, complete) = (folder.join("bin"), folder.join("complete"));
+    let wanted = packages.join("\n");
+    if std::fs::read_to_string(&complete).ok().as_ref() != Some(&wanted) {
+        let run = |command: &mut Command| assert!(command.status().expect("it runs").success(), "{command:?}");
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+        run(Command::new(programs.join("python")).args(pip).args(packages));
+        std::fs::write(&complete, wanted).expect("the folder can be written");
+    }
+    Some(programs)
+}
+
 /// A running `dateline serve`, killed when dropped.
 pub struct Server {
     child: Child,
@@ -84,8 +107,13 @@ pub struct Server {
 impl Server {
     /// Starts a server on a free port and waits until it listens.
     pub fn start(args: &[&str]) -> Server {
+        Server::start_at("127.0.0.1:0", args)
+    }
+
+    /// The same at an address, where another one was before.
+    pub fn start_at(address: &str, args: &[&str]) -> Server {
         let mut child = dateline()
-            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(["serve", "--listen", address])
             .args(args)
             .env("RUST_LOG", "debug")
             .env("NO_COLOR", "1")

@@ -1,20 +1,26 @@
 //! Settings: from flags, the environment and a file, in this order; each knows where it came from.
 
-use super::{Args, Failure};
-use crate::cli::output;
-use clap::{ArgMatches, Args as _, Command, FromArgMatches, error::ContextKind, parser::ValueSource};
+use super::{Failure, output};
+use clap::{ArgMatches, Command, error::ContextKind, parser::ValueSource};
 use serde::Serialize;
-use std::{collections::BTreeMap, ffi::OsString, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::{SocketAddr, ToSocketAddrs},
+    path::Path,
+};
 use toml::de::{DeTable, DeValue};
 
 /// Flags that are no settings.
 const NO_SETTINGS: [&str; 4] = ["config", "check-config", "json", "help"];
 /// Settings whose values are nobody's business.
 const SECRETS: [&str; 1] = ["otlp-headers"];
+/// What stands before this in a value, in an address a name and a password, is not told either.
+const BEHIND_SECRETS: char = '@';
 
 /// What holds, and where it came from.
-pub struct Settings {
-    pub args: Args,
+pub struct Settings<A> {
+    pub args: A,
     origins: Vec<Origin>,
 }
 
@@ -26,12 +32,14 @@ struct Origin {
     from: String,
 }
 
-/// All that the words of the command line, the environment and the file say. The words were parsed before, without the file.
+/// All that the words of the command line behind the name of a command, the environment and the file say. The words were parsed
+/// before, without the file.
 ///
 /// # Errors
 /// Where the file cannot be used.
-pub fn read(words: impl Iterator<Item = OsString>, file: Option<&Path>) -> Result<Settings, Failure> {
-    let command = || Args::augment_args(Command::new("serve").no_binary_name(true));
+pub fn read<A: clap::Args>(name: &'static str, file: Option<&Path>) -> Result<Settings<A>, Failure> {
+    let words = std::env::args_os().skip_while(|word| word != name).skip(1);
+    let command = || A::augment_args(Command::new(name).no_binary_name(true));
     let values = match file {
         None => BTreeMap::new(),
         Some(path) => {
@@ -44,11 +52,11 @@ pub fn read(words: impl Iterator<Item = OsString>, file: Option<&Path>) -> Resul
     let lines: BTreeMap<String, usize> = values.iter().map(|(setting, value)| (setting.clone(), value.line)).collect();
     let wrong = |error: clap::Error| match file {
         // Without the file the words were well.
-        Some(path) => in_file(path, &lines, &error),
+        Some(path) => in_file(name, path, &lines, &error),
         None => Failure::Usage(error.to_string()),
     };
     let matches = with_defaults(command(), values).try_get_matches_from(words).map_err(wrong)?;
-    let args = Args::from_arg_matches(&matches).map_err(wrong)?;
+    let args = A::from_arg_matches(&matches).map_err(wrong)?;
     let origins = origins(&command(), &matches, file, &lines);
     Ok(Settings { args, origins })
 }
@@ -59,13 +67,16 @@ struct Value {
     line: usize,
 }
 
-fn in_file(path: &Path, lines: &BTreeMap<String, usize>, error: &clap::Error) -> Failure {
+fn in_file(command: &str, path: &Path, lines: &BTreeMap<String, usize>, error: &clap::Error) -> Failure {
     let text = error.render().to_string();
     let reason = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
     let setting = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
     let setting = setting.split(' ').next().unwrap_or_default().trim_start_matches("--");
     let line = lines.get(setting).map(|line| format!(":{line}")).unwrap_or_default();
-    Failure::Usage(format!("{}{line}: {reason}; `dateline serve --help` tells what may stand there", path.display()))
+    Failure::Usage(format!(
+        "{}{line}: {reason}; `dateline {command} --help` tells what may stand there",
+        path.display()
+    ))
 }
 
 /// The settings of a file, by the names of their flags.
@@ -119,6 +130,18 @@ fn settings(command: &Command) -> Vec<String> {
     names.filter(|name| !NO_SETTINGS.contains(name)).map(ToOwned::to_owned).collect()
 }
 
+/// A time in seconds, from 0 to a day.
+pub fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.0..=86_400.0).contains(seconds));
+    seconds.ok_or_else(|| "write a number of seconds from 0 to 86400".to_owned())
+}
+
+/// An address, or a name that has one.
+pub fn address(text: &str) -> Result<SocketAddr, String> {
+    let found = text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
+    found.ok_or_else(|| "write ADDRESS:PORT, such as 127.0.0.1:50051 or localhost:0".to_owned())
+}
+
 /// A command whose defaults are the values.
 fn with_defaults(command: Command, mut values: BTreeMap<String, Value>) -> Command {
     command.mut_args(|arg| match arg.get_long().and_then(|name| values.remove(name)) {
@@ -140,7 +163,10 @@ fn origins(
             let words = matches.get_raw(id).map(|words| words.map(|word| word.to_string_lossy()).collect::<Vec<_>>());
             let value = match words {
                 Some(_) if SECRETS.contains(&name) => Some("****".to_owned()),
-                words => words.map(|words| words.join(",")),
+                words => words.map(|words| words.join(",")).map(|value| match value.contains(BEHIND_SECRETS) {
+                    true => "****".to_owned(),
+                    false => value,
+                }),
             };
             let from = match (matches.value_source(id), lines.get(name), file) {
                 (Some(ValueSource::CommandLine), ..) => format!("--{name}"),
@@ -155,7 +181,7 @@ fn origins(
         .collect()
 }
 
-impl Settings {
+impl<A> Settings<A> {
     /// What holds and where it came from, as a table, or as an object of JSON by setting.
     pub fn print(&self, out: &mut dyn std::io::Write, json: bool) -> std::io::Result<()> {
         if json {

@@ -1,22 +1,14 @@
-mod settings;
-mod telemetry;
-
-use super::Failure;
+use super::{
+    Failure, settings,
+    signals::{STOPPED_AT_ONCE, Signals},
+    telemetry::{self, LogFormat, Otlp, Telemetry},
+};
 use crate::{
     region::tree,
     service::{Addresses, Limits, Listening, ModelSlot, Models, Settings, TlsFiles},
 };
 use clap::builder::BoolishValueParser;
-use std::{
-    io::Write,
-    net::{SocketAddr, ToSocketAddrs},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
-use telemetry::{Otlp, Telemetry};
-#[cfg(unix)]
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use std::{io::Write, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
 /// Answer articles over gRPC
@@ -47,10 +39,10 @@ pub struct Args {
     #[arg(long, requires = "check_config")]
     json: bool,
     /// The address to listen on; port 0 takes a free one, and the log tells which
-    #[arg(long, env = "DATELINE_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS:PORT", value_parser = address)]
+    #[arg(long, env = "DATELINE_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS:PORT", value_parser = settings::address)]
     listen: SocketAddr,
     /// The address of /metrics (Prometheus), /livez and /readyz over HTTP; none without it
-    #[arg(long, env = "DATELINE_METRICS_LISTEN", value_name = "ADDRESS:PORT", value_parser = address)]
+    #[arg(long, env = "DATELINE_METRICS_LISTEN", value_name = "ADDRESS:PORT", value_parser = settings::address)]
     metrics_listen: Option<SocketAddr>,
     /// A folder that `dateline train` wrote, instead of the bundled model; watched for a new one
     #[arg(long, env = "DATELINE_MODEL", value_name = "DIR")]
@@ -59,7 +51,7 @@ pub struct Args {
     #[arg(long, env = "DATELINE_SHADOW", value_name = "DIR")]
     shadow: Option<PathBuf>,
     /// How long a drain may take, in seconds; what is open then is closed
-    #[arg(long, env = "DATELINE_DRAIN_TIMEOUT", default_value_t = Settings::default().drain.as_secs_f64(), value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, env = "DATELINE_DRAIN_TIMEOUT", default_value_t = Settings::default().drain.as_secs_f64(), value_name = "SECONDS", value_parser = settings::seconds)]
     drain_timeout: f64,
     /// The server's certificate in PEM, with those that signed it; read again when it changes
     #[arg(long, env = "DATELINE_TLS_CERT", value_name = "FILE", help_heading = "Security")]
@@ -77,7 +69,7 @@ pub struct Args {
     #[arg(long, env = "DATELINE_ADMIN_TOKENS", value_name = "FILE", help_heading = "Security")]
     admin_tokens: Option<PathBuf>,
     /// An address of its own for dateline.v1.Admin
-    #[arg(long, env = "DATELINE_ADMIN_LISTEN", value_name = "ADDRESS:PORT", value_parser = address, help_heading = "Security")]
+    #[arg(long, env = "DATELINE_ADMIN_LISTEN", value_name = "ADDRESS:PORT", value_parser = settings::address, help_heading = "Security")]
     admin_listen: Option<SocketAddr>,
     /// Tell nobody the descriptors of the contract
     #[arg(long, env = "DATELINE_NO_REFLECTION", value_parser = BoolishValueParser::new(), help_heading = "Security")]
@@ -107,19 +99,19 @@ pub struct Args {
     #[arg(long, env = "DATELINE_MAX_TEXT_BYTES", default_value_t = Limits::default().text_bytes, value_name = "BYTES", help_heading = "Limits")]
     max_text_bytes: usize,
     /// Silent connections are asked for a sign of life after so many seconds; 0 is never
-    #[arg(long, env = "DATELINE_KEEPALIVE", default_value_t = Limits::default().keepalive.as_secs_f64(), value_name = "SECONDS", value_parser = seconds, help_heading = "Limits")]
+    #[arg(long, env = "DATELINE_KEEPALIVE", default_value_t = Limits::default().keepalive.as_secs_f64(), value_name = "SECONDS", value_parser = settings::seconds, help_heading = "Limits")]
     keepalive: f64,
     /// A call that is no stream must be sent and answered in so many seconds; 0 is no limit
-    #[arg(long, env = "DATELINE_CALL_TIMEOUT", default_value_t = Limits::default().call.as_secs_f64(), value_name = "SECONDS", value_parser = seconds, help_heading = "Limits")]
+    #[arg(long, env = "DATELINE_CALL_TIMEOUT", default_value_t = Limits::default().call.as_secs_f64(), value_name = "SECONDS", value_parser = settings::seconds, help_heading = "Limits")]
     call_timeout: f64,
     /// A stream that brings no article for so many seconds ends; 0 is never
-    #[arg(long, env = "DATELINE_STREAM_IDLE", default_value_t = Limits::default().stream_idle.as_secs_f64(), value_name = "SECONDS", value_parser = seconds, help_heading = "Limits")]
+    #[arg(long, env = "DATELINE_STREAM_IDLE", default_value_t = Limits::default().stream_idle.as_secs_f64(), value_name = "SECONDS", value_parser = settings::seconds, help_heading = "Limits")]
     stream_idle: f64,
     /// A connection without an open call for so many seconds is closed; 0 is never
-    #[arg(long, env = "DATELINE_CONNECTION_IDLE", default_value_t = Limits::default().connection_idle.as_secs_f64(), value_name = "SECONDS", value_parser = seconds, help_heading = "Limits")]
+    #[arg(long, env = "DATELINE_CONNECTION_IDLE", default_value_t = Limits::default().connection_idle.as_secs_f64(), value_name = "SECONDS", value_parser = settings::seconds, help_heading = "Limits")]
     connection_idle: f64,
     /// Connections end after so many seconds, their streams as in a drain, so that clients spread over new servers; 0 is never
-    #[arg(long, env = "DATELINE_CONNECTION_AGE", default_value_t = Limits::default().connection_age.as_secs_f64(), value_name = "SECONDS", value_parser = seconds, help_heading = "Limits")]
+    #[arg(long, env = "DATELINE_CONNECTION_AGE", default_value_t = Limits::default().connection_age.as_secs_f64(), value_name = "SECONDS", value_parser = settings::seconds, help_heading = "Limits")]
     connection_age: f64,
     /// How the log is written: lines for people, or an object of JSON a line
     #[arg(long, env = "DATELINE_LOG", value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT", help_heading = "Log and traces")]
@@ -145,12 +137,6 @@ pub struct Args {
     /// Which share of the traces that begin here is kept, from 0 to 1; a client's own trace is kept where the client keeps it
     #[arg(long, env = "DATELINE_TRACE_SHARE", default_value_t = 1.0, value_name = "SHARE", value_parser = share, help_heading = "Log and traces")]
     trace_share: f64,
-}
-
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
 }
 
 /// What fits together and what does not, wherever it was said.
@@ -183,21 +169,9 @@ fn check(args: &Args) -> Result<(), Failure> {
     }
 }
 
-/// A time in seconds, from 0 to a day.
-fn seconds(text: &str) -> Result<f64, String> {
-    let seconds = text.parse().ok().filter(|seconds| (0.0..=86_400.0).contains(seconds));
-    seconds.ok_or_else(|| "write a number of seconds from 0 to 86400".to_owned())
-}
-
 /// A share from 0 to 1.
 fn share(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| "write a number from 0 to 1".to_owned())
-}
-
-/// An address, or a name that has one.
-fn address(text: &str) -> Result<SocketAddr, String> {
-    let found = text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
-    found.ok_or_else(|| "write ADDRESS:PORT, such as 127.0.0.1:50051 or localhost:0".to_owned())
 }
 
 impl Args {
@@ -241,8 +215,7 @@ impl Args {
 
 /// Serves as the arguments, the environment and the file of settings say.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let words = std::env::args_os().skip_while(|word| word != "serve").skip(1);
-    let settings = settings::read(words, args.config.as_deref())?;
+    let settings = settings::read::<Args>("serve", args.config.as_deref())?;
     let args = &settings.args;
     if args.check_config {
         settings.print(&mut anstream::stdout().lock(), args.json)?;
@@ -260,11 +233,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     // To the very end, for the last spans.
     let _telemetry = Telemetry::begin(args.log, otlp)?;
-    // A panic's message may quote the text that it stumbled over, which must not be logged.
-    std::panic::set_hook(Box::new(|panic| {
-        let location = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(location, "a fault of the program");
-    }));
+    telemetry::log_panics();
     let models = args.models()?;
     runtime.block_on(async {
         // Before the log says that it listens: what waits for that may signal at once.
@@ -305,48 +274,4 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         };
         listening.serve(models, args.settings(), stop).await.map_err(Failure::failed)
     })
-}
-
-/// The exit status of a server that did not drain, as of one that SIGINT ended.
-const STOPPED_AT_ONCE: i32 = 130;
-
-/// The signals that a server listens to.
-struct Signals {
-    #[cfg(unix)]
-    interrupt: Signal,
-    #[cfg(unix)]
-    terminate: Signal,
-    #[cfg(unix)]
-    hang_up: Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Signals {
-            #[cfg(unix)]
-            interrupt: signal(SignalKind::interrupt())?,
-            #[cfg(unix)]
-            terminate: signal(SignalKind::terminate())?,
-            #[cfg(unix)]
-            hang_up: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// Done at the next SIGINT or SIGTERM; calls `reload` at every SIGHUP before it.
-    #[cfg(unix)]
-    async fn until_stop(&mut self, reload: impl Fn()) {
-        loop {
-            tokio::select! {
-                _ = self.interrupt.recv() => return,
-                _ = self.terminate.recv() => return,
-                _ = self.hang_up.recv() => reload(),
-            }
-        }
-    }
-
-    /// Done at the next interrupt from the keyboard.
-    #[cfg(not(unix))]
-    async fn until_stop(&mut self, _: impl Fn()) {
-        let _ = tokio::signal::ctrl_c().await;
-    }
 }

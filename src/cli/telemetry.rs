@@ -1,6 +1,6 @@
 //! The log, and traces over OTLP.
 
-use super::{Failure, LogFormat};
+use super::Failure;
 use opentelemetry::{KeyValue, global, trace::TracerProvider as _};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithTonicConfig};
 use opentelemetry_sdk::{
@@ -23,6 +23,23 @@ use tracing_subscriber::{
 
 /// How long the last spans may take to be sent.
 const LAST_SPANS: Duration = Duration::from_secs(5);
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// An object of JSON a line.
+    Json,
+}
+
+/// Logs where the program stumbled. A panic's message may quote the text that it stumbled over, which must not be logged.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(location, "a fault of the program");
+    }));
+}
 
 /// Where spans go, and which of them.
 pub struct Otlp {
@@ -64,6 +81,13 @@ impl Telemetry {
         // The exporter tells the headers that it sends where it tells much.
         let quiet = Directive::from_str("opentelemetry=warn").unwrap_or_else(|_| LevelFilter::WARN.into());
         let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+        // What happens to the broker is told by the relay.
+        let filter = match std::env::var_os("RUST_LOG") {
+            None => {
+                filter.add_directive(Directive::from_str("async_nats=off").unwrap_or_else(|_| LevelFilter::WARN.into()))
+            }
+            Some(_) => filter,
+        };
         let filter = filter.add_directive(quiet);
         let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
         let lines = match log {

@@ -1,0 +1,218 @@
+use super::{
+    Failure, settings,
+    signals::{STOPPED_AT_ONCE, Signals},
+    telemetry::{self, LogFormat, Telemetry},
+};
+use crate::{
+    relay::{Labeller, Metrics, Relay, Settings, Template, is_subject},
+    service::{ModelSlot, Ready, serve_probes},
+};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use tokio::sync::{oneshot, watch};
+
+/// Label the articles on a message broker
+///
+/// Takes messages from a stream of NATS JetStream, each a row of JSON ({"id": "7", "headline": "...", "body": "..."}) or an item of
+/// ninjs, and publishes the articles with their labels: "classification" in a row, "subjects" and "places" in an item, all
+/// other fields as they came. A message is acknowledged once the broker has its publication, and publications carry an id,
+/// so that none is lost and one made twice counts once. What cannot be labelled goes to --dead-letter with the reason in its
+/// headers. Relays with one --durable name share the work.
+///
+/// Settings come from flags, from the environment and from the file of --config, in this order. SIGINT or SIGTERM drains:
+/// what is held is brought to its end. A second signal ends at once, and others get what was held.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  dateline relay --create --subjects 'news.in.>'\n  \
+                        dateline relay --nats tls://nats.example:4222 --credentials relay.creds --stream WIRE --durable desk\n  \
+                        dateline relay --publish 'labelled.{topic}.{country}' --dead-letter labels.dead\n  \
+                        dateline relay --server http://127.0.0.1:50051 --metrics-listen 127.0.0.1:9465")]
+pub struct Args {
+    /// A file of settings in TOML, such as: nats = "nats://127.0.0.1:4222"
+    #[arg(long, env = "DATELINE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print every setting and where it came from, and end
+    #[arg(long)]
+    check_config: bool,
+    /// Print JSON (with --check-config)
+    #[arg(long, requires = "check_config")]
+    json: bool,
+    /// The broker; several addresses of one cluster with commas between
+    #[arg(
+        long,
+        env = "DATELINE_NATS",
+        hide_env_values = true,
+        default_value = "nats://127.0.0.1:4222",
+        value_name = "URL"
+    )]
+    nats: String,
+    /// The stream that articles are taken from
+    #[arg(long, env = "DATELINE_STREAM", default_value = "NEWS", value_name = "NAME", value_parser = name)]
+    stream: String,
+    /// Which subjects of the stream are taken, such as news.in.>; for --create also those that the stream gets
+    #[arg(long, env = "DATELINE_SUBJECTS", default_value = "news.in.>", value_name = "SUBJECT", value_delimiter = ',')]
+    subjects: Vec<String>,
+    /// The name that relays share who share the work
+    #[arg(long, env = "DATELINE_DURABLE", default_value = "dateline", value_name = "NAME", value_parser = name)]
+    durable: String,
+    /// Where labelled articles go; {topic}, {country}, {decision} and {language} are those of the answer, or none
+    #[arg(long, env = "DATELINE_PUBLISH", default_value = "labelled.{topic}.{country}", value_name = "SUBJECT", value_parser = str::parse::<Template>)]
+    publish: Template,
+    /// Where messages go that cannot be labelled
+    #[arg(long, env = "DATELINE_DEAD_LETTER", default_value = "dead.dateline", value_name = "SUBJECT", value_parser = subject)]
+    dead_letter: String,
+    /// Make the streams and the consumer that are missing
+    #[arg(long, env = "DATELINE_CREATE", value_parser = clap::builder::BoolishValueParser::new())]
+    create: bool,
+    /// The stream for labelled articles that --create makes
+    #[arg(long, env = "DATELINE_LABELLED_STREAM", default_value = "LABELLED", value_name = "NAME", value_parser = name)]
+    labelled_stream: String,
+    /// The stream for dead letters that --create makes
+    #[arg(long, env = "DATELINE_DEAD_STREAM", default_value = "DEAD", value_name = "NAME", value_parser = name)]
+    dead_stream: String,
+    /// A message that was delivered so often and never brought to an end is a dead letter
+    #[arg(long, env = "DATELINE_MAX_DELIVER", default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1000))]
+    max_deliver: u32,
+    /// After so many seconds without a sign of life another relay gets a message; slow work gives signs
+    #[arg(long, env = "DATELINE_ACK_WAIT", default_value_t = 30.0, value_name = "SECONDS", value_parser = ack_wait)]
+    ack_wait: f64,
+    /// The most messages that are held
+    #[arg(long, env = "DATELINE_IN_FLIGHT", default_value_t = 256, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    in_flight: u32,
+    /// How long a drain may take, in seconds
+    #[arg(long, env = "DATELINE_DRAIN_TIMEOUT", default_value_t = 10.0, value_name = "SECONDS", value_parser = settings::seconds)]
+    drain_timeout: f64,
+    /// A folder that `dateline train` wrote, instead of the bundled model; watched for a new one
+    #[arg(long, env = "DATELINE_MODEL", value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// Ask a Dateline server instead of a model in this process
+    #[arg(long, env = "DATELINE_SERVER", value_name = "URL", conflicts_with = "model")]
+    server: Option<String>,
+    /// The address of /metrics (Prometheus), /livez and /readyz over HTTP; none without it
+    #[arg(long, env = "DATELINE_METRICS_LISTEN", value_name = "ADDRESS:PORT", value_parser = settings::address)]
+    metrics_listen: Option<SocketAddr>,
+    /// A file of credentials for the broker (.creds)
+    #[arg(long, env = "DATELINE_CREDENTIALS", value_name = "FILE", help_heading = "Security")]
+    credentials: Option<PathBuf>,
+    /// Certificates in PEM, one of which must have signed the broker's; those of the system without it
+    #[arg(long, env = "DATELINE_NATS_CA", value_name = "FILE", help_heading = "Security")]
+    nats_ca: Option<PathBuf>,
+    /// The certificate that the relay shows the broker, in PEM
+    #[arg(long, env = "DATELINE_NATS_CERT", value_name = "FILE", requires = "nats_key", help_heading = "Security")]
+    nats_cert: Option<PathBuf>,
+    /// Its private key in PEM
+    #[arg(long, env = "DATELINE_NATS_KEY", value_name = "FILE", requires = "nats_cert", help_heading = "Security")]
+    nats_key: Option<PathBuf>,
+    /// How the log is written: lines for people, or an object of JSON a line
+    #[arg(long, env = "DATELINE_LOG", value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    log: LogFormat,
+}
+
+/// The name of a stream or a consumer.
+fn name(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    match !text.is_empty() && text.chars().all(fits) {
+        true => Ok(text.to_owned()),
+        false => Err("write a name of letters, digits, - and _".to_owned()),
+    }
+}
+
+fn subject(text: &str) -> Result<String, String> {
+    is_subject(text).map(|()| text.to_owned())
+}
+
+fn ack_wait(text: &str) -> Result<f64, String> {
+    let wrong = || "write a number of seconds from 1 to 3600".to_owned();
+    text.parse().ok().filter(|seconds| (1.0..=3600.0).contains(seconds)).ok_or_else(wrong)
+}
+
+impl Args {
+    fn settings(&self) -> Settings {
+        Settings {
+            nats: self.nats.clone(),
+            credentials: self.credentials.clone(),
+            ca: self.nats_ca.clone(),
+            certificate: self.nats_cert.clone().zip(self.nats_key.clone()),
+            stream: self.stream.clone(),
+            durable: self.durable.clone(),
+            subjects: self.subjects.clone(),
+            publish: self.publish.clone(),
+            dead_letter: self.dead_letter.clone(),
+            max_deliver: self.max_deliver,
+            ack_wait: Duration::from_secs_f64(self.ack_wait),
+            in_flight: self.in_flight as usize,
+            create: self.create.then(|| (self.labelled_stream.clone(), self.dead_stream.clone())),
+            drain: Duration::from_secs_f64(self.drain_timeout),
+        }
+    }
+}
+
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let settings = settings::read::<Args>("relay", args.config.as_deref())?;
+    let args = &settings.args;
+    if args.check_config {
+        return Ok(settings.print(&mut anstream::stdout().lock(), args.json)?);
+    }
+    let runtime = tokio::runtime::Runtime::new().map_err(Failure::failed)?;
+    let _inside = runtime.enter();
+    let _telemetry = Telemetry::begin(args.log, None)?;
+    telemetry::log_panics();
+    let slot = match &args.server {
+        Some(_) => None,
+        None => Some(Arc::new(ModelSlot::open(args.model.clone()).map_err(Failure::failed)?)),
+    };
+    let labeller = match (&slot, &args.server) {
+        (Some(slot), _) => Labeller::Here(slot.clone()),
+        (None, url) => Labeller::server(super::server(url.as_deref().unwrap_or_default())?.connect_lazy()),
+    };
+    runtime.block_on(async {
+        let mut signals = Signals::listen().map_err(Failure::failed)?;
+        let relay = Relay::connect(args.settings()).await.map_err(Failure::failed)?;
+        let metrics = Arc::new(Metrics::default());
+        let (drain, draining) = watch::channel(false);
+        let mut listening = None;
+        if let Some(address) = args.metrics_listen {
+            let refused = |error: std::io::Error| Failure::Failed(format!("cannot listen on {address}: {error}"));
+            let listener = tokio::net::TcpListener::bind(address).await.map_err(refused)?;
+            listening = listener.local_addr().ok();
+            let (connected, metrics) = (relay.connected(), metrics.clone());
+            let ready = move || match (*draining.borrow(), *connected.borrow()) {
+                (true, _) => Ready(false, "draining"),
+                (false, false) => Ready(false, "the broker is away"),
+                (false, true) => Ready(true, "ready"),
+            };
+            tokio::spawn(serve_probes(listener, move || metrics.text(), ready));
+        }
+        tracing::info!(
+            stream = args.stream,
+            durable = args.durable,
+            publish = %args.publish,
+            metrics = listening.map(tracing::field::display),
+            model = slot.as_ref().map(|slot| tracing::field::display(slot.current().version().to_owned())),
+            server = args.server,
+            "relaying"
+        );
+        if let Some(slot) = &slot {
+            tokio::spawn(slot.clone().watch());
+        }
+        let (ask, asked) = oneshot::channel();
+        tokio::spawn(async move {
+            signals
+                .until_stop(|| {
+                    if let Some(slot) = slot.clone() {
+                        tokio::task::spawn_blocking(move || slot.reload());
+                    }
+                })
+                .await;
+            drain.send_replace(true);
+            let _ = ask.send(());
+            signals.until_stop(|| {}).await;
+            tracing::warn!("stopped at once by a second signal");
+            std::process::exit(STOPPED_AT_ONCE);
+        });
+        let stop = async move {
+            // An error means that the task above is gone, and the runtime with it.
+            let _ = asked.await;
+        };
+        relay.run(labeller, metrics, stop).await;
+        Ok(())
+    })
+}

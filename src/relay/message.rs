@@ -1,0 +1,136 @@
+use super::subject::Template;
+use crate::{
+    article::{Article, Classification},
+    formats::{Object, Reading, Record, ninjs::Item, read_object},
+};
+use async_nats::HeaderMap;
+
+/// The field of a row that its labels are put into.
+const LABELS: &str = "classification";
+
+/// An article as it came on a message.
+#[derive(Debug)]
+pub struct Incoming {
+    /// What is classified.
+    pub article: Article,
+    form: Form,
+}
+
+#[derive(Debug)]
+enum Form {
+    Item(Box<Item>),
+    Row(Object),
+}
+
+impl Incoming {
+    /// Reads a message: a row of JSON, or an item of ninjs. `place` is the id of an article that has none.
+    ///
+    /// # Errors
+    /// Why it cannot be read; its text is not told.
+    pub fn read(payload: &[u8], place: &str) -> Result<Self, String> {
+        let payload = payload.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(payload);
+        let record: Record =
+            read_object(payload, &Reading::default(), place.to_owned()).map_err(|error| error.message)?;
+        let form = match record.item {
+            Some(item) => Form::Item(item),
+            None => Form::Row(Object::read(payload).ok_or("not a JSON object")?),
+        };
+        Ok(Incoming { article: record.article, form })
+    }
+
+    /// Whether it passes without labels.
+    pub fn is_canceled(&self) -> bool {
+        matches!(&self.form, Form::Item(item) if item.is_canceled())
+    }
+
+    /// Where it goes, with its labels in it: `subjects` and `places` of ninjs, `classification` of a row. All other fields are as
+    /// they came.
+    pub fn outgoing(&self, answer: Option<&Classification>, template: &Template) -> (String, String) {
+        let payload = match (&self.form, answer) {
+            (Form::Item(item), Some(answer)) => item.labelled(answer),
+            (Form::Item(item), None) => item.unlabelled(),
+            (Form::Row(row), answer) => {
+                // An answer is always JSON.
+                let labels = answer.and_then(|answer| serde_json::to_string(answer).ok());
+                row.written_with(labels.into_iter().map(|labels| (LABELS, labels)).collect())
+            }
+        };
+        (template.subject(answer), payload)
+    }
+
+    /// What subscribers may want to know before they read it.
+    pub fn headers(&self, answer: Option<&Classification>) -> Vec<(&'static str, String)> {
+        let mut headers = Vec::new();
+        if let Some(answer) = answer {
+            headers.push(("Dateline-Model", answer.model_version.to_string()));
+        }
+        if let Form::Item(item) = &self.form {
+            let embargoed = item.embargoed();
+            if !embargoed.is_empty() {
+                headers.push(("Dateline-Embargoed", one_line(&embargoed)));
+            }
+        }
+        headers
+    }
+}
+
+/// The headers of a message that go on with it: all but those that mean something to the broker.
+pub fn passed_on(headers: Option<&HeaderMap>) -> HeaderMap {
+    let mut passed = HeaderMap::new();
+    for (name, values) in headers.into_iter().flat_map(HeaderMap::iter) {
+        let text: &str = name.as_ref();
+        if !text.to_ascii_lowercase().starts_with("nats-") {
+            values.iter().for_each(|value| passed.append(name.clone(), value.clone()));
+        }
+    }
+    passed
+}
+
+/// A text as the value of a header.
+pub fn one_line(text: &str) -> String {
+    const MOST: usize = 500;
+    text.chars().take(MOST).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_and_items_go_out_with_labels() {
+        let template: Template = "labelled.{topic}".parse().expect("a template");
+        let row = br#"{"headline": "Kenya votes", "body": "Parliament in Nairobi passed the budget.", "x": 1.50}"#;
+        let incoming = Incoming::read(row, "NEWS:7").expect("a row");
+        assert_eq!(incoming.article.id, "NEWS:7");
+        let model = crate::Model::bundled().expect("it opens");
+        let answer = model.classify(&incoming.article, &Default::default()).expect("an answer");
+        let (subject, payload) = incoming.outgoing(Some(&answer), &template);
+        assert!(subject.starts_with("labelled."));
+        assert!(payload.contains("\"x\":1.50,\"classification\":{\"topics\":["), "{payload}");
+        let again = Incoming::read(payload.as_bytes(), "NEWS:8").expect("a row").outgoing(Some(&answer), &template).1;
+        assert_eq!(again, payload, "labels take the place of labels");
+
+        let item = br#"{"uri": "a:b", "pubStatus": "canceled", "embargoed": "2030-01-01T00:00:00Z", "headlines": []}"#;
+        let incoming = Incoming::read(item, "NEWS:9").expect("an item");
+        assert!(incoming.is_canceled());
+        assert_eq!(incoming.headers(None), [("Dateline-Embargoed", "2030-01-01T00:00:00Z".to_owned())]);
+        assert_eq!(incoming.outgoing(None, &template).0, "labelled.none");
+        for wrong in [&b"secret"[..], b"[1]", b"{\"body\": 5}", b"{\"body\": \"secret", b""] {
+            let error = Incoming::read(wrong, "NEWS:1").expect_err("no article");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn headers_go_on_but_those_of_the_broker() {
+        let mut headers = HeaderMap::new();
+        headers.append("traceparent", "00-1");
+        headers.append("Nats-Msg-Id", "7");
+        let passed = passed_on(Some(&headers));
+        assert_eq!(
+            (passed.len(), passed.get("traceparent").map(|value| value.as_str().to_owned())),
+            (1, Some("00-1".to_owned()))
+        );
+        assert_eq!(one_line("a\r\nb"), "a  b");
+    }
+}

@@ -1,0 +1,166 @@
+use crate::article::{Classification, Decision, Role};
+use std::{fmt, str::FromStr};
+
+/// A subject of NATS with places for labels: `labelled.{topic}.{country}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template(Vec<Part>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Place(Place),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// The code of the best topic.
+    Topic,
+    /// The code of the first country that the article is about.
+    Country,
+    /// What may be done with the best topic.
+    Decision,
+    /// The language.
+    Language,
+}
+
+const PLACES: [(&str, Place); 4] = [
+    ("topic", Place::Topic),
+    ("country", Place::Country),
+    ("decision", Place::Decision),
+    ("language", Place::Language),
+];
+
+/// What stands where there is no label, or only ones that are ABSTAIN.
+const NONE: &str = "none";
+
+impl FromStr for Template {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('{') {
+            let (name, after) = after.split_once('}').ok_or("a { has no }")?;
+            let known = PLACES.iter().find(|(known, _)| *known == name);
+            let (_, place) = known.ok_or_else(|| {
+                format!("{{{name}}} is unknown: write {{topic}}, {{country}}, {{decision}} or {{language}}")
+            })?;
+            parts.extend([Part::Text(before.to_owned()), Part::Place(*place)]);
+            rest = after;
+        }
+        parts.push(Part::Text(rest.to_owned()));
+        parts.retain(|part| *part != Part::Text(String::new()));
+        let template = Template(parts);
+        is_subject(&template.filled(|_| "x".to_owned()))?;
+        Ok(template)
+    }
+}
+
+/// Whether something can be published to a subject.
+///
+/// # Errors
+/// Why not.
+pub fn is_subject(text: &str) -> Result<(), String> {
+    match text
+        .split('.')
+        .all(|token| !token.is_empty() && token.chars().all(|c| c.is_ascii_graphic() && !"*>".contains(c)))
+    {
+        true => Ok(()),
+        false => {
+            Err("write a subject such as labelled.{topic}.{country}: words with points between, no blank, no * or >"
+                .to_owned())
+        }
+    }
+}
+
+impl Template {
+    /// The subject for an answer; without one, for an article that passes without labels.
+    pub fn subject(&self, answer: Option<&Classification>) -> String {
+        self.filled(|place| {
+            answer.and_then(|answer| value(place, answer)).map_or_else(|| NONE.to_owned(), |value| token(&value))
+        })
+    }
+
+    /// What matches every subject that comes of it.
+    pub fn pattern(&self) -> String {
+        const ANY: &str = "\u{0}";
+        let marked = self.filled(|_| ANY.to_owned());
+        let tokens: Vec<&str> = marked.split('.').map(|token| if token.contains(ANY) { "*" } else { token }).collect();
+        tokens.join(".")
+    }
+
+    fn filled(&self, value: impl Fn(Place) -> String) -> String {
+        let parts = self.0.iter().map(|part| match part {
+            Part::Text(text) => text.clone(),
+            Part::Place(place) => value(*place),
+        });
+        parts.collect()
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |place: Place| PLACES.iter().find(|(_, known)| *known == place).map_or("", |(name, _)| name);
+        formatter.write_str(&self.filled(|place| format!("{{{}}}", name(place))))
+    }
+}
+
+fn value(place: Place, answer: &Classification) -> Option<String> {
+    let topic = answer.topics.first().filter(|label| label.decision != Decision::Abstain);
+    match place {
+        Place::Topic => topic.map(|label| label.code.to_string()),
+        Place::Country => {
+            let about = answer.regions.iter().filter(|region| region.role == Role::About);
+            let mut sure = about.filter(|region| region.label.decision != Decision::Abstain);
+            sure.next().map(|region| region.label.code.to_string())
+        }
+        Place::Decision => Some(topic.map_or(Decision::Abstain, |label| label.decision).as_str().to_ascii_lowercase()),
+        Place::Language => Some(answer.language.clone()),
+    }
+}
+
+/// A code as a word of a subject.
+fn token(code: &str) -> String {
+    let token: String =
+        code.chars().map(|c| if c.is_ascii_alphanumeric() || "-_:".contains(c) { c } else { '_' }).collect();
+    if token.is_empty() { NONE.to_owned() } else { token }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{article::Article, model::Model};
+
+    #[test]
+    fn subjects_are_built_of_labels() {
+        let template: Template = "labelled.{topic}.{country}".parse().expect("a template");
+        let article = Article {
+            headline: "Parliament in Nairobi passes budget".into(),
+            body: "NAIROBI (Reuters) - Kenya's parliament passed the budget on Tuesday after a debate about taxes, the finance \
+                   minister said. The opposition in Kenya voted against it."
+                .into(),
+            ..Article::default()
+        };
+        let mut answer =
+            Model::bundled().expect("it opens").classify(&article, &Default::default()).expect("an answer");
+        let best = answer.topics[0].code.to_string();
+        assert_eq!(template.subject(Some(&answer)), format!("labelled.{best}.KE"));
+        assert_eq!(template.pattern(), "labelled.*.*");
+        assert_eq!(template.to_string(), "labelled.{topic}.{country}");
+        assert_eq!(template.subject(None), "labelled.none.none");
+        answer.topics[0].code = "own section.*".into();
+        let other: Template = "a-{topic}.{decision}.{language}".parse().expect("a template");
+        answer.topics[0].decision = Decision::Review;
+        assert_eq!(other.subject(Some(&answer)), "a-own_section__.review.en");
+        assert_eq!(other.pattern(), "*.*.*");
+        answer.topics[0].decision = Decision::Abstain;
+        assert_eq!(other.subject(Some(&answer)), "a-none.abstain.en");
+    }
+
+    #[test]
+    fn what_is_no_subject_is_told() {
+        for wrong in ["", "a..b", "a b", "a.>", "{topic", "{section}", "a.*.{topic}"] {
+            assert!(wrong.parse::<Template>().is_err(), "{wrong:?}");
+        }
+    }
+}
