@@ -147,6 +147,23 @@ pub fn versions(folder: &Path) -> Result<Vec<Version>, StoreError> {
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
+    /// The folder, where it was made for the lock.
+    made: Option<PathBuf>,
+}
+
+impl Drop for Lock {
+    /// A folder that was made for nothing is removed.
+    fn drop(&mut self) {
+        let Some(folder) = &self.made else { return };
+        let is_lock = |path: &Path| [WRITING, TRAINING].iter().any(|name| path.ends_with(name));
+        let Ok(entries) = fs::read_dir(folder) else { return };
+        let paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        if paths.iter().all(|path| is_lock(path)) {
+            // Where it cannot be, it is in nobody's way.
+            paths.iter().for_each(|path| drop(fs::remove_file(path)));
+            let _ = fs::remove_dir(folder);
+        }
+    }
 }
 
 impl Lock {
@@ -161,13 +178,14 @@ impl Lock {
 
     fn take(folder: &Path, name: &str, wait: Duration) -> Result<Self, StoreError> {
         const LOOK_AGAIN: Duration = Duration::from_millis(20);
+        let made = (!folder.exists()).then(|| folder.to_owned());
         fs::create_dir_all(folder).map_err(system(folder))?;
         let path = folder.join(name);
         let file = File::create(&path).map_err(system(&path))?;
         let begun = Instant::now();
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Lock { _file: file }),
+                Ok(()) => return Ok(Lock { _file: file, made }),
                 Err(TryLockError::WouldBlock) if begun.elapsed() < wait => thread::sleep(LOOK_AGAIN),
                 Err(TryLockError::WouldBlock) => return Err(StoreError::Locked { folder: folder.to_owned() }),
                 Err(TryLockError::Error(source)) => return Err(StoreError::System { path, source }),

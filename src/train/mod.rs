@@ -94,7 +94,7 @@ pub enum TrainError {
     },
     /// A label with too few rows.
     #[error(
-        "the topic {label} has {rows} different rows (copies and near copies count once), cross-validation needs at least {least}: add rows or remove the label"
+        "the topic {label} has {rows} different rows (rows with the same words count once, whatever their numbers), cross-validation needs at least {least}: add rows or remove the label"
     )]
     RareLabel {
         /// The label.

@@ -443,7 +443,7 @@ fn check_labels(rows: &[Row], codes: &[String]) -> Result<(), TrainError> {
         row.labels.iter().for_each(|label| {
             // More than are asked for need not be told apart.
             if different[*label].len() < FOLDS {
-                different[*label].insert(row.group);
+                different[*label].insert(row.content);
             }
         });
     }
