@@ -77,15 +77,16 @@ async def classify(classifier, requests, unanswered):
     """Opens a stream, sends the unanswered requests again, goes on with the others, and yields the answers."""
     # gRPC takes requests from this queue in a task of its own, the next when the connection has room for it. All else
     # happens in the caller's task, so that a stream that broke cannot take requests away from the one that follows.
-    outbox = asyncio.Queue()
+    outbox, accepted = asyncio.Queue(), asyncio.Event()
     for request in unanswered:
         outbox.put_nowait(request)
 
     async def outgoing():
         while (request := await outbox.get()) is not None:
             yield request
+            await accepted.wait()  # writing more to a server that refuses the stream hides why (grpc/grpc issue 36066)
 
-    def refill():  # reads the file without awaiting it: a few lines at a time, from a local disk
+    def refill():  # does not await the file: it reads few lines at a time, from a local disk
         for request in islice(requests, WINDOW - len(unanswered)):
             unanswered.append(request)
             outbox.put_nowait(request)
@@ -95,12 +96,14 @@ async def classify(classifier, requests, unanswered):
     refill()
     try:
         async for answer in classifier.ClassifyStream(outgoing()):  # closes the sending side where outgoing() ends
+            accepted.set()
             request = unanswered.popleft()  # answers come in the order of the requests
             if answer.id != request.article.id:
                 sys.exit(f"the answer to {request.article.id!r} has the id {answer.id!r}")
             yield answer
             refill()
     finally:
+        accepted.set()
         outbox.put_nowait(None)  # ends the task
 
 
