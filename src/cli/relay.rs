@@ -161,7 +161,15 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     };
     let labeller = match (&slot, &args.server) {
         (Some(slot), _) => Labeller::Here(slot.clone()),
-        (None, url) => Labeller::server(super::server(url.as_deref().unwrap_or_default())?.connect_lazy()),
+        (None, url) => Labeller::server(
+            // One that vanished without a word must be noticed: the broker is told all the while that its articles are at work.
+            super::server(url.as_deref().unwrap_or_default())?
+                .connect_timeout(Duration::from_secs(5))
+                .http2_keep_alive_interval(Duration::from_secs(10))
+                .keep_alive_timeout(Duration::from_secs(5))
+                .keep_alive_while_idle(true)
+                .connect_lazy(),
+        ),
     };
     runtime.block_on(async {
         let mut signals = Signals::listen().map_err(Failure::failed)?;

@@ -16,6 +16,8 @@ pub struct Lines {
     /// Whether no row has been found yet.
     empty: bool,
     ended: bool,
+    /// A line that was read too early.
+    next: Option<Vec<u8>>,
 }
 
 impl Lines {
@@ -24,7 +26,7 @@ impl Lines {
     pub fn new(reader: Box<dyn BufRead>, name: &str, reading: &Reading) -> Result<Self, InputError> {
         reading.in_lines().map_err(|message| InputError::new(name, message))?;
         let (name, reading) = (name.to_owned(), reading.clone());
-        Ok(Lines { reader, name, reading, line: 0, buffer: Vec::new(), empty: true, ended: false })
+        Ok(Lines { reader, name, reading, line: 0, buffer: Vec::new(), empty: true, ended: false, next: None })
     }
 
     /// Reads on, where the buffer holds the first line of an object over several lines, to the line that ends it.
@@ -33,6 +35,12 @@ impl Lines {
         loop {
             if !self.read_line()? {
                 self.ended = true;
+                return Err("the JSON object is cut off".to_owned());
+            }
+            // Another one begins: this one has no end.
+            if self.buffer.starts_with(b"{") {
+                self.next = Some(std::mem::take(&mut self.buffer));
+                self.line -= 1;
                 return Err("the JSON object is cut off".to_owned());
             }
             object.extend_from_slice(&self.buffer);
@@ -51,6 +59,11 @@ impl Lines {
     /// Reads the next line into the buffer; `false` at the end.
     fn read_line(&mut self) -> Result<bool, String> {
         self.buffer.clear();
+        if let Some(line) = self.next.take() {
+            self.buffer = line;
+            self.line += 1;
+            return Ok(true);
+        }
         let fault = |error: std::io::Error| format!("cannot read on: {error}");
         let read = (&mut self.reader).take(MAX_LINE_BYTES + 1).read_until(b'\n', &mut self.buffer).map_err(fault)?;
         self.line += 1;
@@ -108,7 +121,7 @@ impl Iterator for Lines {
             if line == b"{" {
                 return Some(match self.read_laid_out() {
                     Ok(()) => read_object(self.buffer.trim_ascii(), &self.reading, place),
-                    Err(message) => Err(InputError::new(&place, message)),
+                    Err(message) => Err(InputError { cut_off: self.ended, ..InputError::new(&place, message) }),
                 });
             }
             return Some(read_object(line, &self.reading, place));
@@ -327,6 +340,10 @@ mod tests {
         assert_eq!(told[..2], [Ok(("b", "a.jsonl:1")), Ok(("c", "a.jsonl:6"))]);
         assert_eq!(told[2].map_err(ToString::to_string), Err("a.jsonl:7: the JSON object is cut off".to_owned()));
         assert_eq!(rows.len(), 3);
+        let stray = read(b"{\n{\"body\": \"b\"}\n{\"body\": \"c\"}\n");
+        let told: Vec<_> =
+            stray.iter().map(|row| row.as_ref().map(|row| &*row.place).map_err(|error| &*error.place)).collect();
+        assert_eq!(told, [Err("a.jsonl:1"), Ok("a.jsonl:2"), Ok("a.jsonl:3")]);
         let item = read(b"{\"uri\": \"a:b\", \"headline\": \"h\", \"body_text\": \"t\", \"regions\": 5}\n").remove(0);
         assert_eq!(item.expect("ninjs").article.body, "t");
     }

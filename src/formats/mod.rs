@@ -168,6 +168,13 @@ fn first_character(start: &[u8]) -> Option<u8> {
     start.iter().copied().find(|byte| !byte.is_ascii_whitespace())
 }
 
+/// Whether a page of HTML begins soon.
+fn holds_page(start: &[u8]) -> bool {
+    const SOON: usize = 1024;
+    let start = String::from_utf8_lossy(&start[..start.len().min(SOON)]).to_ascii_lowercase();
+    start.contains("<html") || start.contains("<!doctype html")
+}
+
 fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "no such file".to_owned(),
@@ -212,6 +219,8 @@ impl Kind {
         };
         Ok(match first_character(start) {
             Some(b'{') => Kind::JsonLines,
+            // Pages may be XML too.
+            Some(b'<') if begins(b"<?xml") && holds_page(start) => Kind::Html,
             Some(b'<') if [&b"<?xml"[..], b"<rss", b"<feed", b"<rdf:RDF"].into_iter().any(begins) => Kind::Feed,
             Some(b'<') => Kind::Html,
             _ if !reading.columns.is_empty() => Kind::Table,

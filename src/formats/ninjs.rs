@@ -7,6 +7,7 @@ use super::object::{Object, on_one_line};
 use crate::{
     article::{Article, Classification, Decision, Format, Label, Role},
     formats::Record,
+    region::tree,
 };
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -39,18 +40,36 @@ enum Version {
 }
 
 /// Fields that rows of JSON Lines have and ninjs has not.
-const OF_ROWS: [&str; 4] = ["id", "body", "text", "topics"];
-/// Fields of which ninjs has at least one, beside its `uri`.
-const OF_NINJS: [&str; 9] = [
-    "headline",
-    "headlines",
-    "bodies",
-    "pubstatus",
-    "pubStatus",
-    "versioncreated",
+const OF_ROWS: [&str; 12] = [
+    "id",
+    "body",
+    "text",
+    "topics",
+    "dateline",
+    "source_country",
+    "regions",
+    "published",
+    "date",
+    "source",
+    "outlet",
+    "format",
+];
+/// Fields that ninjs has and no row.
+const ONLY_OF_NINJS: [&str; 8] =
+    ["headlines", "bodies", "descriptions", "$standard", "pubstatus", "pubStatus", "versioncreated", "versionCreated"];
+/// Fields that ninjs has, and rows may.
+const OF_NINJS: [&str; 6] = ["headline", "title", "subject", "subjects", "place", "places"];
+/// Fields of which ninjs 2.x and 3.x have some.
+const OF_LISTS: [&str; 5] = ["headlines", "bodies", "descriptions", "subjects", "places"];
+/// Fields of which ninjs 3.x has some.
+const OF_THREE: [&str; 7] = [
     "versionCreated",
-    "subjects",
-    "subject",
+    "firstCreated",
+    "contentCreated",
+    "pubStatus",
+    "copyrightHolder",
+    "copyrightNotice",
+    "usageTerms",
 ];
 
 /// A headline or a body of ninjs 2.x and 3.x.
@@ -63,6 +82,30 @@ struct Part {
     contenttype: String,
     #[serde(deserialize_with = "text")]
     value: String,
+}
+
+impl Part {
+    fn is_markup(&self) -> bool {
+        let kind = self.contenttype.trim().to_ascii_lowercase();
+        if kind.is_empty() { begins_with_markup(&self.value) } else { !kind.starts_with("text/plain") }
+    }
+}
+
+fn begins_with_markup(text: &str) -> bool {
+    text.trim_start().starts_with('<')
+}
+
+/// A text, and whether it is marked up.
+#[derive(Default)]
+struct Text {
+    value: String,
+    markup: bool,
+}
+
+impl Text {
+    fn plain(value: String) -> Self {
+        Text { value, markup: false }
+    }
 }
 
 /// What is no text says nothing, and is no reason to lose the rest.
@@ -100,7 +143,7 @@ impl Concept {
 
     /// What tells concepts apart.
     fn identity(&self) -> String {
-        format!("{}{}{}{}", self.uri, self.scheme, self.code, self.literal)
+        format!("{}{}{}{}", self.uri, self.scheme, self.code, self.literal).to_lowercase()
     }
 }
 
@@ -114,9 +157,10 @@ impl Item {
         let standard: serde_json::Value =
             standard.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
         let declared = standard["name"].as_str().is_some_and(|name| name.eq_ignore_ascii_case("ninjs"));
-        let of_ninjs = OF_NINJS.iter().any(|name| has(name))
-            || object.names().any(|name| name.starts_with("body_") || name.starts_with("headline_"));
-        if !has("uri") || !(declared || of_ninjs && !OF_ROWS.iter().any(|name| has(name))) {
+        let plainly =
+            ONLY_OF_NINJS.iter().any(|name| has(name)) || object.names().any(|name| name.starts_with("body_"));
+        let likely = OF_NINJS.iter().any(|name| has(name)) && !OF_ROWS.iter().any(|name| has(name));
+        if !has("uri") || !(declared || plainly || likely) {
             return None;
         }
         let number = standard["version"].as_str().filter(|_| declared).and_then(|version| {
@@ -124,8 +168,8 @@ impl Item {
             Some((parts.next()?.ok()?, parts.next().and_then(Result::ok).unwrap_or(0)))
         });
         let guessed = || {
-            let camel = object.names().any(|name| name.bytes().any(|byte| byte.is_ascii_uppercase()));
-            let lists = ["headlines", "bodies", "subjects", "places"].iter().any(|name| has(name));
+            let camel = OF_THREE.iter().any(|name| has(name));
+            let lists = OF_LISTS.iter().any(|name| has(name));
             match (camel, lists) {
                 (true, _) => Version::Three,
                 (false, true) => Version::Two { confidence: true },
@@ -192,15 +236,17 @@ impl Item {
     }
 
     /// The article to classify, with the labels of others and the day of the version.
-    pub fn record(&self, place: String) -> Record {
-        let (headline, body, format) = match self.version {
+    pub fn record(self, place: String) -> Record {
+        let (headline, body) = match self.version {
             Version::One { .. } => self.parts_of_one(),
             Version::Two { .. } | Version::Three => self.parts_of_lists(),
         };
         // One format holds for both.
-        let headline = match format {
-            Format::Html => headline.replace('&', "&amp;").replace('<', "&lt;"),
-            Format::Text => headline,
+        let format = if body.markup { Format::Html } else { Format::Text };
+        let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;");
+        let (headline, body) = match (headline.markup, body.markup) {
+            (false, true) => (escaped(&headline.value), body.value),
+            _ => (headline.value, body.value),
         };
         let subjects: Vec<Concept> = self.list(self.names().0);
         let of_others = subjects.iter().filter(|subject| !subject.creator.starts_with(CREATOR));
@@ -226,45 +272,47 @@ impl Item {
             ]),
             source: self.text(&["by", "byline"]),
             place,
-            item: Some(Box::new(self.clone())),
+            item: Some(Box::new(self)),
         }
     }
 
-    fn parts_of_one(&self) -> (String, String, Format) {
-        let headline = self.text(&["headline", "title"]);
+    fn parts_of_one(&self) -> (Text, Text) {
+        let headline = self.text(&["headline", "headline_main"]);
+        let headline = Some(headline).filter(|text| !text.is_empty()).or_else(|| Some(self.first("headline_")?.1));
+        let headline = headline.unwrap_or_else(|| self.text(&["title"]));
         let plain = self.text(&["body_text", "body_plain"]);
         if !plain.is_empty() {
-            return (headline, plain, Format::Text);
+            return (Text::plain(headline), Text::plain(plain));
         }
-        // Any other body holds markup: body_xhtml, body_html, body_nitf ...
-        let body = self.first_text("body_");
-        match body {
-            Some(body) => (headline, body, Format::Html),
-            None => (headline, self.first_text("description_").unwrap_or_default(), Format::Text),
-        }
+        let (name, value) = self.first("body_").or_else(|| self.first("description_")).unwrap_or_default();
+        let markup =
+            ["html", "nitf", "xml", "rich"].iter().any(|kind| name.contains(kind)) || begins_with_markup(&value);
+        (Text::plain(headline), Text { value, markup })
     }
 
-    /// The text of the first field that is one, of those whose names begin so.
-    fn first_text(&self, begin: &str) -> Option<String> {
-        let names = self.object.names().filter(|name| name.starts_with(begin));
-        names.map(|name| self.text(&[name])).find(|text| !text.is_empty())
+    /// The name and the text of the first field that is one, of those whose names begin so.
+    fn first(&self, begin: &str) -> Option<(String, String)> {
+        let fields = self.object.fields().filter(|(name, _)| name.starts_with(begin));
+        let mut texts = fields.filter_map(|(name, raw)| Some((name, serde_json::from_str::<String>(raw.get()).ok()?)));
+        texts.find(|(_, text)| !text.trim().is_empty()).map(|(name, text)| (name.to_owned(), text))
     }
 
-    fn parts_of_lists(&self) -> (String, String, Format) {
-        let pick = |parts: Vec<Part>| -> Option<Part> {
-            let filled: Vec<Part> = parts.into_iter().filter(|part| !part.value.trim().is_empty()).collect();
-            let rank = |part: &Part| {
-                (part.contenttype.contains("html") || part.contenttype.contains("xml"), part.role != "main")
+    fn parts_of_lists(&self) -> (Text, Text) {
+        let pick = |name: &str| -> Option<Text> {
+            let parts: Vec<Part> = self.list(name);
+            let role = |part: &Part| match part.role.as_str() {
+                "main" => 0,
+                // Who made it, and what is cut short, is not what it is about.
+                "creditline" | "byline" | "short" | "slug" => 2,
+                _ => 1,
             };
-            // The first of the best: plain text before markup, the main one before others.
-            filled.into_iter().min_by_key(rank)
+            let filled = parts.into_iter().filter(|part| !part.value.trim().is_empty());
+            // The first of the best: the main one before others, plain text before markup.
+            let best = filled.min_by_key(|part| (role(part), part.is_markup()));
+            best.map(|part| Text { markup: part.is_markup(), value: part.value })
         };
-        let headline = pick(self.list("headlines")).map(|part| part.value).unwrap_or_default();
-        let body = pick(self.list("bodies")).or_else(|| pick(self.list("descriptions"))).unwrap_or_default();
-        let html = body.contenttype.contains("html")
-            || body.contenttype.contains("xml")
-            || body.contenttype.is_empty() && body.value.trim_start().starts_with('<');
-        (headline, body.value, if html { Format::Html } else { Format::Text })
+        let headline = pick("headlines").unwrap_or_else(|| Text::plain(self.text(&["title"])));
+        (headline, pick("bodies").or_else(|| pick("descriptions")).unwrap_or_default())
     }
 
     /// The names of the lists of subjects and places.
@@ -275,8 +323,9 @@ impl Item {
         }
     }
 
-    /// The item with labels in it, on one line. What this creator said before is replaced; what others said stays. Labels that
-    /// are ABSTAIN are left out, and a country that the article names in passing is one that it `mentions`.
+    /// The item with labels in it, on one line. What this creator said before is replaced; what others said stays, and places,
+    /// which have no creator. Labels that are ABSTAIN are left out, but for countries that the article names in passing, which
+    /// it `mentions`.
     pub fn labelled(&self, answer: &Classification) -> String {
         let (subjects, places) = self.names();
         let named = Named { item: self, creator: format!("{CREATOR}{}", answer.model_version) };
@@ -352,9 +401,8 @@ impl Named<'_> {
 
     /// ninjs gives places no confidence.
     fn place(&self, label: &Label, rel: &str) -> (String, serde_json::Value) {
-        // Parts of the world have codes of UN M49, three digits.
-        let is_country = label.code.bytes().all(|byte| byte.is_ascii_alphabetic());
-        let fields = self.concept(label, is_country.then_some((COUNTRIES, &*label.code)), rel);
+        // Parts of the world have other codes: those of UN M49, or EU.
+        let fields = self.concept(label, tree::is_country(&label.code).then_some((COUNTRIES, &*label.code)), rel);
         (identity(&fields), fields)
     }
 
@@ -406,7 +454,7 @@ mod tests {
     const TWO: &str = r#"{"uri":"http://wire.example/2","versioncreated":"2024-05-06T10:00:00Z","x_note":{"a":[1, 2,{"b":"\u00e9 \"q\" "}]},
         "headlines":[{"role":"short","value":"Budget"},{"role":"main","value":"Parliament in Nairobi passes budget"}],
         "bodies":[{"contenttype":"text/html","value":"<p>html</p>"},{"role":null,"contenttype":"text/plain","value":"Kenya's parliament passed the budget."}],
-        "places":[{"name":"Kenya","rel":"about","uri":"http://cvx.iptc.org/iso3166-1a2/KE","x":1}]}"#;
+        "places":[{"name":"Kenya","rel":"about","uri":"http://cvx.iptc.org/iso3166-1a2/ke","x":1}]}"#;
     const THREE: &str = r#"{"standard":{"name":"ninjs","version":"3.0"},"uri":"http://wire.example/3","pubStatus":"usable","embargoed":"2030-01-01T00:00:00Z",
         "headlines":[{"value":"AT&T <wins>"}],"bodies":[{"contentType":"text/html","value":"<p>Kenya's parliament passed the budget.</p>"}],
         "subjects":[{"name":"old","rel":"about","uri":"http://cv.iptc.org/newscodes/mediatopic/15000000","creator":"dateline/0","confidence":99}]}"#;
@@ -435,6 +483,24 @@ mod tests {
     }
 
     #[test]
+    fn the_text_that_says_most_is_read() {
+        let article = |text: &str| read(text).record(String::new()).article;
+        let caption = r#"{"uri":"a:b","pubstatus":"usable","headlines":[],"descriptions":[{"role":"creditline","value":"PRESS"},{"role":"caption","value":"Boats in Lisbon"}]}"#;
+        assert_eq!(article(caption).body, "Boats in Lisbon");
+        let nitf = r#"{"uri":"a:b","pubStatus":"usable","bodies":[{"contentType":"text/vnd.IPTC.NITF","value":"<nitf/>"},{"contentType":"text/plain","value":"Plain."}]}"#;
+        assert_eq!(article(nitf).body, "Plain.");
+        let main = r#"{"uri":"a:b","title":"T","bodies":[{"role":"main","contenttype":"text/html","value":"<p>Long &amp; full</p>"},{"role":"short","value":"In brief"}],"headlines":[{"contenttype":"text/html","value":"A &amp; B"}]}"#;
+        let main = article(main);
+        assert_eq!((&*main.headline, &*main.body, main.format), ("A &amp; B", "<p>Long &amp; full</p>", Format::Html));
+        let six = r#"{"uri":"a:b","headline_main":"H","body_main":"1 < 2","x_deskId":7,"versioncreated":"2024-01-01"}"#;
+        let six = article(six);
+        assert_eq!((&*six.headline, &*six.body, six.format), ("H", "1 < 2", Format::Text));
+        let titled = r#"{"uri":"a:b","versionCreated":"2024-01-01","title":"Summit press conference"}"#;
+        assert_eq!(article(titled).headline, "Summit press conference");
+        assert!(read(r#"{"uri":"u","id":"1","pubstatus":"canceled","headline":"H","body_text":"T"}"#).is_canceled());
+    }
+
+    #[test]
     fn other_articles_become_items() {
         let article = Article { id: "7 a".into(), headline: "H".into(), body: "B \"q\"".into(), ..Article::default() };
         let item = Item::of(&article);
@@ -450,6 +516,7 @@ mod tests {
     #[test]
     fn rows_are_no_items() {
         for text in [
+            r#"{"uri": "a:b", "headline": "x", "dateline": "NAIROBI", "regions": ["KE"]}"#,
             r#"{"id": "1", "headline": "x", "uri": "a:b"}"#,
             r#"{"headline": "x"}"#,
             r#"{"uri": "a:b", "body": "x", "headline": "y"}"#,
@@ -486,6 +553,7 @@ mod tests {
             region("KE", "Kenya", Role::About, Decision::Auto),
             region("UG", "Uganda", Role::Mentioned, Decision::Abstain),
             region("FR", "France", Role::About, Decision::Abstain),
+            region("EU", "European Union", Role::About, Decision::Review),
         ];
         answer
     }
@@ -508,7 +576,8 @@ mod tests {
         );
         assert_eq!(one["place"][0]["scheme"], "http://cvx.iptc.org/iso3166-1a2/");
         let two = labelled(TWO);
-        assert_eq!(two["places"].as_array().map(Vec::len), Some(2), "Kenya stands there already: {two}");
+        assert_eq!(two["places"].as_array().map(Vec::len), Some(3), "Kenya stands there already: {two}");
+        assert_eq!(two["places"][2]["literal"], "EU", "no country");
         assert_eq!((&two["places"][0]["x"], &two["places"][1]["rel"]), (&1.into(), &"mentions".into()));
         let three = labelled(THREE);
         let uris: Vec<_> =

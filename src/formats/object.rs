@@ -58,6 +58,11 @@ impl Object {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
+    /// The fields, as they were written.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &RawValue)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), &**value))
+    }
+
     /// The first field of a name.
     pub fn find(&self, name: &str) -> Option<&RawValue> {
         self.0.iter().find(|(field, _)| field == name).map(|(_, value)| &**value)

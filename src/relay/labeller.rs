@@ -45,7 +45,7 @@ impl Labeller {
     ///
     /// # Errors
     /// Where the server cannot be asked: all of them may be asked again.
-    pub async fn label(&self, articles: Vec<Article>) -> Result<Vec<Result<Classification, Fault>>, Status> {
+    pub async fn label(&self, articles: Arc<Vec<Article>>) -> Result<Vec<Result<Classification, Fault>>, Status> {
         match self {
             Labeller::Here(slot) => {
                 let model = slot.current();
@@ -64,11 +64,12 @@ impl Labeller {
             Labeller::Server(client) => {
                 let wanted = articles.len();
                 let options = Some(options_to_proto(Options::default()));
-                let requests: Vec<ClassifyRequest> = articles
-                    .into_iter()
-                    .map(|article| ClassifyRequest { article: Some(article_to_proto(article)), options })
-                    .collect();
-                let stream = client.clone().classify_stream(tokio_stream::iter(requests)).await?;
+                let request = move |i: usize| {
+                    let article = articles.get(i)?.clone();
+                    Some(ClassifyRequest { article: Some(article_to_proto(article)), options })
+                };
+                let requests = tokio_stream::iter((0..wanted).filter_map(request));
+                let stream = client.clone().classify_stream(requests).await?;
                 let mut responses = stream.into_inner();
                 let mut answers = Vec::with_capacity(wanted);
                 while let Some(response) = responses.next().await {

@@ -11,7 +11,7 @@ const LABELS: &str = "classification";
 /// An article as it came on a message.
 #[derive(Debug)]
 pub struct Incoming {
-    /// What is classified.
+    /// What is classified; whoever classifies it takes it.
     pub article: Article,
     form: Form,
 }
@@ -74,12 +74,13 @@ impl Incoming {
     }
 }
 
-/// The headers of a message that go on with it: all but those that mean something to the broker.
+/// The headers of a message that go on with it: all but those that mean something to the broker, and those of a relay before.
 pub fn passed_on(headers: Option<&HeaderMap>) -> HeaderMap {
     let mut passed = HeaderMap::new();
     for (name, values) in headers.into_iter().flat_map(HeaderMap::iter) {
         let text: &str = name.as_ref();
-        if !text.to_ascii_lowercase().starts_with("nats-") {
+        let text = text.to_ascii_lowercase();
+        if !text.starts_with("nats-") && !text.starts_with("dateline-") {
             values.iter().for_each(|value| passed.append(name.clone(), value.clone()));
         }
     }
@@ -126,6 +127,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append("traceparent", "00-1");
         headers.append("Nats-Msg-Id", "7");
+        headers.append("Dateline-Reason", "long ago");
         let passed = passed_on(Some(&headers));
         assert_eq!(
             (passed.len(), passed.get("traceparent").map(|value| value.as_str().to_owned())),

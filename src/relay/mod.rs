@@ -14,14 +14,14 @@ pub use labeller::{Fault, Labeller};
 pub use metrics::{Became, Metrics};
 pub use subject::{Template, is_subject};
 
-use crate::article::Classification;
+use crate::article::{Article, Classification};
 use async_nats::{
-    Client, ConnectOptions, Event, ServerAddr,
+    Client, ConnectOptions, Event, HeaderMap, ServerAddr,
     header::NATS_MESSAGE_ID,
     jetstream::{
-        self, AckKind, Context,
+        self, AckKind, Context, Error as BrokerError, ErrorCode,
         consumer::{AckPolicy, PullConsumer, pull},
-        context::{ContextBuilder, PublishErrorKind},
+        context::{ContextBuilder, PublishError, PublishErrorKind},
         message::{Acker, OutboundMessage},
         stream,
     },
@@ -43,6 +43,7 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_stream::StreamExt;
+use tonic::Code;
 
 /// How a relay works.
 #[derive(Debug, Clone)]
@@ -126,8 +127,11 @@ pub enum RelayError {
 
 /// A pull is answered, or asked again, after so long: a relay that is told to stop waits as long for what it asked for.
 const PULL: Duration = Duration::from_secs(2);
-/// Messages that are classified at once.
+/// Messages that are classified at once, and bytes of them from which on no more are.
 const CHUNK: usize = 64;
+const CHUNK_BYTES: usize = 4 << 20;
+/// What may be at work at once, in KiB of messages: each is held several times over then.
+const AT_WORK_KIB: usize = 32 << 10;
 /// Waits between attempts double from the first to the last.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// An article that a fault of the program met comes again after so long.
@@ -175,7 +179,10 @@ impl Relay {
             labeller,
             metrics,
             context: self.context,
+            // What the consumer waits for is what counts.
+            ack_wait: self.settings.ack_wait.min(self.consumer.cached_info().config.ack_wait),
             settings: self.settings,
+            at_work: Semaphore::new(AT_WORK_KIB),
             held: Mutex::default(),
             next: AtomicU64::default(),
         });
@@ -217,10 +224,15 @@ impl Relay {
                     }
                 };
                 let Some(first) = next else { break };
-                let mut chunk = vec![first];
+                let size = |message: &Result<jetstream::Message, _>| {
+                    message.as_ref().map_or(0, |message| message.payload.len())
+                };
+                let (mut bytes, mut chunk) = (size(&first), vec![first]);
                 while chunk.len() < CHUNK
+                    && bytes < CHUNK_BYTES
                     && let Some(Some(next)) = futures_util::FutureExt::now_or_never(batch.next())
                 {
+                    bytes += size(&next);
                     chunk.push(next);
                 }
                 let mut messages = Vec::with_capacity(chunk.len());
@@ -239,8 +251,12 @@ impl Relay {
                         }
                     }
                 }
-                if !messages.is_empty() {
-                    tasks.spawn(worker.clone().work(messages));
+                let (again, first): (Vec<Held>, Vec<Held>) = messages.into_iter().partition(|held| held.deliveries > 1);
+                if !first.is_empty() {
+                    tasks.spawn(worker.clone().work(first));
+                }
+                if !again.is_empty() {
+                    tasks.spawn(worker.clone().work_one_by_one(again));
                 }
             }
         }
@@ -269,10 +285,10 @@ async fn connect(settings: &Settings, tell: watch::Sender<bool>) -> Result<Clien
     let addresses = addresses.map_err(|_| refused("write nats://HOST:PORT".to_owned()))?;
     // The client itself leaves aside what stands before a host.
     if let Some(named) = addresses.iter().find(|address| address.username().is_some()) {
-        let (name, password) = (named.username().unwrap_or_default(), named.password());
-        options = match password {
-            Some(password) => options.user_and_password(name.to_owned(), password.to_owned()),
-            None => options.token(name.to_owned()),
+        let name = decoded(named.username().unwrap_or_default());
+        options = match named.password().map(decoded) {
+            Some(password) => options.user_and_password(name, password),
+            None => options.token(name),
         };
     }
     for path in settings.ca.iter().chain(settings.certificate.iter().flat_map(|(certificate, key)| [certificate, key]))
@@ -285,6 +301,10 @@ async fn connect(settings: &Settings, tell: watch::Sender<bool>) -> Result<Clien
     if let Some((certificate, key)) = &settings.certificate {
         options = options.add_client_certificate(certificate.clone(), key.clone()).require_tls(true);
     }
+    // Nothing that the client logs shall hold them.
+    let addresses = settings.nats.split(',').map(|address| without_name(address.trim()).parse());
+    let addresses = addresses.collect::<Result<Vec<ServerAddr>, _>>();
+    let addresses = addresses.map_err(|_| refused("write nats://HOST:PORT".to_owned()))?;
     options
         .name("dateline relay")
         .event_callback(move |event| {
@@ -305,14 +325,34 @@ async fn connect(settings: &Settings, tell: watch::Sender<bool>) -> Result<Clien
         .map_err(|error| refused(error.to_string()))
 }
 
-/// Addresses without the names, passwords and tokens before their hosts.
+/// Addresses for people, without the names, passwords and tokens before their hosts, which may hold anything.
 fn without_passwords(addresses: &str) -> String {
-    let hidden = |address: &str| match (address.split_once("://"), address.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://****@{host}"),
-        (None, Some((_, host))) => format!("****@{host}"),
+    addresses.rsplit_once('@').map_or_else(|| addresses.to_owned(), |(_, host)| format!("****@{host}"))
+}
+
+/// An address without what stands before its host.
+fn without_name(address: &str) -> String {
+    match (address.split_once("://"), address.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
+        (None, Some((_, host))) => host.to_owned(),
         _ => address.to_owned(),
-    };
-    addresses.split(',').map(hidden).collect::<Vec<_>>().join(",")
+    }
+}
+
+/// A part of a URL without its percent signs (RFC 3986, 2.1).
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let hex = rest.strip_prefix('%').and_then(|code| u8::from_str_radix(code.get(..2)?, 16).ok());
+        let read = if hex.is_some() { 3 } else { c.len_utf8() };
+        match hex {
+            Some(byte) => bytes.push(byte),
+            None => bytes.extend(&rest.as_bytes()[..read]),
+        }
+        rest = &rest[read..];
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The consumer, and the streams where they are to be made.
@@ -377,14 +417,37 @@ async fn consumer(context: &Context, settings: &Settings) -> Result<PullConsumer
             "gives messages up before the relay does, and nobody would be told: raise its max_deliver above --max-deliver, or to -1",
         );
     }
-    if config.ack_wait < settings.ack_wait {
+    if config.ack_wait != settings.ack_wait {
         tracing::warn!(
             of_consumer = ?config.ack_wait,
             asked_for = ?settings.ack_wait,
-            "the consumer waits less for acknowledgements than --ack-wait; its own holds"
+            "the consumer that is there waits otherwise for acknowledgements than --ack-wait says; its own holds"
         );
     }
+    // Somebody must take what is published.
+    for subject in [settings.publish.subject(None), settings.dead_letter.clone()] {
+        let what = || format!("stream that takes {subject}");
+        let name = context.stream_by_subject(&subject).await.map_err(|error| missing(what())(cause(&error)))?;
+        let taking = context.get_stream(&name).await.map_err(|error| missing(what())(cause(&error)))?;
+        let window = taking.cached_info().config.duplicate_window;
+        if window < config.ack_wait * 2 {
+            tracing::warn!(
+                stream = name,
+                ?window,
+                ack_wait = ?config.ack_wait,
+                "a publication made twice may count twice: give the stream a de-duplication window of several times the wait"
+            );
+        }
+    }
     Ok(consumer)
+}
+
+/// Whether a broker, or a stream, takes no message of this size.
+fn is_too_large(error: &PublishError) -> bool {
+    let of_broker = std::error::Error::source(error).and_then(|source| source.downcast_ref::<BrokerError>());
+    let code = of_broker.map(BrokerError::error_code);
+    let limits = [ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM, ErrorCode::STREAM_HEADER_EXCEEDS_MAXIMUM];
+    error.kind() == PublishErrorKind::MaxPayloadExceeded || code.is_some_and(|code| limits.contains(&code))
 }
 
 /// What lies beneath an error.
@@ -415,6 +478,9 @@ struct Worker {
     metrics: Arc<Metrics>,
     context: Context,
     settings: Settings,
+    ack_wait: Duration,
+    /// Room for messages at work, in KiB.
+    at_work: Semaphore,
     /// The messages that are held, to tell the broker that they are being worked on.
     held: Mutex<HashMap<u64, Arc<Acker>>>,
     next: AtomicU64,
@@ -428,7 +494,8 @@ struct Held {
     acker: Arc<Acker>,
     /// `STREAM:SEQUENCE`.
     place: String,
-    /// The same and the time at which the broker had it, which tells it from one of an earlier stream of this name.
+    /// The same, the durable name, for relays of another one publish it too, and the time at which the broker had it, which
+    /// tells it from one of an earlier stream of this name.
     id: String,
     sequence: u64,
     deliveries: i64,
@@ -448,7 +515,7 @@ impl Worker {
     fn hold(self: &Arc<Self>, message: jetstream::Message, room: OwnedSemaphorePermit) -> Option<Held> {
         let info = message.info().ok()?;
         let place = format!("{}:{}", info.stream, info.stream_sequence);
-        let id = format!("{place}:{}", info.published.unix_timestamp_nanos());
+        let id = format!("{}:{place}:{}", self.settings.durable, info.published.unix_timestamp_nanos());
         let (sequence, deliveries) = (info.stream_sequence, info.delivered);
         if deliveries > 1 {
             self.metrics.redelivered.inc();
@@ -465,7 +532,7 @@ impl Worker {
     /// Tells the broker again and again of all messages that they are being worked on.
     async fn tell_of_progress(self: Arc<Self>) {
         loop {
-            tokio::time::sleep(self.settings.ack_wait / 3).await;
+            tokio::time::sleep(self.ack_wait / 3).await;
             let held: Vec<Arc<Acker>> =
                 self.held.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
             for acker in held {
@@ -475,10 +542,26 @@ impl Worker {
         }
     }
 
+    /// Brings messages that came before to their end, each alone: one of them may kill whoever takes it, and must not take the
+    /// others with it. From the first to the last, and the next time from the last to the first, so that all others end.
+    async fn work_one_by_one(self: Arc<Self>, mut messages: Vec<Held>) {
+        messages.sort_by_key(|held| held.sequence);
+        if messages.first().is_some_and(|held| held.deliveries % 2 == 1) {
+            messages.reverse();
+        }
+        for held in messages {
+            self.clone().work(vec![held]).await;
+        }
+    }
+
     /// Brings messages to their end.
     async fn work(self: Arc<Self>, messages: Vec<Held>) {
-        let mut work = Vec::with_capacity(messages.len());
-        let mut dead = Vec::new();
+        let bytes: usize = messages.iter().map(|held| held.message.payload.len()).sum();
+        let kib = bytes.div_ceil(1 << 10).min(AT_WORK_KIB) as u32;
+        // It is never closed.
+        let _room = self.at_work.acquire_many(kib).await;
+        let mut wanted = Vec::with_capacity(messages.len());
+        let (mut passing, mut dead) = (Vec::new(), Vec::new());
         for held in messages {
             // It was tried often enough, and whoever tried did not live to tell.
             if held.deliveries > i64::from(self.settings.max_deliver) {
@@ -487,38 +570,54 @@ impl Worker {
                 continue;
             }
             match Incoming::read(&held.message.payload, &held.place) {
-                Ok(incoming) if incoming.is_canceled() => work.push((held, incoming, None)),
+                Ok(incoming) if incoming.is_canceled() => passing.push((held, incoming)),
                 Ok(incoming) => match incoming.article.check() {
-                    Ok(()) => work.push((held, incoming, Some(()))),
+                    Ok(()) => wanted.push((held, incoming)),
                     Err(error) => dead.push((held, error.to_string())),
                 },
                 Err(reason) => dead.push((held, reason)),
             }
         }
-        let articles =
-            work.iter().filter(|(.., wanted)| wanted.is_some()).map(|(_, incoming, _)| incoming.article.clone());
-        let mut answers = self.label(articles.collect()).await.into_iter();
-        let ends = work.into_iter().map(|(held, incoming, wanted)| {
-            let answer = wanted.and_then(|()| answers.next());
-            self.end(held, incoming, answer)
-        });
-        let ends: Vec<_> = ends.collect();
-        tokio::join!(join_all(ends), join_all(dead.into_iter().map(|(held, reason)| self.bury(held, reason))));
+        let label = async {
+            let articles = wanted.iter_mut().map(|(_, incoming)| std::mem::take(&mut incoming.article));
+            let answers = self.label(articles.collect()).await;
+            let ends = wanted.into_iter().zip(answers);
+            join_all(ends.map(|((held, incoming), answer)| self.end(held, incoming, Some(answer)))).await;
+        };
+        let pass = join_all(passing.into_iter().map(|(held, incoming)| self.end(held, incoming, None)));
+        // What needs no answer does not wait for any.
+        tokio::join!(label, pass, join_all(dead.into_iter().map(|(held, reason)| self.bury(held, reason))));
     }
 
     /// Answers about articles; asks until there are some.
-    async fn label(&self, articles: Vec<crate::Article>) -> Vec<Result<Classification, Fault>> {
+    async fn label(&self, articles: Vec<Article>) -> Vec<Result<Classification, Fault>> {
+        if articles.is_empty() {
+            return Vec::new();
+        }
+        let articles = Arc::new(articles);
         let mut wait = BACK_OFF.0;
         loop {
-            match self.labeller.label(articles.clone()).await {
+            let status = match self.labeller.label(articles.clone()).await {
                 Ok(answers) => return answers,
-                Err(status) => {
-                    self.metrics.retries.inc();
-                    tracing::warn!(code = ?status.code(), reason = status.message(), "no answers, asking again");
-                    tokio::time::sleep(wait).await;
-                    wait = (wait * 2).min(BACK_OFF.1);
-                }
+                Err(status) => status,
+            };
+            // One that ends the stream whoever sends it must not hold up the others.
+            if let Code::ResourceExhausted | Code::OutOfRange | Code::InvalidArgument = status.code() {
+                return match &articles[..] {
+                    [_] => vec![Err(Fault::Article(status.message().to_owned()))],
+                    all => {
+                        let mut answers = Vec::with_capacity(all.len());
+                        for article in all {
+                            answers.extend(Box::pin(self.label(vec![article.clone()])).await);
+                        }
+                        answers
+                    }
+                };
             }
+            self.metrics.retries.inc();
+            tracing::warn!(code = ?status.code(), reason = status.message(), "no answers, asking again");
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(BACK_OFF.1);
         }
     }
 
@@ -565,8 +664,16 @@ impl Worker {
         let subject = self.settings.dead_letter.clone();
         // One that fills the largest message has no room for a reason.
         if !self.publish(OutboundMessage::new(subject.clone().into(), payload, Some(headers.clone()))).await {
-            headers.insert("Dateline-Cut-Off", "the message was too large, its place in the stream tells where it is");
-            self.publish(OutboundMessage::new(subject.into(), Vec::new().into(), Some(headers))).await;
+            let mut short = HeaderMap::new();
+            for name in ["Nats-Msg-Id", "Dateline-Reason", "Dateline-Stream", "Dateline-Sequence"] {
+                headers.get(name).into_iter().for_each(|value| short.insert(name, value.clone()));
+            }
+            short.insert("Dateline-Cut-Off", "the message is too large, its place in the stream tells where it is");
+            if !self.publish(OutboundMessage::new(subject.into(), Vec::new().into(), Some(short))).await {
+                tracing::error!(message = held.place, "the stream for dead letters does not take it: it comes again");
+                let _ = held.acker.ack_with(AckKind::Nak(Some(BACK_OFF.1))).await;
+                return;
+            }
         }
         self.acknowledge(held, Became::Dead).await;
     }
@@ -587,7 +694,7 @@ impl Worker {
                     self.metrics.duplicates.inc_by(u64::from(answer.duplicate));
                     return true;
                 }
-                Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => return false,
+                Err(error) if is_too_large(&error) => return false,
                 Err(error) => {
                     self.metrics.retries.inc();
                     tracing::warn!(subject = %message.subject, reason = cause(&error), "not published, trying again");
@@ -614,7 +721,12 @@ mod tests {
 
     #[test]
     fn passwords_are_not_told() {
-        let told = without_passwords("nats://desk:secret@a:4222,tls://b:4222, token-secret@c");
-        assert_eq!(told, "nats://****@a:4222,tls://b:4222,****@c");
+        assert_eq!(without_passwords("nats://desk:sec,ret@a:4222,tls://b:4222"), "****@a:4222,tls://b:4222");
+        assert_eq!(without_passwords("nats://a:4222"), "nats://a:4222");
+        assert_eq!(without_name("nats://desk:secret@a:4222"), "nats://a:4222");
+        assert_eq!(
+            ["p%40ss", "s3cret%3D", "100%", "%zz", "é%C3%A9"].map(decoded),
+            ["p@ss", "s3cret=", "100%", "%zz", "éé"]
+        );
     }
 }

@@ -1,4 +1,7 @@
-use crate::article::{Classification, Decision, Role};
+use crate::{
+    article::{Classification, Decision, Role},
+    region::tree,
+};
 use std::{fmt, str::FromStr};
 
 /// A subject of NATS with places for labels: `labelled.{topic}.{country}`.
@@ -111,6 +114,8 @@ fn value(place: Place, answer: &Classification) -> Option<String> {
         Place::Topic => topic.map(|label| label.code.to_string()),
         Place::Country => {
             let about = answer.regions.iter().filter(|region| region.role == Role::About);
+            // Parts of the world are none.
+            let about = about.filter(|region| tree::is_country(&region.label.code));
             let mut sure = about.filter(|region| region.label.decision != Decision::Abstain);
             sure.next().map(|region| region.label.code.to_string())
         }

@@ -3,7 +3,7 @@
 //	go run . FILE.jsonl 127.0.0.1:50051
 //
 // Prints a line an article, in the order of the file: id, best topic (or "-:" and the error), its confidence, the first
-// region that the article is about. The contract is read at the start, so no code has to be generated: from the folder in
+// region that the article is about. The contract is read at the start, so no code needs to be generated: from the folder in
 // DATELINE_PROTO, or from the repository's own, three folders up from where this runs.
 package main
 
@@ -48,7 +48,8 @@ type client struct {
 	rows       *json.Decoder // reads one at a time; the file is never in memory as a whole
 	done       bool          // all of it is read
 	unanswered []*dynamicpb.Message
-	lastAnswer time.Time
+	delay      time.Duration // before the next stream
+	patience   *time.Timer   // ends the program
 }
 
 // Opens a stream, sends the unanswered requests again, goes on with the file, and prints the answers. Ends with nil where
@@ -62,9 +63,9 @@ func (c *client) classify() error {
 		return err
 	}
 
-	// SendMsg waits while the connection has no room, so it has a goroutine of its own: one that only sends until all is
-	// sent waits for a server that waits for its answers to be read. The file is read out here, so that a stream that broke
-	// cannot take articles away from the one that follows.
+	// SendMsg waits while the connection has no room, so it has a goroutine of its own: a client that reads nothing until
+	// all is sent waits for a server that waits for its answers to be read. The file is read out here, so that a stream
+	// that broke cannot take articles away from the one that follows.
 	outbox := make(chan *dynamicpb.Message, window) // never full: no more than that are unanswered
 	finish := sync.OnceFunc(func() { close(outbox) })
 	defer finish()
@@ -105,17 +106,17 @@ func (c *client) classify() error {
 			log.Fatalf("the answer to %q has the id %q", sent, id)
 		}
 		c.unanswered = c.unanswered[1:]
-		c.lastAnswer = time.Now()
+		c.delay = firstDelay
+		c.patience.Reset(patience)
 		fmt.Println(toLine(answer))
 	}
 }
 
 // Classifies the whole file, over as many streams as it takes.
 func (c *client) run() {
-	delay := firstDelay
-	c.lastAnswer = time.Now()
+	c.delay = firstDelay
+	c.patience = time.AfterFunc(patience, func() { log.Fatalf("no answer for %v", patience) })
 	for {
-		opened := time.Now()
 		err := c.classify()
 		if c.done && len(c.unanswered) == 0 {
 			return
@@ -126,16 +127,10 @@ func (c *client) run() {
 		if slices.Contains(fatal, status.Code(err)) {
 			log.Fatal(err)
 		}
-		if time.Since(c.lastAnswer) > patience {
-			log.Fatalf("no answer for %v, %d articles unanswered; %v", patience, len(c.unanswered), err)
-		}
-		if c.lastAnswer.After(opened) {
-			delay = firstDelay
-		}
-		pause := delay/2 + rand.N(delay/2) // so that the clients of a server do not all come back at once
+		pause := c.delay/2 + rand.N(c.delay/2) // so that the clients of a server do not all come back at once
 		log.Printf("%v; resuming in %v", err, pause.Round(time.Millisecond))
 		time.Sleep(pause)
-		delay = min(delay*2, longestDelay)
+		c.delay = min(c.delay*2, longestDelay)
 	}
 }
 

@@ -1,6 +1,6 @@
 """Labels the articles of a JSON Lines file over one gRPC stream, and resumes where the stream breaks.
 
-The same as sync_client.py, with asyncio.
+The same as sync_client.py, with asyncio; needs Python 3.11.
 
     pip install -r requirements.txt
     python async_client.py FILE.jsonl 127.0.0.1:50051
@@ -30,7 +30,6 @@ PATIENCE = 60.0  # seconds without an answer until it gives up
 # Trying again does not mend these. RESOURCE_EXHAUSTED is a message over the server's limit.
 NAMES = "INVALID_ARGUMENT", "UNAUTHENTICATED", "PERMISSION_DENIED", "UNIMPLEMENTED", "RESOURCE_EXHAUSTED"
 FATAL = {grpc.StatusCode[name] for name in NAMES}
-
 CHANNEL = [
     # A channel backs off by itself, up to two minutes, and calls fail at once meanwhile: no longer than between streams.
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -38,6 +37,7 @@ CHANNEL = [
     # Pings notice a server that vanished without closing its connection.
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
 ]
 
 
@@ -51,8 +51,6 @@ def load_stubs():
             sys.exit(f"cannot compile the contract in {contract}")
         sys.path.insert(0, stubs)
         from dateline.v1 import classifier_pb2, classifier_pb2_grpc
-
-        sys.path.remove(stubs)
     return classifier_pb2, classifier_pb2_grpc
 
 
@@ -118,23 +116,22 @@ def to_line(answer):
 
 async def main(path, address):
     requests, unanswered = read_requests(path), deque()
-    delay, last_answer = FIRST_DELAY, time.monotonic()
-    async with grpc.aio.insecure_channel(address, CHANNEL) as channel:
+    delay, now = FIRST_DELAY, asyncio.get_running_loop().time
+    async with grpc.aio.insecure_channel(address, CHANNEL) as channel, asyncio.timeout(PATIENCE) as patience:
         classifier = rpc.ClassifierStub(channel)
         while True:
             code, reason = None, "the server ended the stream early"  # with OK, as it may when it drains
             try:
                 async for answer in classify(classifier, requests, unanswered):
                     print(to_line(answer))
-                    delay, last_answer = FIRST_DELAY, time.monotonic()
+                    delay = FIRST_DELAY
+                    patience.reschedule(now() + PATIENCE)
             except grpc.RpcError as error:
                 code, reason = error.code(), f"{error.code().name}: {error.details()}"
             if not unanswered:  # it is filled up after each answer, so the file is done as well
                 return
             if code in FATAL:
                 sys.exit(reason)
-            if time.monotonic() - last_answer > PATIENCE:
-                sys.exit(f"no answer for {PATIENCE:.0f} seconds, {len(unanswered)} articles unanswered; {reason}")
             pause = delay * random.uniform(0.5, 1)  # so that the clients of a server do not all come back at once
             print(f"{reason}; resuming in {pause:.2f} s", file=sys.stderr)
             await asyncio.sleep(pause)
@@ -144,4 +141,7 @@ async def main(path, address):
 if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit(__doc__)
-    asyncio.run(main(*sys.argv[1:]))
+    try:
+        asyncio.run(main(*sys.argv[1:]))
+    except TimeoutError:
+        sys.exit(f"no answer for {PATIENCE:.0f} seconds")

@@ -13,6 +13,7 @@ import queue
 import random
 import sys
 import tempfile
+import threading
 import time
 from collections import deque
 from itertools import islice
@@ -28,7 +29,6 @@ PATIENCE = 60.0  # seconds without an answer until it gives up
 # Trying again does not mend these. RESOURCE_EXHAUSTED is a message over the server's limit.
 NAMES = "INVALID_ARGUMENT", "UNAUTHENTICATED", "PERMISSION_DENIED", "UNIMPLEMENTED", "RESOURCE_EXHAUSTED"
 FATAL = {grpc.StatusCode[name] for name in NAMES}
-
 CHANNEL = [
     # A channel backs off by itself, up to two minutes, and calls fail at once meanwhile: no longer than between streams.
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -36,6 +36,7 @@ CHANNEL = [
     # Pings notice a server that vanished without closing its connection.
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
 ]
 
 
@@ -49,8 +50,6 @@ def load_stubs():
             sys.exit(f"cannot compile the contract in {contract}")
         sys.path.insert(0, stubs)
         from dateline.v1 import classifier_pb2, classifier_pb2_grpc
-
-        sys.path.remove(stubs)
     return classifier_pb2, classifier_pb2_grpc
 
 
@@ -87,15 +86,25 @@ def classify(classifier, requests, unanswered):
             outbox.put(None)
 
     refill()
+    call = classifier.ClassifyStream(iter(outbox.get, None))  # closes the sending side at None
+    answered = threading.Event()
+
+    def watch():  # ends a stream of a server that is there and silent
+        while answered.wait(PATIENCE + 1):
+            answered.clear()
+        call.cancel()  # does nothing where the stream has ended by itself
+
+    threading.Thread(target=watch, daemon=True).start()
     try:
-        for answer in classifier.ClassifyStream(iter(outbox.get, None)):  # closes the sending side at None
+        for answer in call:
+            answered.set()
             request = unanswered.popleft()  # answers come in the order of the requests
             if answer.id != request.article.id:
                 sys.exit(f"the answer to {request.article.id!r} has the id {answer.id!r}")
             yield answer
             refill()
     finally:
-        outbox.put(None)  # ends the thread
+        outbox.put(None)  # ends the thread of gRPC
 
 
 def to_line(answer):
