@@ -4,7 +4,10 @@ mod common;
 
 use common::{articles, dateline, file, json_lines, run, stderr, stdout};
 use serde_json::Value;
-use std::process::Stdio;
+use std::{
+    io::{BufRead, BufReader, Write},
+    process::Stdio,
+};
 
 fn codes<'v>(labels: &'v Value, role: Option<&str>) -> Vec<&'v str> {
     let labels = labels.as_array().expect("a list of labels");
@@ -264,6 +267,25 @@ fn exit_status_tells_failures_apart() {
         assert_eq!(output.status.code(), Some(status), "{args:?}: {}", stderr(&output));
         assert!(stderr(&output).contains(message), "{args:?}: {}", stderr(&output));
     }
+}
+
+#[test]
+fn each_article_is_answered_before_the_next_is_there() {
+    let mut child = dateline()
+        .args(["classify", "--json", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut input = child.stdin.take().expect("it is piped");
+    let mut answers = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+    for id in 0..5 {
+        writeln!(input, "{{\"id\": \"{id}\", \"body\": \"Rain fell in Lisbon.\"}}").expect("it reads");
+        let answer = answers.next().expect("an answer").expect("UTF-8");
+        assert!(answer.starts_with(&format!("{{\"id\":\"{id}\"")), "{answer}");
+    }
+    drop(input);
+    assert!(child.wait().expect("it ends").success());
 }
 
 #[test]
