@@ -129,6 +129,7 @@ fn what_is_not_safe_is_refused_at_the_start() {
         let output = run(&[&["serve"], args].concat(), b"");
         assert_eq!(output.status.code(), Some(status), "{args:?}: {}", stderr(&output));
         assert!(stderr(&output).contains(message), "{args:?}: {}", stderr(&output));
+        assert!(!stderr(&output).contains("listening"), "{args:?}: it never did");
     }
 }
 

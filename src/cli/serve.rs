@@ -238,6 +238,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     runtime.block_on(async {
         // Before the log says that it listens: what waits for that may signal at once.
         let mut signals = Signals::listen().map_err(Failure::failed)?;
+        // Before the log says that it listens.
+        args.settings().check().map_err(Failure::failed)?;
         let addresses = Addresses { classifier: args.listen, admin: args.admin_listen, metrics: args.metrics_listen };
         let listening = Listening::on(addresses).await.map_err(Failure::failed)?;
         let model = models.live.current();
