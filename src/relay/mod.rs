@@ -311,6 +311,8 @@ async fn connect(settings: &Settings, tell: watch::Sender<bool>) -> Result<Clien
             match &event {
                 Event::Connected => tracing::info!("connected to the broker"),
                 Event::Disconnected => tracing::warn!("the broker is away, connecting again"),
+                // As it is at the end.
+                Event::Closed => tracing::debug!("the connection to the broker is closed"),
                 event => tracing::warn!(%event, "the broker"),
             }
             match event {
