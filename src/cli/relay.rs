@@ -1,6 +1,6 @@
 use super::{
     Failure, settings,
-    signals::{STOPPED_AT_ONCE, Signals},
+    signals::{Signals, asked},
     telemetry::{self, LogFormat, Telemetry},
 };
 use crate::{
@@ -8,7 +8,6 @@ use crate::{
     service::{ModelSlot, Ready, serve_probes},
 };
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
-use tokio::sync::{oneshot, watch};
 
 /// Label the articles on a message broker
 ///
@@ -172,16 +171,21 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         ),
     };
     runtime.block_on(async {
-        let mut signals = Signals::listen().map_err(Failure::failed)?;
+        let signals = Signals::listen().map_err(Failure::failed)?;
         let relay = Relay::connect(args.settings()).await.map_err(Failure::failed)?;
         let metrics = Arc::new(Metrics::default());
-        let (drain, draining) = watch::channel(false);
+        let reloaded = slot.clone();
+        let draining = signals.draining(move || {
+            if let Some(slot) = reloaded.clone() {
+                tokio::task::spawn_blocking(move || slot.reload());
+            }
+        });
         let mut listening = None;
         if let Some(address) = args.metrics_listen {
             let refused = |error: std::io::Error| Failure::Failed(format!("cannot listen on {address}: {error}"));
             let listener = tokio::net::TcpListener::bind(address).await.map_err(refused)?;
             listening = listener.local_addr().ok();
-            let (connected, metrics) = (relay.connected(), metrics.clone());
+            let (connected, draining, metrics) = (relay.connected(), draining.clone(), metrics.clone());
             let ready = move || match (*draining.borrow(), *connected.borrow()) {
                 (true, _) => Ready(false, "draining"),
                 (false, false) => Ready(false, "the broker is away"),
@@ -201,26 +205,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         if let Some(slot) = &slot {
             tokio::spawn(slot.clone().watch());
         }
-        let (ask, asked) = oneshot::channel();
-        tokio::spawn(async move {
-            signals
-                .until_stop(|| {
-                    if let Some(slot) = slot.clone() {
-                        tokio::task::spawn_blocking(move || slot.reload());
-                    }
-                })
-                .await;
-            drain.send_replace(true);
-            let _ = ask.send(());
-            signals.until_stop(|| {}).await;
-            tracing::warn!("stopped at once by a second signal");
-            std::process::exit(STOPPED_AT_ONCE);
-        });
-        let stop = async move {
-            // An error means that the task above is gone, and the runtime with it.
-            let _ = asked.await;
-        };
-        relay.run(labeller, metrics, stop).await;
+        relay.run(labeller, metrics, asked(draining)).await;
         Ok(())
     })
 }

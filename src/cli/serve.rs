@@ -1,6 +1,6 @@
 use super::{
     Failure, settings,
-    signals::{STOPPED_AT_ONCE, Signals},
+    signals::{Signals, asked},
     telemetry::{self, LogFormat, Otlp, Telemetry},
 };
 use crate::{
@@ -9,7 +9,6 @@ use crate::{
 };
 use clap::builder::BoolishValueParser;
 use std::{io::Write, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
-use tokio::sync::oneshot;
 
 /// Answer articles over gRPC
 ///
@@ -237,7 +236,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let models = args.models()?;
     runtime.block_on(async {
         // Before the log says that it listens: what waits for that may signal at once.
-        let mut signals = Signals::listen().map_err(Failure::failed)?;
+        let signals = Signals::listen().map_err(Failure::failed)?;
         // Before the log says that it listens.
         args.settings().check().map_err(Failure::failed)?;
         let addresses = Addresses { classifier: args.listen, admin: args.admin_listen, metrics: args.metrics_listen };
@@ -255,25 +254,12 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             "listening"
         );
         drop(model);
-        let (ask, asked) = oneshot::channel();
         let reloaded = models.live.clone();
-        tokio::spawn(async move {
-            signals
-                .until_stop(|| {
-                    let slot = reloaded.clone();
-                    // What came of it is logged and counted.
-                    tokio::task::spawn_blocking(move || slot.reload());
-                })
-                .await;
-            let _ = ask.send(());
-            signals.until_stop(|| {}).await;
-            tracing::warn!("stopped at once by a second signal");
-            std::process::exit(STOPPED_AT_ONCE);
+        let draining = signals.draining(move || {
+            let slot = reloaded.clone();
+            // What came of it is logged and counted.
+            tokio::task::spawn_blocking(move || slot.reload());
         });
-        let stop = async move {
-            // An error means that the task above is gone, and the runtime with it.
-            let _ = asked.await;
-        };
-        listening.serve(models, args.settings(), stop).await.map_err(Failure::failed)
+        listening.serve(models, args.settings(), asked(draining)).await.map_err(Failure::failed)
     })
 }

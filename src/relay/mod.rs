@@ -132,8 +132,9 @@ const CHUNK: usize = 64;
 const CHUNK_BYTES: usize = 4 << 20;
 /// What may be at work at once, in KiB of messages: each is held several times over then.
 const AT_WORK_KIB: usize = 32 << 10;
-/// Waits between attempts double from the first to the last.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// Waits between attempts double from the first to the longest.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// An article that a fault of the program met comes again after so long.
 const AFTER_A_FAULT: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -141,6 +142,22 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The least time within which a publication made twice counts once.
 const LEAST_WINDOW: Duration = Duration::from_secs(120);
+
+/// The waits between attempts.
+struct BackOff(Duration);
+
+impl Default for BackOff {
+    fn default() -> Self {
+        BackOff(FIRST_WAIT)
+    }
+}
+
+impl BackOff {
+    async fn wait(&mut self) {
+        tokio::time::sleep(self.0).await;
+        self.0 = (self.0 * 2).min(LONGEST_WAIT);
+    }
+}
 
 /// A relay that is connected.
 pub struct Relay {
@@ -189,7 +206,7 @@ impl Relay {
         let progress = tokio::spawn(worker.clone().tell_of_progress());
         let mut tasks = JoinSet::new();
         let mut stop = std::pin::pin!(stop);
-        let mut wait = BACK_OFF.0;
+        let mut back_off = BackOff::default();
         let mut stopped = false;
         while !stopped {
             // What is done makes room; a task that stumbled has left its messages to be delivered again.
@@ -209,8 +226,7 @@ impl Relay {
                 Ok(batch) => batch,
                 Err(error) => {
                     tracing::warn!(%error, "the broker gives no messages, asking again");
-                    tokio::time::sleep(wait).await;
-                    wait = (wait * 2).min(BACK_OFF.1);
+                    back_off.wait().await;
                     continue;
                 }
             };
@@ -239,15 +255,14 @@ impl Relay {
                 for message in chunk {
                     match message {
                         Ok(message) => {
-                            wait = BACK_OFF.0;
+                            back_off = BackOff::default();
                             if let Some(permit) = permits.split(1) {
                                 messages.extend(worker.hold(message, permit));
                             }
                         }
                         Err(error) => {
                             tracing::warn!(%error, "the broker gives no messages, asking again");
-                            tokio::time::sleep(wait).await;
-                            wait = (wait * 2).min(BACK_OFF.1);
+                            back_off.wait().await;
                         }
                     }
                 }
@@ -597,7 +612,7 @@ impl Worker {
             return Vec::new();
         }
         let articles = Arc::new(articles);
-        let mut wait = BACK_OFF.0;
+        let mut back_off = BackOff::default();
         loop {
             let status = match self.labeller.label(articles.clone()).await {
                 Ok(answers) => return answers,
@@ -618,8 +633,7 @@ impl Worker {
             }
             self.metrics.retries.inc();
             tracing::warn!(code = ?status.code(), reason = status.message(), "no answers, asking again");
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(BACK_OFF.1);
+            back_off.wait().await;
         }
     }
 
@@ -673,7 +687,7 @@ impl Worker {
             short.insert("Dateline-Cut-Off", "the message is too large, its place in the stream tells where it is");
             if !self.publish(OutboundMessage::new(subject.into(), Vec::new().into(), Some(short))).await {
                 tracing::error!(message = held.place, "the stream for dead letters does not take it: it comes again");
-                let _ = held.acker.ack_with(AckKind::Nak(Some(BACK_OFF.1))).await;
+                let _ = held.acker.ack_with(AckKind::Nak(Some(LONGEST_WAIT))).await;
                 return;
             }
         }
@@ -682,7 +696,7 @@ impl Worker {
 
     /// Publishes until the broker has it; `false` where it is too large for that.
     async fn publish(&self, message: OutboundMessage) -> bool {
-        let mut wait = BACK_OFF.0;
+        let mut back_off = BackOff::default();
         loop {
             let headers = message.headers.clone().unwrap_or_default();
             let sent =
@@ -700,8 +714,7 @@ impl Worker {
                 Err(error) => {
                     self.metrics.retries.inc();
                     tracing::warn!(subject = %message.subject, reason = cause(&error), "not published, trying again");
-                    tokio::time::sleep(wait).await;
-                    wait = (wait * 2).min(BACK_OFF.1);
+                    back_off.wait().await;
                 }
             }
         }
