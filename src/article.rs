@@ -9,6 +9,13 @@ use std::sync::Arc;
 /// newspapers have about 100 KiB; ten times a novel's chapter is no article.
 pub const MAX_ARTICLE_BYTES: usize = 2 << 20;
 
+/// The most bytes of an identifier: [`Article::id`], and the URI of an article on the wire.
+pub const MAX_ID_BYTES: usize = 4 << 10;
+/// The most bytes of [`Article::dateline`].
+pub const MAX_DATELINE_BYTES: usize = 2 << 10;
+/// The most bytes of [`Article::language`] and of [`Article::source_country`].
+pub const MAX_CODE_BYTES: usize = 64;
+
 /// How the text of an article is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -40,16 +47,26 @@ pub struct Article {
 }
 
 impl Article {
-    /// Whether the article can be read at all.
+    /// Bytes of headline, dateline and body together.
+    pub fn bytes(&self) -> usize {
+        self.headline.len() + self.dateline.len() + self.body.len()
+    }
+
+    /// Checks that every field is within its limit and that the article has text.
     ///
     /// # Errors
-    /// [`ArticleError::Empty`] where no field has text, [`ArticleError::TooLong`] past [`MAX_ARTICLE_BYTES`].
+    /// [`ArticleError::Empty`] if no field has text, [`ArticleError::TooLong`] past [`MAX_ARTICLE_BYTES`],
+    /// [`ArticleError::FieldTooLong`] past the limit of another field.
     pub fn check(&self) -> Result<(), ArticleError> {
-        let fields = [&self.headline, &self.dateline, &self.body];
-        let bytes = fields.iter().map(|text| text.len()).sum();
+        let bytes = self.bytes();
         if bytes > MAX_ARTICLE_BYTES {
             return Err(ArticleError::TooLong { bytes });
         }
+        check_length("id", &self.id, MAX_ID_BYTES)?;
+        check_length("dateline", &self.dateline, MAX_DATELINE_BYTES)?;
+        check_length("language", &self.language, MAX_CODE_BYTES)?;
+        check_length("source_country", &self.source_country, MAX_CODE_BYTES)?;
+        let fields = [&self.headline, &self.dateline, &self.body];
         if fields.iter().all(|text| text.trim().is_empty()) {
             return Err(ArticleError::Empty);
         }
@@ -66,6 +83,17 @@ impl Article {
     }
 }
 
+/// Checks the length of a field.
+///
+/// # Errors
+/// [`ArticleError::FieldTooLong`].
+pub fn check_length(field: &'static str, value: &str, most: usize) -> Result<(), ArticleError> {
+    match value.len() {
+        bytes if bytes > most => Err(ArticleError::FieldTooLong { field, bytes, most }),
+        _ => Ok(()),
+    }
+}
+
 /// Why an article, or what was asked about it, cannot be used. The message says what to do.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ArticleError {
@@ -79,6 +107,16 @@ pub enum ArticleError {
         option: &'static str,
         /// What it was set to.
         value: f32,
+    },
+    /// A field beside headline and body is longer than its limit.
+    #[error("the field {field} has {bytes} bytes, the limit is {most}: send a shorter value, or leave it empty")]
+    FieldTooLong {
+        /// Its name in the contract.
+        field: &'static str,
+        /// Its length.
+        bytes: usize,
+        /// The limit.
+        most: usize,
     },
     /// More text than [`MAX_ARTICLE_BYTES`].
     #[error(
@@ -146,7 +184,7 @@ pub enum Field {
 }
 
 /// The labels of an article.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Classification {
     /// Topics, most confident first.
     pub topics: Vec<Label>,
@@ -159,7 +197,7 @@ pub struct Classification {
     /// Remarks for people, such as why a decision is [`Decision::Abstain`].
     pub notes: Vec<String>,
     /// What was left out of the text before it was classified; only with [`Options::explain`].
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<Removed>,
 }
 
@@ -204,7 +242,7 @@ impl Thresholds {
 }
 
 /// A label with its calibrated probability.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Label {
     /// `medtop:11000000`, `PK`, or whatever the model was trained on.
     pub code: Arc<str>,
@@ -216,7 +254,7 @@ pub struct Label {
     /// What may be done with it.
     pub decision: Decision,
     /// What it rests on; only with [`Options::explain`].
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Evidence>,
 }
 
@@ -250,7 +288,7 @@ pub enum Role {
 
 /// A country, or a named part of the world, in the UN M49 tree. `label.confidence` is the probability that the article is
 /// about it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Region {
     /// The country, or the part of the world.
     #[serde(flatten)]
@@ -260,12 +298,12 @@ pub struct Region {
     /// Country, sub-region, region, world: `["PK", "034", "142", "001"]`.
     pub path: Vec<Arc<str>>,
     /// What speaks for it and against it, the weightiest first. Only with `explain`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contributions: Vec<Contribution>,
 }
 
 /// What one feature of the region model adds to the log-odds that an article is about a country.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Contribution {
     /// The feature's name; the model card says what it is.
     pub feature: Arc<str>,
@@ -276,7 +314,7 @@ pub struct Contribution {
 }
 
 /// A place in the text that a label rests on. Offsets are bytes in the field as it arrived.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// The words as the model read them.
     pub term: String,
@@ -292,7 +330,7 @@ pub struct Evidence {
 }
 
 /// A part of the text that was left out. Offsets are bytes in the field as it arrived.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removed {
     /// Where it stood.
     pub field: Field,

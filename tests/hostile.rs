@@ -5,7 +5,9 @@ mod common;
 
 use bytes::Bytes;
 use common::{Server, client, dateline, descriptors, get, request, resident, sample, stream, until};
-use dateline::service::proto::dateline::v1::{Article, ClassifyRequest, classifier_client::ClassifierClient};
+use dateline::service::proto::dateline::v1::{
+    Article, ClassifyRequest, Format, Options, classifier_client::ClassifierClient, classify_response::Outcome,
+};
 use prost::Message;
 use std::{
     io::{Read, Write},
@@ -346,4 +348,189 @@ async fn old_connections_end_as_in_a_drain() {
     assert!(answers.next().await.is_none(), "it ends well");
     drop(client);
     nothing_is_open(&metrics).await;
+}
+
+/// Requests whose explained answers would have megabytes each, if what was removed were listed without measure.
+fn laborious(id: usize) -> ClassifyRequest {
+    let body = format!("<p>Dockers in Kenya walked off the job.</p>{}", "<svg/>".repeat(300_000));
+    let article = Article { id: id.to_string(), body, format: Format::Html as i32, ..Article::default() };
+    ClassifyRequest { article: Some(article), options: Some(Options { explain: true, ..Options::default() }) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_nobody_reads_are_bounded_and_their_streams_end() {
+    const STREAMS: usize = 8;
+    const EACH: usize = 40;
+    let (server, held, metrics) = warm(&["--stream-stall", "4"]).await;
+    let mut streams = Vec::new();
+    for _ in 0..STREAMS {
+        // A client whose window is small takes little before it is read.
+        let channel = tonic::transport::Channel::from_shared(server.url()).expect("a URL");
+        let channel = channel.initial_stream_window_size(64 << 10).initial_connection_window_size(64 << 10);
+        let mut client = ClassifierClient::new(channel.connect().await.expect("it accepts"));
+        let (send, requests) = tokio::sync::mpsc::channel(1);
+        tokio::spawn(async move {
+            for i in 0..EACH {
+                if send.send(laborious(i)).await.is_err() {
+                    return;
+                }
+            }
+            std::future::pending::<()>().await;
+        });
+        let requests = tokio_stream::wrappers::ReceiverStream::new(requests);
+        streams.push(client.classify_stream(requests).await.expect("a stream").into_inner());
+    }
+    let taken = || sample(&get(&metrics, "/metrics").1, "dateline_text_taken_bytes");
+    let aborted = "dateline_calls_total{method=\"ClassifyStream\",code=\"ABORTED\"}";
+    let (mut most, mut seen, begun) = (0, 0.0_f64, Instant::now());
+    for i in 0.. {
+        let text = get(&metrics, "/metrics").1;
+        seen = seen.max(sample(&text, "dateline_text_taken_bytes"));
+        most = most.max(resident(&server));
+        if sample(&text, aborted) == STREAMS as f64 {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "all stall and end within a minute:\n{text}");
+        // Others are served meanwhile.
+        if i % 10 == 0 {
+            let mut client = client(&server).await;
+            let answer = tokio::time::timeout(Duration::from_secs(5), client.classify(request(i))).await;
+            let answer = answer.expect("an answer in time").expect("the server serves on").into_inner();
+            assert_eq!(answer.id, i.to_string());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(seen > 0.0, "what is in work and in answers is counted");
+    let grown = most.saturating_sub(held.memory);
+    println!("the server grew from {} to {most} bytes", held.memory);
+    assert!(grown < 64 << 20, "{grown} bytes");
+    // Whoever reads in time is answered; these did not, and are told so when they do.
+    let mut ended = 0;
+    for mut answers in streams {
+        let mut last = None;
+        let reading = async {
+            while let Some(answer) = answers.next().await {
+                last = Some(answer);
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), reading).await.expect("it ends");
+        match last.expect("an end") {
+            Ok(answer) => panic!("a status, not the answer to {}", answer.id),
+            Err(status) => {
+                assert_eq!(status.code(), Code::Aborted, "{status}");
+                assert!(status.message().contains("took no answer for 4 s"), "{status}");
+                ended += 1;
+            }
+        }
+    }
+    assert_eq!(ended, STREAMS);
+    until("all is given back", async || taken() == 0.0).await;
+    serves_on(&server, &held, &metrics, 64 << 20).await;
+}
+
+#[tokio::test]
+async fn a_deadline_holds_though_the_client_does_not_read() {
+    let (server, _, metrics) = warm(&[]).await;
+    let mut client = client(&server).await;
+    let endless = tokio_stream::iter(0..).map(request);
+    let mut timed = Request::new(endless);
+    timed.set_timeout(Duration::from_secs(1));
+    let answers = client.classify_stream(timed).await.expect("a stream").into_inner();
+    let text = || get(&metrics, "/metrics").1;
+    until("it is over", async || sample(&text(), "dateline_streams_open") == 0.0).await;
+    until("its work is over", async || sample(&text(), "dateline_articles_in_flight") == 0.0).await;
+    assert_eq!(sample(&text(), "dateline_text_taken_bytes"), 0.0);
+    assert_eq!(sample(&text(), "dateline_calls_total{method=\"ClassifyStream\",code=\"DEADLINE_EXCEEDED\"}"), 1.0);
+    drop(answers);
+}
+
+#[tokio::test]
+async fn messages_that_stay_incomplete_take_no_more_than_the_budget() {
+    let (server, held, metrics) = warm(&["--stream-stall", "3"]).await;
+    let mut connections = Vec::new();
+    let large = Bytes::from(vec![b'x'; 64 << 10]);
+    for _ in 0..4 {
+        let connection = tokio::net::TcpStream::connect(&server.address).await.expect("it accepts");
+        let (mut send, connection) = h2::client::handshake(connection).await.expect("HTTP/2");
+        tokio::spawn(connection);
+        for _ in 0..25 {
+            let call = http::Request::post(format!("{}/dateline.v1.Classifier/ClassifyStream", server.url()))
+                .header("content-type", "application/grpc")
+                .body(())
+                .expect("a request");
+            send = send.ready().await.expect("ready");
+            let (response, mut body) = send.send_request(call, false).expect("it is sent");
+            let large = large.clone();
+            // All of four megabytes but the last piece.
+            let writing = tokio::spawn(async move {
+                body.send_data(Bytes::from_static(b"\0\0\x3f\xff\xff"), false).expect("it is open");
+                for _ in 0..63 {
+                    body.reserve_capacity(large.len());
+                    while body.capacity() < large.len() {
+                        match std::future::poll_fn(|context| body.poll_capacity(context)).await {
+                            Some(Ok(_)) => {}
+                            _ => return,
+                        }
+                    }
+                    if body.send_data(large.clone(), false).is_err() {
+                        return;
+                    }
+                }
+                std::future::pending::<()>().await;
+            });
+            connections.push((response, writing));
+        }
+    }
+    let mut most = 0;
+    for i in 0..20 {
+        let mut client = client(&server).await;
+        let answer = tokio::time::timeout(Duration::from_secs(5), client.classify(request(i))).await;
+        answer.expect("an answer in time").expect("small articles are served on");
+        most = most.max(resident(&server));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let grown = most.saturating_sub(held.memory);
+    // The budget, and what flow control lets each stream send.
+    assert!(grown < (64 + 32) << 20, "{grown} bytes");
+    let aborted = "dateline_calls_total{method=\"ClassifyStream\",code=\"ABORTED\"}";
+    until("they end", async || sample(&get(&metrics, "/metrics").1, aborted) >= 15.0).await;
+    connections.iter().for_each(|(_, writing)| writing.abort());
+    drop(connections);
+    serves_on(&server, &held, &metrics, 96 << 20).await;
+}
+
+#[tokio::test]
+async fn every_field_has_a_limit_and_headers_have_one() {
+    let server = Server::start(&[]);
+    let mut client = client(&server).await;
+    let long = "é".repeat(1 << 19);
+    let with = |change: &dyn Fn(&mut Article)| {
+        let mut article = Article { id: "x".into(), body: "Rain fell in Kenya.".into(), ..Article::default() };
+        change(&mut article);
+        ClassifyRequest { article: Some(article), options: None }
+    };
+    let cases = [
+        ("id", with(&|article| article.id = long.clone())),
+        ("uri", with(&|article| article.uri = long.clone())),
+        ("dateline", with(&|article| article.dateline = long.clone())),
+        ("language", with(&|article| article.language = long.clone())),
+        ("source_country", with(&|article| article.source_country = long.clone())),
+    ];
+    let requests: Vec<_> = cases.iter().map(|case| case.1.clone()).chain([request(9)]).collect();
+    let mut answers = client.classify_stream(tokio_stream::iter(requests)).await.expect("a stream").into_inner();
+    for (field, _) in &cases {
+        let answer = answers.next().await.expect("an answer").expect("no status");
+        assert!(answer.encoded_len() < 8 << 10, "{field}: {}", answer.encoded_len());
+        let Some(Outcome::Error(error)) = answer.outcome else { panic!("{field}: an error") };
+        assert_eq!(error.code, Code::InvalidArgument as i32);
+        assert!(error.message.contains(&format!("the field {field} has 1048576 bytes")), "{}", error.message);
+    }
+    assert_eq!(answers.next().await.expect("an answer").expect("no status").id, "9");
+    for bytes in [20_000, 200_000] {
+        let mut call = Request::new(request(0));
+        call.metadata_mut().insert("x-large", "y".repeat(bytes).parse().expect("metadata"));
+        let refused = client.classify(call).await.expect_err("too many headers");
+        assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+        assert!(refused.message().contains("the limit is 16384"), "{refused}");
+    }
 }

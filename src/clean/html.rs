@@ -4,7 +4,7 @@
 //! hold no article text (scripts, navigation, forms, ...) are skipped, block elements break lines, and a block that is
 //! nothing but a short link counts as a menu entry.
 
-use super::mapped::MappedText;
+use super::{MOST_REMOVED, mapped::MappedText};
 use crate::article::Reason;
 use html5gum::{
     Span, Tokenizer,
@@ -21,7 +21,7 @@ pub struct HtmlText<'a> {
     pub heading: MappedText<'a>,
     /// Where in `text` the heading stands, if it is an `<h1>`.
     pub heading_in_text: Option<Range<usize>>,
-    /// What was left out: bytes of the source, in order.
+    /// What was left out: bytes of the source, in order; at most one more than [`MOST_REMOVED`].
     pub removed: Vec<(Range<usize>, Reason)>,
 }
 
@@ -229,7 +229,9 @@ impl Reader<'_> {
     }
 
     fn end_skip(&mut self, end: usize) {
-        if let Some(skip) = self.skip.take() {
+        if let Some(skip) = self.skip.take()
+            && self.removed.len() <= MOST_REMOVED
+        {
             self.removed.push((skip.start..end, Reason::Markup));
         }
     }
@@ -288,7 +290,9 @@ impl Reader<'_> {
             let mut kept = MappedText::with_capacity(text.as_str().len());
             let mut from = 0;
             for line in self.link_lines {
-                self.removed.push((text.source(line.clone()), Reason::Boilerplate));
+                if self.removed.len() <= MOST_REMOVED {
+                    self.removed.push((text.source(line.clone()), Reason::Boilerplate));
+                }
                 kept.push_part(&text, from..line.start);
                 from = line.end;
             }

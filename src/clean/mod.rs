@@ -20,6 +20,9 @@ use std::{borrow::Cow, ops::Range};
 /// The longest first line that counts as a headline, in bytes.
 const LONGEST_HEADLINE: usize = 250;
 
+/// The most parts of an article that are listed as removed.
+pub const MOST_REMOVED: usize = 1000;
+
 /// A part of the cleaned article.
 #[derive(Debug, Clone)]
 pub struct Section<'a> {
@@ -36,8 +39,10 @@ pub struct Section<'a> {
 pub struct Document<'a> {
     /// Headline, dateline and body, in this order; those that are empty are missing.
     pub sections: Vec<Section<'a>>,
-    /// What was left out, by field and offset.
+    /// What was left out, by field and offset; at most [`MOST_REMOVED`] parts.
     pub removed: Vec<Removed>,
+    /// Whether more was left out than `removed` lists.
+    pub more_removed: bool,
     /// ISO 639 code, [`UNDETERMINED`] where the language cannot be told.
     pub language: Cow<'static, str>,
 }
@@ -45,9 +50,13 @@ pub struct Document<'a> {
 /// Cleans an article. `known` tells what is known of a name; datelines such as "Islamabad: " need it.
 pub fn clean<'a>(article: &'a Article, known: impl Fn(&str) -> Known) -> Document<'a> {
     let mut removed = Vec::new();
+    let mut more_removed = false;
     let mut note = |field: Field, source: Range<usize>, reason: Reason| {
         // Articles are at most 2 MiB, so offsets fit.
-        removed.push(Removed { field, start: source.start as u32, end: source.end as u32, reason });
+        match removed.len() < MOST_REMOVED {
+            true => removed.push(Removed { field, start: source.start as u32, end: source.end as u32, reason }),
+            false => more_removed = true,
+        }
     };
     let mut sections = Vec::with_capacity(3);
     let mut push = |role: Field, origin: Field, text: MappedText<'a>| {
@@ -108,7 +117,7 @@ pub fn clean<'a>(article: &'a Article, known: impl Fn(&str) -> Known) -> Documen
         Some(language) => Cow::Owned(language),
         None => Cow::Borrowed(guess_language(&sections)),
     };
-    Document { sections, removed, language }
+    Document { sections, removed, more_removed, language }
 }
 
 fn is_blank(text: &MappedText<'_>) -> bool {

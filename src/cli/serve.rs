@@ -1,6 +1,6 @@
 use super::{
     Failure, settings,
-    signals::{Signals, asked},
+    signals::{Signals, drain_requested},
     telemetry::{self, LogFormat, Otlp, Telemetry},
 };
 use crate::{
@@ -91,12 +91,15 @@ pub struct Args {
     /// Open streams and calls of one connection
     #[arg(long, env = "DATELINE_MAX_STREAMS", default_value_t = Limits::default().streams_per_connection, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1_000_000), help_heading = "Limits")]
     max_streams: u32,
-    /// Articles under way in all; streams wait, single calls are told UNAVAILABLE
+    /// Articles under way in all; streams wait, unary calls are refused with UNAVAILABLE
     #[arg(long, env = "DATELINE_MAX_ARTICLES", default_value_t = Limits::default().articles as u32, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1_000_000), help_heading = "Limits")]
     max_articles: u32,
-    /// The text of these articles in all, in bytes; the same holds
+    /// Bytes of requests in work and of answers that clients have not taken, in all; the same holds
     #[arg(long, env = "DATELINE_MAX_TEXT_BYTES", default_value_t = Limits::default().text_bytes, value_name = "BYTES", help_heading = "Limits")]
     max_text_bytes: usize,
+    /// The largest answer, in bytes; explanations that do not fit are left out
+    #[arg(long, env = "DATELINE_MAX_ANSWER_BYTES", default_value_t = Limits::default().answer_bytes as u32, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(65_536..=1 << 30), help_heading = "Limits")]
+    max_answer_bytes: u32,
     /// Silent connections are asked for a sign of life after so many seconds; 0 is never
     #[arg(long, env = "DATELINE_KEEPALIVE", default_value_t = Limits::default().keepalive.as_secs_f64(), value_name = "SECONDS", value_parser = settings::seconds, help_heading = "Limits")]
     keepalive: f64,
@@ -106,6 +109,9 @@ pub struct Args {
     /// A stream that brings no article for so many seconds ends; 0 is never
     #[arg(long, env = "DATELINE_STREAM_IDLE", default_value_t = Limits::default().stream_idle.as_secs_f64(), value_name = "SECONDS", value_parser = settings::seconds, help_heading = "Limits")]
     stream_idle: f64,
+    /// A call whose client takes no answer, or leaves a message incomplete, for this many seconds ends with ABORTED; 0 is never
+    #[arg(long, env = "DATELINE_STREAM_STALL", default_value_t = Limits::default().stream_stall.as_secs_f64(), value_name = "SECONDS", value_parser = settings::seconds, help_heading = "Limits")]
+    stream_stall: f64,
     /// A connection without an open call for so many seconds is closed; 0 is never
     #[arg(long, env = "DATELINE_CONNECTION_IDLE", default_value_t = Limits::default().connection_idle.as_secs_f64(), value_name = "SECONDS", value_parser = settings::seconds, help_heading = "Limits")]
     connection_idle: f64,
@@ -191,9 +197,11 @@ impl Args {
                 streams_per_connection: self.max_streams,
                 articles: self.max_articles as usize,
                 text_bytes: self.max_text_bytes,
+                answer_bytes: self.max_answer_bytes as usize,
                 keepalive: time(self.keepalive),
                 call: time(self.call_timeout),
                 stream_idle: time(self.stream_idle),
+                stream_stall: time(self.stream_stall),
                 connection_idle: time(self.connection_idle),
                 connection_age: time(self.connection_age),
             },
@@ -255,11 +263,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         );
         drop(model);
         let reloaded = models.live.clone();
-        let draining = signals.draining(move || {
-            let slot = reloaded.clone();
-            // What came of it is logged and counted.
-            tokio::task::spawn_blocking(move || slot.reload());
-        });
-        listening.serve(models, args.settings(), asked(draining)).await.map_err(Failure::failed)
+        let draining = signals.draining(move || drop(reloaded.reload()));
+        listening.serve(models, args.settings(), drain_requested(draining)).await.map_err(Failure::failed)
     })
 }

@@ -1,8 +1,9 @@
 //! Signals: to stop, and to look for a new model.
 
+use std::sync::Arc;
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// The exit status of a command that did not drain, as of one that SIGINT ended.
 const STOPPED_AT_ONCE: i32 = 130;
@@ -17,8 +18,8 @@ pub struct Signals {
     hang_up: Signal,
 }
 
-/// Done once a drain was asked for.
-pub async fn asked(mut draining: watch::Receiver<bool>) {
+/// Done once a drain was requested.
+pub async fn drain_requested(mut draining: watch::Receiver<bool>) {
     // An error means that whoever listens is gone, and the runtime with it.
     let _ = draining.wait_for(|draining| *draining).await;
 }
@@ -36,12 +37,23 @@ impl Signals {
         })
     }
 
-    /// Turns true at the next SIGINT or SIGTERM, which asks for a drain; one more ends the program at once. Calls `reload` at
-    /// every SIGHUP before.
+    /// Turns true at the next SIGINT or SIGTERM, which requests a drain; one more ends the program at once. Calls `reload`, on a
+    /// thread that may block, after SIGHUP: one call at a time, and one more for all signals that come during it.
     pub fn draining(mut self, reload: impl Fn() + Send + Sync + 'static) -> watch::Receiver<bool> {
         let (drain, draining) = watch::channel(false);
+        let requested = Arc::new(Notify::new());
+        let reload = Arc::new(reload);
+        let reloading = requested.clone();
         tokio::spawn(async move {
-            self.until_stop(reload).await;
+            loop {
+                reloading.notified().await;
+                let reload = reload.clone();
+                // What came of it is logged and counted.
+                let _ = tokio::task::spawn_blocking(move || reload()).await;
+            }
+        });
+        tokio::spawn(async move {
+            self.until_stop(|| requested.notify_one()).await;
             drain.send_replace(true);
             self.until_stop(|| {}).await;
             tracing::warn!("stopped at once by a second signal");

@@ -1,17 +1,18 @@
-//! Every call from outside: a span with the client's trace around it, its deadline, and what became of it, whoever
+//! Every call from outside: a span with the client's trace around it, its limits, its deadline, and its status, whoever
 //! answered or refused it.
 
 use super::{
     LAST_NEWS,
+    admission::{Admission, Outbox},
+    incoming::{ChargedBody, Encoding, Incoming, NoRoom, too_large},
     metrics::{Metrics, code_name},
-    transport::{Activity, OpenCall},
+    outgoing::{Answer, Ongoing},
+    transport::Activity,
 };
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Request, Response, header::HeaderName};
-use http_body::Frame;
 use opentelemetry::{global, propagation::Extractor};
 use std::{
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -30,10 +31,16 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 pub struct Calls {
     /// Counts them.
     pub metrics: Arc<Metrics>,
-    /// How long a call that is no stream may take, from its first byte to its answer; for ever, if zero.
+    /// Charges the messages of the classifier.
+    pub admission: Arc<Admission>,
+    /// How long a unary call may take, from its first byte to its answer; unlimited if zero.
     pub longest: Duration,
+    /// How long a client may take no part of an answer, or leave a message incomplete; unlimited if zero.
+    pub stall: Duration,
     /// The largest message that is read, in bytes.
     pub largest: usize,
+    /// The largest list of headers that is accepted, in bytes.
+    pub header_bytes: u32,
     /// Turns true once: the server drains.
     pub draining: watch::Receiver<bool>,
     /// How long a drain may take.
@@ -55,12 +62,15 @@ pub struct Watched<S> {
     calls: Calls,
 }
 
+/// The service whose messages are charged.
+const CLASSIFIER: &str = "dateline.v1.Classifier";
+
 /// The methods that a server may have, with whether they stream: only these are told apart in metrics and traces, as
 /// clients may call what they like.
 const METHODS: [(&str, &str, bool); 9] = [
-    ("dateline.v1.Classifier", "Classify", false),
-    ("dateline.v1.Classifier", "ClassifyStream", true),
-    ("dateline.v1.Classifier", "GetModel", false),
+    (CLASSIFIER, "Classify", false),
+    (CLASSIFIER, "ClassifyStream", true),
+    (CLASSIFIER, "GetModel", false),
     ("dateline.v1.Admin", "ReloadModel", false),
     ("dateline.v1.Admin", "GetStatus", false),
     ("grpc.health.v1.Health", "Check", false),
@@ -73,7 +83,7 @@ impl<S> Service<Request<Body>> for Watched<S>
 where
     S: Service<Request<Body>, Response = Response<Body>> + Send,
     S::Future: Send + 'static,
-    S::Error: Send,
+    S::Error: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = S::Error;
@@ -87,16 +97,24 @@ where
         let path = request.uri().path().trim_start_matches('/').split_once('/').unwrap_or_default();
         let known = METHODS.iter().find(|(service, method, _)| (*service, *method) == path);
         let (service, method, streams) = *known.unwrap_or(&("other", "other", false));
-        let call = Call::begin(&self.calls, service, method, request.headers());
+        let mut call = Call::begin(&self.calls, service, method, request.headers());
+        if let Err(status) = self.calls.check_headers(request.headers()) {
+            let mut refused = status.into_http();
+            call.see(refused.headers_mut());
+            return Box::pin(std::future::ready(Ok(refused)));
+        }
         let open = request.extensions().get::<Activity>().map(Activity::begin);
-        // A stream too must get to its answer, which may have no end.
-        let longest = Some(self.calls.longest).filter(|longest| !longest.is_zero());
+        // A stream too must get to its response headers in this time; how long it lasts then is the client's affair.
+        let longest = nonzero(self.calls.longest);
         let given = deadline(request.headers());
         let after = |left: Option<Duration>| left.and_then(|left| Instant::now().checked_add(left));
         let deadline = after([given, longest].into_iter().flatten().min());
         let end_by = if streams { after(given) } else { deadline };
         let end = self.calls.clone().end(method, end_by);
+        let stall = nonzero(self.calls.stall);
 
+        let classifies = service == CLASSIFIER && method.starts_with("Classify");
+        let request = if classifies { self.calls.charge(request, streams) } else { request };
         let answer = self.service.call(request).instrument(call.span.clone());
         Box::pin(async move {
             let mut call = call;
@@ -110,14 +128,46 @@ where
             };
             // Only the answer to a call that failed at once has its status here.
             call.see(response.headers_mut());
-            let end = Box::pin(end);
-            Ok(response.map(|body| Body::new(Answer { body, call, end, over: false, _open: open })))
+            let outbox = response.extensions_mut().remove::<Outbox>().unwrap_or_default();
+            Ok(response.map(|body| Body::new(Answer::new(Ongoing { body, call, outbox, _open: open }, end, stall))))
         })
     }
 }
 
+/// A duration, unless it is zero, which stands for no limit.
+fn nonzero(time: Duration) -> Option<Duration> {
+    Some(time).filter(|time| !time.is_zero())
+}
+
 impl Calls {
-    /// Done, with what the client is told, once an answer must end: at its deadline, or as the server drains. Streams that only
+    /// Lets the messages of a request be charged before they are read.
+    fn charge(&self, mut request: Request<Body>, streams: bool) -> Request<Body> {
+        let incoming = Incoming::new(self.admission.call());
+        request.extensions_mut().insert(incoming.clone());
+        let (no_room, message_time) = match streams {
+            true => (NoRoom::Wait, self.stall),
+            // A unary call has its time as a whole.
+            false => (NoRoom::Refuse, Duration::ZERO),
+        };
+        let encoding = request.headers().get("grpc-encoding").and_then(|name| Encoding::of(name.as_bytes()));
+        request.map(|body| Body::new(ChargedBody::new(body, incoming, encoding, no_room, message_time)))
+    }
+
+    /// Refuses calls with more headers than the limit. HTTP/2 measures them as names, values and 32 bytes each (RFC 9113,
+    /// 6.5.2).
+    fn check_headers(&self, headers: &HeaderMap) -> Result<(), Status> {
+        const OVERHEAD: usize = 32;
+        let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + OVERHEAD).sum();
+        match bytes > self.header_bytes as usize {
+            true => Err(Status::resource_exhausted(format!(
+                "the headers have {bytes} bytes, the limit is {}: send less metadata",
+                self.header_bytes
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    /// Done, with the status for the client, once an answer must end: at its deadline, or as the server drains. Streams that only
     /// watch end soon, those that answer articles when the drain is over, if they do not before.
     async fn end(mut self, method: &'static str, deadline: Option<Instant>) -> Status {
         let deadline = async {
@@ -140,7 +190,7 @@ impl Calls {
 }
 
 fn too_late() -> Status {
-    Status::deadline_exceeded("the time for this call is over: give it more, or send less at once")
+    Status::deadline_exceeded("the deadline of this call is over: set a longer one, or send less at once")
 }
 
 /// How much time the client gives, from `grpc-timeout`: at most eight digits and a unit.
@@ -160,11 +210,11 @@ fn deadline(headers: &HeaderMap) -> Option<Duration> {
     unit.checked_mul(amount)
 }
 
-/// A call, counted when it ends. Until its end is seen it is one whose client went away.
-struct Call {
+/// A call, counted when it ends. Until its status is seen it is one whose client went away.
+pub struct Call {
     calls: Calls,
     method: &'static str,
-    span: Span,
+    pub span: Span,
     code: Code,
 }
 
@@ -189,16 +239,14 @@ impl Call {
     }
 
     /// Keeps the status that headers or trailers hold, if they do.
-    fn see(&mut self, headers: &mut HeaderMap) {
+    pub fn see(&mut self, headers: &mut HeaderMap) {
         let Some(code) = headers.get(Status::GRPC_STATUS) else { return };
         self.code = Code::from_bytes(code.as_bytes());
         // tonic's words for a message over the limit; ours never use this code.
         if self.code == Code::OutOfRange && self.method.starts_with("Classify") {
             self.code = Code::ResourceExhausted;
-            let most = self.calls.largest;
-            let status = Status::resource_exhausted(format!("a message may have {most} bytes: send shorter articles"));
             // A status of ours always fits into headers.
-            let _ = status.add_header(headers);
+            let _ = too_large(self.calls.largest).add_header(headers);
         }
     }
 }
@@ -231,59 +279,6 @@ impl Extractor for Headers<'_> {
 
     fn keys(&self) -> Vec<&str> {
         self.0.keys().map(HeaderName::as_str).collect()
-    }
-}
-
-/// An answer on its way, until its status has passed.
-struct Answer {
-    body: Body,
-    call: Call,
-    /// What to tell once it must end.
-    end: BoxFuture<'static, Status>,
-    over: bool,
-    _open: Option<OpenCall>,
-}
-
-impl http_body::Body for Answer {
-    type Data = <Body as http_body::Body>::Data;
-    type Error = <Body as http_body::Body>::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let answer = self.get_mut();
-        if answer.over {
-            return Poll::Ready(None);
-        }
-        let span = answer.call.span.clone();
-        let _inside = span.enter();
-        let mut polled = Pin::new(&mut answer.body).poll_frame(context);
-        match &mut polled {
-            Poll::Ready(Some(Ok(frame))) => {
-                if let Some(trailers) = frame.trailers_mut() {
-                    answer.call.see(trailers);
-                }
-            }
-            Poll::Pending => {
-                if let Poll::Ready(status) = answer.end.as_mut().poll(context) {
-                    answer.over = true;
-                    // Ends the work.
-                    answer.body = Body::empty();
-                    let mut trailers = HeaderMap::new();
-                    // A status of ours always fits into headers.
-                    let _ = status.add_header(&mut trailers);
-                    answer.call.see(&mut trailers);
-                    return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
-                }
-            }
-            Poll::Ready(_) => {}
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.over || self.body.is_end_stream()
     }
 }
 

@@ -1,8 +1,11 @@
 use super::{
-    Limits, ServeError,
-    convert::{answer_to_proto, article_from_proto, error_to_proto, options_from_proto},
-    metrics::{Metrics, Raised, Took},
+    ServeError,
+    admission::{Admission, Outbox, PlacePermit, TextPermit},
+    convert::{answer_to_proto, article_from_proto, error_to_proto, fitted, options_from_proto, shortened_id},
+    incoming::{Incoming, overloaded},
+    metrics::{GaugeGuard, Metrics, StageTimes},
     proto::dateline::v1::{self as pb, classifier_server::Classifier, classify_response::Outcome},
+    requests::{StreamEnd, requests},
     shadow::{Digest, Shadow},
     slot::ModelSlot,
     transport::Activity,
@@ -12,28 +15,24 @@ use crate::{
     model::clean_article,
     region::tree,
 };
-use futures_util::{Stream, StreamExt, stream::BoxStream};
-use prometheus_client::metrics::gauge::Gauge;
+use futures_util::{StreamExt, stream::BoxStream};
 use prost::Message;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
-use tonic::{Code, Request, Response, Status, Streaming, metadata::MetadataValue};
+use tonic::{Code, Request, Response, Status, Streaming};
 use tracing::{Instrument, Span};
 
-/// How many articles of one stream may be under way: read, and not yet taken by the client. Throughput hardly rises
-/// beyond; memory does.
+/// The most articles of one stream that are under way: read, and not yet taken by the client. Throughput hardly rises beyond;
+/// memory does.
 pub const WINDOW: usize = 64;
 
-/// What an article is told that the server stumbled over.
-const FAULT: &str = "a fault of the server's; it is in its log";
-
-/// Once the server drains, a stream whose client pauses for so long has sent what it had to send.
-const PAUSE: Duration = Duration::from_millis(100);
+/// The message of an internal error.
+const FAULT: &str = "internal error; the server's log says more";
 
 /// The service `dateline.v1.Classifier`.
 #[derive(Clone)]
@@ -46,94 +45,19 @@ struct Parts {
     /// Threads for classifying, so that the network's are always free. One for each core.
     threads: rayon::ThreadPool,
     streams: StreamEnd,
-    room: Room,
+    admission: Arc<Admission>,
 }
 
-/// Room for the articles that may be under way.
-struct Room {
-    /// A place for each.
-    places: Arc<Semaphore>,
-    /// [`PIECE`]s of their text.
-    text: Arc<Semaphore>,
-    /// How many pieces there are.
-    pieces: u32,
-    places_taken: Gauge,
-    text_taken: Gauge,
-}
+/// An answer, and its part of the text budget until the transport has taken it.
+type Charged = (pb::ClassifyResponse, Option<TextPermit>);
 
-/// In how many bytes text is counted.
-const PIECE: usize = 1024;
-
-/// Room that is taken, and the gauge that says so.
-struct Taken {
-    _permit: OwnedSemaphorePermit,
-    gauge: Gauge,
-    amount: i64,
-}
-
-impl Taken {
-    fn new(permit: OwnedSemaphorePermit, gauge: &Gauge, amount: i64) -> Self {
-        gauge.inc_by(amount);
-        Taken { _permit: permit, gauge: gauge.clone(), amount }
-    }
-}
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        self.gauge.dec_by(self.amount);
-    }
-}
-
-impl Room {
-    fn new(limits: &Limits, metrics: &Metrics) -> Self {
-        let bytes = limits.text_bytes.max(limits.message_bytes);
-        let pieces = u32::try_from(bytes / PIECE).unwrap_or(u32::MAX).max(1);
-        Room {
-            places: Arc::new(Semaphore::new(limits.articles)),
-            text: Arc::new(Semaphore::new(pieces as usize)),
-            pieces,
-            places_taken: metrics.places_taken.clone(),
-            text_taken: metrics.text_taken.clone(),
-        }
-    }
-
-    fn pieces_of(&self, request: &pb::ClassifyRequest) -> u32 {
-        u32::try_from(request.encoded_len().div_ceil(PIECE)).unwrap_or(u32::MAX).min(self.pieces)
-    }
-
-    /// Room for the text of a request, once there is some.
-    async fn for_text(&self, request: &pb::ClassifyRequest) -> Option<Taken> {
-        let pieces = self.pieces_of(request);
-        // Never closed.
-        let permit = self.text.clone().acquire_many_owned(pieces).await.ok()?;
-        Some(Taken::new(permit, &self.text_taken, i64::from(pieces) * PIECE as i64))
-    }
-
-    /// A place for an article, once there is one.
-    async fn for_article(&self) -> Option<Taken> {
-        Some(Taken::new(self.places.clone().acquire_owned().await.ok()?, &self.places_taken, 1))
-    }
-
-    /// Room for a request, if there is some at once.
-    fn at_once(&self, request: &pb::ClassifyRequest) -> Option<[Taken; 2]> {
-        let pieces = self.pieces_of(request);
-        let place = Taken::new(self.places.clone().try_acquire_owned().ok()?, &self.places_taken, 1);
-        let text = self.text.clone().try_acquire_many_owned(pieces).ok()?;
-        Some([place, Taken::new(text, &self.text_taken, i64::from(pieces) * PIECE as i64)])
-    }
-}
-
-/// When streams end though their clients have not ended them.
-#[derive(Clone)]
-pub struct StreamEnd {
-    /// Turns true once: the server drains.
-    pub draining: watch::Receiver<bool>,
-    /// How long open streams may go on reading what keeps coming, once their end has come.
-    pub read_on: Duration,
-    /// How old a connection may get; for ever, if zero.
-    pub connection_age: Duration,
-    /// How long a stream may bring no article; for ever, if zero.
-    pub idle: Duration,
+/// What an article holds from its admission to its answer. It goes into the thread pool with the article, so that a cancelled
+/// call does not give back what its text still takes.
+struct Admitted {
+    since: Instant,
+    text: Option<TextPermit>,
+    _place: Option<PlacePermit>,
+    _counted: GaugeGuard,
 }
 
 impl Service {
@@ -143,68 +67,98 @@ impl Service {
         shadow: Option<Arc<Shadow>>,
         metrics: Arc<Metrics>,
         streams: StreamEnd,
-        limits: &Limits,
+        admission: Arc<Admission>,
     ) -> Result<Self, ServeError> {
         let threads = rayon::ThreadPoolBuilder::new()
             .thread_name(|i| format!("classify-{i}"))
             .build()
             .map_err(|error| ServeError::Threads(error.to_string()))?;
-        let room = Room::new(limits, &metrics);
-        Ok(Service(Arc::new(Parts { slot, shadow, metrics, threads, streams, room })))
+        Ok(Service(Arc::new(Parts { slot, shadow, metrics, threads, streams, admission })))
     }
 
     /// Answers one request, whatever is wrong with it.
-    async fn answer(&self, request: pb::ClassifyRequest, under_way: UnderWay) -> pb::ClassifyResponse {
-        let id = request.article.as_ref().map(|article| article.id.clone()).unwrap_or_default();
-        let outcome = match checked(request) {
-            Ok((article, options)) => self.classify_on_a_thread(article, options, under_way.since).await,
-            // Told at once: an article over the limit does not wait for its turn with all its text.
-            Err(message) => Outcome::Error(error_to_proto(Code::InvalidArgument, &message)),
+    async fn answer(&self, request: pb::ClassifyRequest, admitted: Admitted) -> Charged {
+        let id = request.article.as_ref().map(|article| shortened_id(&article.id)).unwrap_or_default();
+        let (outcome, permit) = match checked(request) {
+            Ok((article, options)) => self.classify_on_a_thread(article, options, admitted).await,
+            // Answered at once: an article over the limit does not wait for its turn with all its text.
+            Err(message) => (Outcome::Error(error_to_proto(Code::InvalidArgument, &message)), admitted.text),
         };
         if let Outcome::Error(error) = &outcome {
             self.0.metrics.failed(error.code == Code::Internal as i32);
         }
-        pb::ClassifyResponse { id, outcome: Some(outcome) }
+        let response = pb::ClassifyResponse { id, outcome: Some(outcome) };
+        let permit = permit.map(|permit| permit.of_answer(response.encoded_len()));
+        (response, permit)
     }
 
-    async fn classify_on_a_thread(&self, article: Article, options: Options, read: Instant) -> Outcome {
+    async fn classify_on_a_thread(
+        &self,
+        article: Article,
+        options: Options,
+        admitted: Admitted,
+    ) -> (Outcome, Option<TextPermit>) {
         let (reply, answer) = oneshot::channel();
         let parts = self.0.clone();
         let span = Span::current();
         self.0.threads.spawn(move || {
+            let mut admitted = admitted;
             // A client that is gone needs no answer.
             if reply.is_closed() {
                 return;
             }
-            let queued = read.elapsed();
+            let queued = admitted.since.elapsed();
             // A fault is logged with the call that it befell.
             let _inside = span.enter();
             // Whatever model takes over meanwhile, this article is answered by one.
             let model = parts.slot.current();
             let answer = catch_unwind(AssertUnwindSafe(|| {
                 let document = clean_article(&article);
-                let cleaned = read.elapsed() - queued;
+                let cleaned = admitted.since.elapsed() - queued;
                 let answer = model.classify_document(&article, document, &options);
-                (answer, Took { queued, cleaned, classified: read.elapsed() - queued - cleaned })
+                let classified = admitted.since.elapsed() - queued - cleaned;
+                (answer, StageTimes { queued, cleaned, classified })
             }));
             // Dropping the reply makes a panic an INTERNAL error of this one article.
-            let Ok((answer, took)) = answer else { return };
-            parts.metrics.classified(&answer, &took);
-            match &parts.shadow {
-                Some(shadow) => {
-                    let live = Digest::of(&answer);
-                    let _ = reply.send(answer);
-                    shadow.give(article, &options, live);
-                }
-                None => {
-                    let _ = reply.send(answer);
-                }
-            }
+            let Ok((answer, times)) = answer else { return };
+            parts.metrics.classified(&answer, &times);
+            let digest = parts.shadow.as_ref().map(|shadow| (shadow, Digest::of(&answer)));
+            let answer = fitted(answer_to_proto(answer), parts.admission.answer_bytes());
+            let mut permit = admitted.text.take();
+            let Some((shadow, live)) = digest else {
+                let _ = reply.send((answer, permit));
+                return;
+            };
+            let text = permit.as_mut().and_then(|permit| permit.split_off(article.bytes()));
+            let _ = reply.send((answer, permit));
+            shadow.offer(article, &options, live, text);
         });
         match answer.await {
-            Ok(classification) => Outcome::Classification(answer_to_proto(classification)),
-            Err(_) => Outcome::Error(error_to_proto(Code::Internal, FAULT)),
+            Ok((answer, permit)) => (Outcome::Classification(answer), permit),
+            Err(_) => (Outcome::Error(error_to_proto(Code::Internal, FAULT)), None),
         }
+    }
+
+    /// The most bytes that the answer to a request may have. An answer that explains itself grows with its article, any other
+    /// only with the labels of the model: names and codes of topics have up to 200 bytes each.
+    fn answer_bytes(&self, request: &pb::ClassifyRequest) -> usize {
+        let most = self.0.admission.answer_bytes();
+        if request.options.is_some_and(|options| options.explain) {
+            return most;
+        }
+        let topics = self.0.slot.current().topics().topics().len();
+        most.min((2 << 10) + topics * 512 + tree::countries() * 128)
+    }
+
+    /// The budget of a call, and what its messages took of it on their way in.
+    fn incoming<T>(&self, request: &Request<T>) -> Incoming {
+        let known = request.extensions().get::<Incoming>().cloned();
+        known.unwrap_or_else(|| Incoming::new(self.0.admission.call()))
+    }
+
+    /// An article that was read now.
+    fn admitted(&self, text: Option<TextPermit>, place: Option<PlacePermit>) -> Admitted {
+        Admitted { since: Instant::now(), text, _place: place, _counted: GaugeGuard::new(&self.0.metrics.in_flight) }
     }
 
     /// Refuses what comes after the drain has begun: another server, or this one's successor, answers it.
@@ -216,99 +170,7 @@ impl Service {
     }
 }
 
-/// An article from its reading to its answer.
-struct UnderWay {
-    since: Instant,
-    _counted: Raised,
-}
-
-impl UnderWay {
-    fn begin(metrics: &Metrics) -> Self {
-        UnderWay { since: Instant::now(), _counted: Raised::by_one(&metrics.in_flight) }
-    }
-}
-
-/// What a single call is told while too many articles are under way: to come back in a moment, as clients that retry do.
-fn overloaded() -> Status {
-    let mut status = Status::unavailable("too many articles are under way: try again in a moment, or use a stream");
-    status.metadata_mut().insert("grpc-retry-pushback-ms", MetadataValue::from_static("200"));
-    status
-}
-
-/// The requests of a stream until the client ends it. Once the server drains or the connection is old, until the client
-/// pauses or the time for reading on is over; then an error is the last item: what was read is answered before it, and the
-/// client knows that the rest was not.
-fn requests(
-    input: Streaming<pb::ClassifyRequest>,
-    end: StreamEnd,
-    accepted: Option<tokio::time::Instant>,
-) -> impl Stream<Item = Result<pb::ClassifyRequest, Status>> + Send {
-    struct Reading {
-        input: Streaming<pb::ClassifyRequest>,
-        end: StreamEnd,
-        /// When the connection is old.
-        old: Option<tokio::time::Instant>,
-        until: Option<Instant>,
-        over: bool,
-    }
-    let old = accepted.filter(|_| !end.connection_age.is_zero()).map(|accepted| accepted + end.connection_age);
-    let reading = Reading { input, end, old, until: None, over: false };
-    futures_util::stream::unfold(reading, async |mut reading| {
-        if reading.over {
-            return None;
-        }
-        let next = loop {
-            let Some(until) = reading.until else {
-                let StreamEnd { draining, read_on, idle, .. } = &mut reading.end;
-                tokio::select! {
-                    // First, for a client that is faster than the server has always sent more already.
-                    biased;
-                    // An error means that the server is gone, and this stream with it.
-                    _ = draining.wait_for(|draining| *draining) => reading.until = Some(Instant::now() + *read_on),
-                    () = sleep_until(reading.old) => reading.until = Some(Instant::now() + *read_on),
-                    next = reading.input.next() => break Ok(next),
-                    () = sleep(*idle) => break Err("no article has come for long: open a stream again when there is one"),
-                }
-                continue;
-            };
-            let left = until.saturating_duration_since(Instant::now()).min(PAUSE);
-            break match tokio::time::timeout(left, reading.input.next()).await {
-                // The client has ended it, however late that is seen.
-                Ok(None) => Ok(None),
-                Ok(next) if !left.is_zero() => Ok(next),
-                _ if reading.old.is_some_and(|old| old <= tokio::time::Instant::now()) => {
-                    Err("the connection is old: send again, on another, what was not answered")
-                }
-                _ => Err("the server is about to stop: send again, to another, what was not answered"),
-            };
-        };
-        match next {
-            Ok(next) => next.map(|next| (next, reading)),
-            Err(reason) => {
-                reading.over = true;
-                Some((Err(Status::unavailable(reason)), reading))
-            }
-        }
-    })
-}
-
-/// Done at a time; never, without one.
-async fn sleep_until(time: Option<tokio::time::Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Done after a time; never, if it is zero.
-async fn sleep(time: Duration) {
-    match time.is_zero() {
-        true => std::future::pending().await,
-        false => tokio::time::sleep(time).await,
-    }
-}
-
-/// What a request asks, or what is wrong with it.
+/// The article and the options of a request, or what is wrong with it.
 fn checked(request: pb::ClassifyRequest) -> Result<(Article, Options), String> {
     let article = article_from_proto(request.article)?;
     article.check().map_err(|error| error.to_string())?;
@@ -319,12 +181,22 @@ fn checked(request: pb::ClassifyRequest) -> Result<(Article, Options), String> {
 impl Classifier for Service {
     async fn classify(&self, request: Request<pb::ClassifyRequest>) -> Result<Response<pb::ClassifyResponse>, Status> {
         self.refuse_while_draining()?;
-        let request = request.into_inner();
-        let _room = self.0.room.at_once(&request).ok_or_else(overloaded)?;
-        let answer = self.answer(request, UnderWay::begin(&self.0.metrics)).await;
+        let incoming = self.incoming(&request);
+        let (request, held) = incoming.take(request.into_inner());
+        let (bytes, answer_bytes) = (request.encoded_len(), self.answer_bytes(&request));
+        let text = match held {
+            Some(held) => held.shrunk_to(bytes + answer_bytes),
+            None => incoming.budget().try_acquire(bytes, answer_bytes).ok_or_else(overloaded)?,
+        };
+        let place = self.0.admission.try_place().ok_or_else(overloaded)?;
+        let (answer, permit) = self.answer(request, self.admitted(Some(text), Some(place))).await;
         let mut counts = Counts::of_this_call();
         counts.count(&answer);
-        Ok(Response::new(answer))
+        let mut response = Response::new(answer);
+        let outbox = Outbox::default();
+        permit.into_iter().for_each(|permit| outbox.put(permit));
+        response.extensions_mut().insert(outbox);
+        Ok(response)
     }
 
     type ClassifyStreamStream = BoxStream<'static, Result<pb::ClassifyResponse, Status>>;
@@ -334,33 +206,38 @@ impl Classifier for Service {
         request: Request<Streaming<pb::ClassifyRequest>>,
     ) -> Result<Response<Self::ClassifyStreamStream>, Status> {
         self.refuse_while_draining()?;
-        let service = self.clone();
-        let open = Raised::by_one(&self.0.metrics.streams);
+        let open = GaugeGuard::new(&self.0.metrics.streams);
         let mut counts = Counts::of_this_call();
         let accepted = request.extensions().get::<Activity>().map(Activity::accepted);
+        let (reader, incoming) = (self.clone(), self.incoming(&request));
+        let service = self.clone();
+        let outbox = Outbox::default();
+        let leaving = outbox.clone();
         // `buffered` reads the next request only while fewer than WINDOW answers wait, and it is polled only while the
         // client takes answers: a client that stops reading stops the reading of its requests. Each article has a task of its
         // own, so that what is read is answered, and gives its place free, though nobody polls. Dropping the stream, as a
         // client that goes away does, ends these tasks.
-        let reader = self.0.clone();
         let answers = requests(request.into_inner(), self.0.streams.clone(), accepted)
             // Before the next is read.
             .then(move |message| {
-                let reader = reader.clone();
+                let (reader, incoming) = (reader.clone(), incoming.clone());
                 async move {
-                    let request = message?;
-                    let under_way = UnderWay::begin(&reader.metrics);
-                    let text = reader.room.for_text(&request).await;
-                    Ok::<_, Status>((request, under_way, text))
+                    let (request, held) = incoming.take(message?);
+                    let admitted = reader.admitted(None, None);
+                    let (bytes, answer_bytes) = (request.encoded_len(), reader.answer_bytes(&request));
+                    let text = match held {
+                        Some(held) => Some(held.shrunk_to(bytes + answer_bytes)),
+                        None => incoming.budget().acquire(bytes, answer_bytes).await,
+                    };
+                    Ok::<_, Status>((request, Admitted { text, ..admitted }))
                 }
             })
             .map(move |message| {
-                let task = message.map(|(request, under_way, text)| {
+                let task = message.map(|(request, admitted)| {
                     let service = service.clone();
                     let answer = async move {
-                        let _text = text;
-                        let _place = service.0.room.for_article().await;
-                        service.answer(request, under_way).await
+                        let place = service.0.admission.place().await;
+                        service.answer(request, Admitted { _place: place, ..admitted }).await
                     };
                     AbortOnDropHandle::new(tokio::spawn(answer.in_current_span()))
                 });
@@ -370,13 +247,16 @@ impl Classifier for Service {
                 }
             })
             .buffered(WINDOW)
-            .inspect(move |answer| {
+            .map(move |answer| {
                 let _open = &open;
-                if let Ok(answer) = answer {
-                    counts.count(answer);
-                }
+                let (answer, permit) = answer?;
+                counts.count(&answer);
+                permit.into_iter().for_each(|permit| leaving.put(permit));
+                Ok(answer)
             });
-        Ok(Response::new(answers.boxed()))
+        let mut response = Response::new(answers.boxed());
+        response.extensions_mut().insert(outbox);
+        Ok(response)
     }
 
     async fn get_model(&self, _: Request<pb::GetModelRequest>) -> Result<Response<pb::Model>, Status> {

@@ -5,9 +5,10 @@ use super::proto::{
     google::rpc,
 };
 use crate::article::{
-    Article, Classification, Contribution, Decision, Evidence, Field, Format, Label, Options, Reason, Region, Removed,
-    Role,
+    self, Article, Classification, Contribution, Decision, Evidence, Field, Format, Label, Options, Reason, Region,
+    Removed, Role,
 };
+use prost::Message;
 use tonic::Code;
 
 pub fn error_to_proto(code: Code, message: &str) -> rpc::Status {
@@ -16,6 +17,7 @@ pub fn error_to_proto(code: Code, message: &str) -> rpc::Status {
 
 pub fn article_from_proto(article: Option<pb::Article>) -> Result<Article, String> {
     let article = article.ok_or("the request has no article")?;
+    article::check_length("uri", &article.uri, article::MAX_ID_BYTES).map_err(|error| error.to_string())?;
     let format = match pb::Format::try_from(article.format) {
         Ok(pb::Format::Text) => Format::Text,
         Ok(pb::Format::Html) => Format::Html,
@@ -107,6 +109,53 @@ pub fn answer_to_proto(answer: Classification) -> pb::Classification {
             })
             .collect(),
     }
+}
+
+/// The identifier that an answer carries: that of the article, cut off at the limit for identifiers.
+pub fn shortened_id(id: &str) -> String {
+    let mut end = id.len().min(article::MAX_ID_BYTES);
+    while !id.is_char_boundary(end) {
+        end -= 1;
+    }
+    id[..end].to_owned()
+}
+
+/// The answer within `most` bytes: explanations go first, those of the least confident labels before others, and then the least
+/// confident labels. A note says so. The same answer is always cut in the same way.
+pub fn fitted(mut answer: pb::Classification, most: usize) -> pb::Classification {
+    /// Room for the note and for lengths that take more bytes than before.
+    const NOTE: usize = 256;
+    if answer.encoded_len() <= most {
+        return answer;
+    }
+    let most = most.saturating_sub(NOTE);
+    let fits = |answer: &pb::Classification| answer.encoded_len() <= most;
+    for i in (0..answer.regions.len()).rev() {
+        if fits(&answer) {
+            break;
+        }
+        answer.regions[i].contributions.clear();
+        answer.regions[i].label.iter_mut().for_each(|label| label.evidence.clear());
+    }
+    for i in (0..answer.topics.len()).rev() {
+        if fits(&answer) {
+            break;
+        }
+        answer.topics[i].evidence.clear();
+    }
+    if !fits(&answer) {
+        answer.removed.clear();
+    }
+    while !fits(&answer) && !answer.regions.is_empty() {
+        answer.regions.truncate(answer.regions.len() / 2);
+    }
+    while !fits(&answer) && !answer.topics.is_empty() {
+        answer.topics.truncate(answer.topics.len() / 2);
+    }
+    answer
+        .notes
+        .push("the answer was cut to the size limit of answers: ask for fewer labels with max_labels".to_owned());
+    answer
 }
 
 fn label_to_proto(label: Label) -> pb::Label {
@@ -227,5 +276,45 @@ fn field_from_proto(field: pb::evidence::Field) -> Option<Field> {
         pb::evidence::Field::Body => Some(Field::Body),
         pb::evidence::Field::Dateline => Some(Field::Dateline),
         pb::evidence::Field::Unspecified => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_answers_lose_explanations_before_labels() {
+        let evidence = vec![pb::Evidence { term: "term".repeat(20), ..pb::Evidence::default() }; 20];
+        let label =
+            |i: usize| pb::Label { code: format!("code-{i}"), evidence: evidence.clone(), ..pb::Label::default() };
+        let region = |i| pb::Region { label: Some(label(i)), ..pb::Region::default() };
+        let whole = pb::Classification {
+            topics: (0..17).map(label).collect(),
+            regions: (0..100).map(region).collect(),
+            removed: vec![pb::Removed { reason: "markup".into(), ..pb::Removed::default() }; 1000],
+            ..pb::Classification::default()
+        };
+        assert_eq!(fitted(whole.clone(), usize::MAX), whole);
+        let mut before = usize::MAX;
+        for most in [200_000, 100_000, 40_000, 10_000, 2_000, 300] {
+            let cut = fitted(whole.clone(), most);
+            assert!(cut.encoded_len() <= most, "{most}: {}", cut.encoded_len());
+            assert_eq!(cut.notes.len(), 1);
+            let explained =
+                cut.regions.iter().filter(|region| region.label.as_ref().is_some_and(|l| !l.evidence.is_empty()));
+            let explained = explained.count();
+            assert!(explained <= before);
+            before = explained;
+            assert!(most < 40_000 || (cut.topics.len(), cut.regions.len()) == (17, 100), "{most}: labels stay");
+        }
+    }
+
+    #[test]
+    fn identifiers_are_cut_at_characters() {
+        assert_eq!(shortened_id("a"), "a");
+        let long = "é".repeat(3000);
+        assert_eq!(shortened_id(&long).len(), article::MAX_ID_BYTES);
+        assert!(shortened_id(&format!("a{long}")).len() <= article::MAX_ID_BYTES);
     }
 }

@@ -221,13 +221,13 @@ impl Metrics {
             whole: registry.seconds("article", "From reading an article until its answer is ready"),
             in_flight: registry.take(
                 "articles_in_flight",
-                "Articles read and not yet answered, those that wait for room among them",
+                "Articles read and not yet answered, including those that wait for admission",
                 Gauge::default(),
             ),
-            places_taken: registry.take("places_taken", "Places for articles taken, of --max-articles", Gauge::default()),
+            places_taken: registry.take("places_taken", "Articles admitted and not yet answered, of --max-articles", Gauge::default()),
             text_taken: registry.take(
                 "text_taken_bytes",
-                "Room for the text of articles taken, of --max-text-bytes",
+                "Bytes of requests in work and of answers that clients have not taken, of --max-text-bytes",
                 Gauge::default(),
             ),
             streams: registry.take("streams_open", "Streams that are open", Gauge::default()),
@@ -268,6 +268,13 @@ impl Metrics {
         metrics
     }
 
+    /// Metrics of a server without models.
+    #[cfg(test)]
+    pub fn for_tests() -> Self {
+        let status = Status { version: "v1".to_owned(), loaded: 0, refused: 0, refusal: None };
+        Metrics::new(watch::Sender::new(status).subscribe(), None)
+    }
+
     /// What has not happened yet is told as 0, so that its first time is seen as a rise.
     fn begin(&self, shadowed: bool) {
         for code in [Code::Ok, Code::Internal] {
@@ -296,7 +303,7 @@ impl Metrics {
     }
 
     /// An article was classified.
-    pub fn classified(&self, answer: &Classification, took: &Took) {
+    pub fn classified(&self, answer: &Classification, took: &StageTimes) {
         self.articles.get_or_create(&Outcome { outcome: "classified" }).inc();
         self.queue.observe(took.queued.as_secs_f64());
         self.clean.observe(took.cleaned.as_secs_f64());
@@ -368,24 +375,24 @@ impl Metrics {
     }
 }
 
-/// A gauge that is one higher as long as this lives.
-pub struct Raised(Gauge);
+/// Raises a gauge by one until it is dropped.
+pub struct GaugeGuard(Gauge);
 
-impl Raised {
-    pub fn by_one(gauge: &Gauge) -> Self {
+impl GaugeGuard {
+    pub fn new(gauge: &Gauge) -> Self {
         gauge.inc();
-        Raised(gauge.clone())
+        GaugeGuard(gauge.clone())
     }
 }
 
-impl Drop for Raised {
+impl Drop for GaugeGuard {
     fn drop(&mut self) {
         self.0.dec();
     }
 }
 
 /// How long the parts of answering an article took.
-pub struct Took {
+pub struct StageTimes {
     /// From its reading until a thread took it.
     pub queued: Duration,
     /// Making text of it.

@@ -5,12 +5,16 @@
 //! is counted for monitors. What a label is worth is not known here.
 
 mod admin;
+mod admission;
 mod calls;
 mod classifier;
 mod convert;
 mod files;
+mod incoming;
 mod metrics;
+mod outgoing;
 mod probes;
+mod requests;
 mod security;
 mod shadow;
 mod slot;
@@ -40,13 +44,14 @@ pub(crate) use convert::{answer_from_proto, article_to_proto, options_to_proto};
 pub use security::{SecurityError, TlsFiles, Tokens};
 pub use slot::{ModelSlot, Reloaded, SelfCheckError, Status};
 
+use admission::Admission;
 use calls::Calls;
-use classifier::StreamEnd;
 use http::{HeaderName, HeaderValue, Method, header};
 use metrics::Metrics;
 pub(crate) use metrics::{Process, text_of};
 pub(crate) use probes::{Ready, serve as serve_probes};
 use proto::dateline::v1::{admin_server::AdminServer, classifier_server::ClassifierServer};
+use requests::StreamEnd;
 use security::{Gate, Tls};
 use shadow::Shadow;
 use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -89,16 +94,22 @@ pub struct Limits {
     pub connections: usize,
     /// Open streams and calls of one connection.
     pub streams_per_connection: u32,
-    /// Articles under way in all streams and calls: streams wait for their turn, single calls are told UNAVAILABLE.
+    /// Articles under way in all streams and calls: streams wait for their turn, unary calls are refused with UNAVAILABLE.
     pub articles: usize,
-    /// Their text in all, in bytes; the same holds. At least that of the largest message.
+    /// Bytes of requests in work and of answers that clients have not taken, in all; the same holds. At least the largest
+    /// message with the largest answer. One call may hold a sixteenth of it, or one message with its answer.
     pub text_bytes: usize,
+    /// The largest answer, in bytes: explanations that do not fit are left out.
+    pub answer_bytes: usize,
     /// A connection is asked for a sign of life after so long without one, and closed where none comes.
     pub keepalive: Duration,
-    /// A call that is no stream must be sent and answered in so long.
+    /// How long a unary call may take, from its first byte to its answer.
     pub call: Duration,
-    /// A stream that brings no article for so long ends.
+    /// A stream that brings no article for this time ends.
     pub stream_idle: Duration,
+    /// A call whose client takes nothing of its answers for this time ends, and so does a stream on which a message stays
+    /// incomplete for this time.
+    pub stream_stall: Duration,
     /// A connection without an open call for so long is closed.
     pub connection_idle: Duration,
     /// A connection takes no new calls once it is so old, and its streams end as in a drain: their clients go on with
@@ -145,10 +156,12 @@ impl Default for Limits {
             connections: 1024,
             streams_per_connection: 256,
             articles: 4096,
-            text_bytes: 256 << 20,
+            text_bytes: 32 << 20,
+            answer_bytes: 256 << 10,
             keepalive: Duration::from_secs(60),
             call: Duration::from_secs(60),
             stream_idle: Duration::ZERO,
+            stream_stall: Duration::from_secs(60),
             connection_idle: Duration::from_secs(900),
             connection_age: Duration::ZERO,
         }
@@ -167,6 +180,9 @@ const STREAM_WINDOW: u32 = 64 << 10;
 /// h2 measures by it: it ends a connection on which frames below 256 bytes wait whose missing bytes add up to half this
 /// window, and many clients put each message, be it a headline, into a frame of its own.
 const CONNECTION_WINDOW: u32 = 4;
+/// Headers of up to this many times the limit are read to be refused with a status; the transport refuses longer ones with
+/// HTTP status 431.
+const REFUSED_HEADERS: u32 = 16;
 /// How long a client has for a sign of life.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 /// What health checks ask for to learn whether the folder's model is the one that answers.
@@ -302,7 +318,8 @@ impl Listening {
             idle: limits.stream_idle,
         };
         let heard = shadow.as_ref().map(|(_, shadow)| shadow.clone());
-        let classifier = classifier::Service::new(live.clone(), heard, metrics.clone(), streams, &limits)?;
+        let admission = Arc::new(Admission::new(&limits, &metrics));
+        let classifier = classifier::Service::new(live.clone(), heard, metrics.clone(), streams, admission.clone())?;
         let classifier = ClassifierServer::new(classifier)
             .accept_compressed(CompressionEncoding::Gzip)
             .accept_compressed(CompressionEncoding::Zstd)
@@ -344,14 +361,18 @@ impl Listening {
                 .max_concurrent_streams(limits.streams_per_connection)
                 .http2_keepalive_interval(some(limits.keepalive))
                 .http2_keepalive_timeout(Some(SIGN_OF_LIFE))
-                .http2_max_header_list_size(limits.header_bytes)
+                // Calls over the limit must be read to be refused with a status of gRPC.
+                .http2_max_header_list_size(limits.header_bytes.saturating_mul(REFUSED_HEADERS).min(16 << 20))
                 .initial_stream_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(connection_window)
         };
         let calls = Calls {
             metrics: metrics.clone(),
+            admission,
             longest: limits.call,
+            stall: limits.stream_stall,
             largest: limits.message_bytes,
+            header_bytes: limits.header_bytes,
             draining: draining.clone(),
             drain: drain_for,
         };

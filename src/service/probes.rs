@@ -6,8 +6,21 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
-use std::fmt;
-use tokio::net::TcpListener;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use std::{fmt, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, sync::Semaphore};
+
+/// Open connections; others wait in the system's queue.
+const CONNECTIONS: usize = 64;
+/// How long a request may take to arrive, and a connection may wait for its next one.
+const HEADER_TIME: Duration = Duration::from_secs(10);
+/// How long a connection may be open: a client that does not read its answer is closed.
+const CONNECTION_TIME: Duration = Duration::from_secs(300);
+/// How long accepting waits after an error of the system, such as too many open files.
+const AFTER_AN_ERROR: Duration = Duration::from_millis(100);
 
 /// The text format of Prometheus.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -40,7 +53,29 @@ pub async fn serve(
         .route("/metrics", get(text))
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready));
-    if let Err(error) = axum::serve(listener, app).await {
-        tracing::error!(%error, "metrics and probes have stopped");
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    // The semaphore is never closed.
+    while let Ok(place) = places.clone().acquire_owned().await {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection for metrics and probes");
+                tokio::time::sleep(AFTER_AN_ERROR).await;
+                continue;
+            }
+        };
+        let service = TowerToHyperService::new(app.clone());
+        tokio::spawn(async move {
+            let _place = place;
+            let connection = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEADER_TIME)
+                .serve_connection(TokioIo::new(stream), service);
+            match tokio::time::timeout(CONNECTION_TIME, connection).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(%error, "a connection for metrics and probes failed"),
+                Err(_) => tracing::debug!("a connection for metrics and probes was open for too long"),
+            }
+        });
     }
 }

@@ -1,13 +1,13 @@
 //! A second model that answers beside the live one without being heard, so that it can be judged on what really comes.
 
-use super::{metrics::Metrics, slot::ModelSlot};
+use super::{admission::TextPermit, metrics::Metrics, slot::ModelSlot};
 use crate::article::{Article, Classification, Decision, Options, Role};
 use std::{
     collections::BTreeSet,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, PoisonError,
-        mpsc::{Receiver, SyncSender, sync_channel},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread,
 };
@@ -18,6 +18,7 @@ const WAITING: usize = 32;
 
 /// The shadow's thread, seen by those who give it work.
 pub struct Shadow {
+    slot: Arc<ModelSlot>,
     work: SyncSender<Work>,
     tally: Arc<Mutex<Tally>>,
     metrics: Arc<Metrics>,
@@ -27,6 +28,8 @@ struct Work {
     article: Article,
     options: Options,
     live: Digest,
+    /// The text counts until the shadow is done with it.
+    _text: Option<TextPermit>,
 }
 
 /// What is compared of an answer.
@@ -94,10 +97,14 @@ impl Tally {
         if self.versions != versions {
             *self = Tally { versions, ..Tally::default() };
         }
-        if let Kind::Compared(compared) = kind {
-            self.articles += 1;
-            self.topics += u64::from(compared.topics.is_some());
-            self.regions += u64::from(compared.regions);
+        match kind {
+            Kind::Compared(compared) => {
+                self.articles += 1;
+                self.topics += u64::from(compared.topics.is_some());
+                self.regions += u64::from(compared.regions);
+            }
+            Kind::Skipped => self.skipped += 1,
+            Kind::Failed => {}
         }
     }
 }
@@ -110,20 +117,22 @@ impl Shadow {
     pub fn start(slot: Arc<ModelSlot>, live: Arc<ModelSlot>, metrics: Arc<Metrics>) -> std::io::Result<Self> {
         let (work, waiting) = sync_channel(WAITING);
         let tally = Arc::new(Mutex::new(Tally::default()));
-        let (counted, counts) = (tally.clone(), metrics.clone());
+        let (counted, counts, answering) = (tally.clone(), metrics.clone(), slot.clone());
         thread::Builder::new()
             .name("shadow".to_owned())
-            .spawn(move || run(&slot, &live, &waiting, &counted, &counts))?;
-        Ok(Shadow { work, tally, metrics })
+            .spawn(move || run(&answering, &live, &waiting, &counted, &counts))?;
+        Ok(Shadow { slot, work, tally, metrics })
     }
 
-    /// Lets the shadow answer an article that the live model has answered, if it has time.
-    pub fn give(&self, article: Article, options: &Options, live: Digest) {
-        let work = Work { article, options: Options { explain: false, ..*options }, live };
-        if self.work.try_send(work).is_err() {
-            self.metrics.shadowed(&Kind::Skipped);
-            self.tally.lock().unwrap_or_else(PoisonError::into_inner).skipped += 1;
-        }
+    /// Queues an article that the live model has answered; skips it if too many wait already.
+    pub fn offer(&self, article: Article, options: &Options, live: Digest, text: Option<TextPermit>) {
+        let work = Work { article, options: Options { explain: false, ..*options }, live, _text: text };
+        let Err(TrySendError::Full(work) | TrySendError::Disconnected(work)) = self.work.try_send(work) else { return };
+        self.count(work.live.version, &Kind::Skipped);
+    }
+
+    fn count(&self, live: Arc<str>, kind: &Kind) {
+        count(&self.tally, &self.metrics, [live, self.slot.current().version().into()], kind);
     }
 
     /// How two versions compare that are in their places; nothing was counted of others.
@@ -134,23 +143,26 @@ impl Shadow {
 }
 
 fn run(slot: &ModelSlot, live_slot: &ModelSlot, waiting: &Receiver<Work>, tally: &Mutex<Tally>, metrics: &Metrics) {
-    while let Ok(Work { article, options, live }) = waiting.recv() {
+    while let Ok(Work { article, options, live, _text }) = waiting.recv() {
+        let model = slot.current();
         // What a model answered that was swapped meanwhile says nothing of the one in its place.
         if *live.version != *live_slot.current().version() {
             metrics.shadowed(&Kind::Skipped);
             continue;
         }
-        let model = slot.current();
         let answer = catch_unwind(AssertUnwindSafe(|| model.classify(&article, &options)));
         let kind = match answer {
             Ok(Ok(answer)) => Kind::Compared(live.compared(&Digest::of(&answer))),
             // What the live model answered is no article's fault.
             Ok(Err(_)) | Err(_) => Kind::Failed,
         };
-        metrics.shadowed(&kind);
-        let versions = [live.version, model.version().into()];
-        tally.lock().unwrap_or_else(PoisonError::into_inner).count(versions, &kind);
+        count(tally, metrics, [live.version, model.version().into()], &kind);
     }
+}
+
+fn count(tally: &Mutex<Tally>, metrics: &Metrics, versions: [Arc<str>; 2], kind: &Kind) {
+    metrics.shadowed(kind);
+    tally.lock().unwrap_or_else(PoisonError::into_inner).count(versions, kind);
 }
 
 #[cfg(test)]
@@ -175,10 +187,12 @@ mod tests {
 
         let mut tally = Tally::default();
         let versions = [Arc::from("a"), Arc::from("b")];
+        tally.count(versions.clone(), &Kind::Skipped);
         for kind in [Kind::Compared(same), Kind::Compared(other), Kind::Failed] {
             tally.count(versions.clone(), &kind);
         }
         assert_eq!((tally.articles, tally.topics, tally.regions), (2, 1, 1));
+        assert_eq!(tally.skipped, 1, "skips before the first comparison count");
         tally.count([Arc::from("a"), Arc::from("c")], &Kind::Failed);
         assert_eq!((tally.articles, tally.topics, tally.regions), (0, 0, 0), "another pair");
     }

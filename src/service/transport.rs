@@ -2,7 +2,7 @@
 
 use super::{
     Limits,
-    metrics::{Metrics, Raised},
+    metrics::{GaugeGuard, Metrics},
     security::Tls,
 };
 use std::{
@@ -76,7 +76,7 @@ pub fn connections(
             let (send, tls, metrics) = (send.clone(), tls.clone(), metrics.clone());
             // Hands are shaken side by side, so that a slow client holds up no other.
             tokio::spawn(async move {
-                let open = Raised::by_one(&metrics.connections);
+                let open = GaugeGuard::new(&metrics.connections);
                 let io = match tls {
                     None => Io::Plain(stream),
                     Some(tls) => {
@@ -122,7 +122,7 @@ pub struct Connection {
     end: Option<Pin<Box<Sleep>>>,
     last_read: Instant,
     metrics: Arc<Metrics>,
-    _open: Raised,
+    _open: GaugeGuard,
     _place: OwnedSemaphorePermit,
 }
 

@@ -1,0 +1,446 @@
+//! Request messages on their way in: charged to the text budget before they are read.
+//!
+//! gRPC puts five bytes before each message: whether it is compressed, and its length. A message that may take much memory is
+//! held up behind these five bytes until its [`TextPermit`] is there; the rest waits with the client, by the flow control of
+//! HTTP/2. It is then read and decoded here, and a blank message goes on in its place: tonic would keep a buffer of its size
+//! for as long as the stream is open. Small messages pass as they are; whoever takes them charges them then.
+
+use super::{
+    admission::{CallBudget, TextPermit},
+    proto::dateline::v1::ClassifyRequest,
+};
+use bytes::{Buf, Bytes, BytesMut};
+use flate2::read::MultiGzDecoder;
+use http_body::Frame;
+use prost::Message;
+use std::{
+    collections::VecDeque,
+    future::Future,
+    io::{self, Read},
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::time::{Sleep, sleep};
+use tonic::{Status, body::Body, metadata::MetadataValue};
+
+/// Messages up to this size, in bytes, pass as they are, unless they are compressed.
+const SMALL: usize = 16 << 10;
+/// The length of what gRPC puts before a message.
+const PREFIX: usize = 5;
+/// A message without a byte, not compressed.
+const BLANK: &[u8] = &[0; PREFIX];
+
+/// The requests of a call, with what they have taken of its budget.
+#[derive(Clone)]
+pub struct Incoming {
+    budget: CallBudget,
+    /// One entry for each message that has passed and was not taken yet, in order.
+    passed: Arc<Mutex<VecDeque<Passed>>>,
+}
+
+/// What became of a message.
+enum Passed {
+    /// It passed as it was.
+    Small,
+    /// It was charged and decoded, and a blank one passed.
+    Decoded(Box<ClassifyRequest>, TextPermit),
+}
+
+impl Incoming {
+    pub fn new(budget: CallBudget) -> Self {
+        Incoming { budget, passed: Arc::default() }
+    }
+
+    /// The request that a message stands for, and what it has taken of the budget.
+    pub fn take(&self, message: ClassifyRequest) -> (ClassifyRequest, Option<TextPermit>) {
+        match self.passed.lock().unwrap_or_else(PoisonError::into_inner).pop_front() {
+            Some(Passed::Decoded(request, permit)) => (*request, Some(permit)),
+            Some(Passed::Small) | None => (message, None),
+        }
+    }
+
+    /// The budget of the call.
+    pub fn budget(&self) -> &CallBudget {
+        &self.budget
+    }
+
+    fn push(&self, passed: Passed) {
+        self.passed.lock().unwrap_or_else(PoisonError::into_inner).push_back(passed);
+    }
+}
+
+/// The status of a call that cannot be admitted now: clients that retry do so after a moment.
+pub fn overloaded() -> Status {
+    let mut status = Status::unavailable("too many articles are under way: try again in a moment, or use a stream");
+    status.metadata_mut().insert("grpc-retry-pushback-ms", MetadataValue::from_static("200"));
+    status
+}
+
+/// The status of a call with a message over the limit.
+pub fn too_large(largest: usize) -> Status {
+    Status::resource_exhausted(format!("a message may have {largest} bytes: send shorter articles"))
+}
+
+/// How compressed messages of a call are compressed: `grpc-encoding`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    Gzip,
+    Zstd,
+}
+
+impl Encoding {
+    /// `None` for what is refused by whoever reads the call.
+    pub fn of(name: &[u8]) -> Option<Self> {
+        match name {
+            b"gzip" => Some(Encoding::Gzip),
+            b"zstd" => Some(Encoding::Zstd),
+            _ => None,
+        }
+    }
+}
+
+/// What to do with a large message for which there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoRoom {
+    /// Wait for room.
+    Wait,
+    /// Refuse the call.
+    Refuse,
+}
+
+/// A request body whose large messages are charged.
+pub struct ChargedBody {
+    body: Body,
+    incoming: Incoming,
+    encoding: Option<Encoding>,
+    no_room: NoRoom,
+    /// How long a message may take from its first byte to its last; unlimited if zero.
+    message_time: Duration,
+    /// What was read and has not passed.
+    read: BytesMut,
+    /// Bytes of the current message that are still to pass.
+    left: usize,
+    acquiring: Option<Pin<Box<dyn Future<Output = Option<TextPermit>> + Send>>>,
+    /// A large message that is being read.
+    large: Option<Large>,
+    late: Option<Pin<Box<Sleep>>>,
+    ended: bool,
+}
+
+struct Large {
+    compressed: bool,
+    length: usize,
+    bytes: BytesMut,
+    permit: TextPermit,
+}
+
+impl ChargedBody {
+    pub fn new(
+        body: Body,
+        incoming: Incoming,
+        encoding: Option<Encoding>,
+        no_room: NoRoom,
+        message_time: Duration,
+    ) -> Self {
+        ChargedBody {
+            body,
+            incoming,
+            encoding,
+            no_room,
+            message_time,
+            read: BytesMut::new(),
+            left: 0,
+            acquiring: None,
+            large: None,
+            late: None,
+            ended: false,
+        }
+    }
+
+    /// What can pass of what was read.
+    fn pass(&mut self) -> Result<Option<Bytes>, Status> {
+        if let Some(large) = &mut self.large {
+            let wanted = large.length - large.bytes.len();
+            large.bytes.extend_from_slice(&self.read.split_to(wanted.min(self.read.len())));
+            return match large.bytes.len() == large.length {
+                true => self.decode().map(Some),
+                false => Ok(None),
+            };
+        }
+        let mut end = 0;
+        loop {
+            let part = self.left.min(self.read.len() - end);
+            (self.left, end) = (self.left - part, end + part);
+            let Some(prefix) = self.read[end..].first_chunk::<PREFIX>().filter(|_| self.left == 0) else { break };
+            let (compressed, length) = read_prefix(prefix);
+            let is_large = compressed || length > SMALL;
+            // What is over the limit, or compressed in an unknown way, is refused by whoever decodes it, before it is read.
+            let passes =
+                !is_large || length > self.incoming.budget.message_bytes() || (compressed && self.encoding.is_none());
+            if !passes {
+                // What stands before it passes first.
+                if end == 0 {
+                    self.acquire(compressed, length)?;
+                }
+                break;
+            }
+            self.incoming.push(Passed::Small);
+            (self.left, self.late, end) = (length, None, end + PREFIX);
+        }
+        Ok((end > 0).then(|| self.read.split_to(end).freeze()))
+    }
+
+    /// Takes room for a message as it comes, as it is decompressed, and as it is decoded.
+    fn acquire(&mut self, compressed: bool, length: usize) -> Result<(), Status> {
+        let budget = self.incoming.budget.clone();
+        let bytes = if compressed { length + 2 * budget.message_bytes() } else { 2 * length };
+        match self.no_room {
+            NoRoom::Refuse => {
+                let permit = budget.try_acquire_large(bytes).ok_or_else(overloaded)?;
+                self.admit(permit);
+            }
+            NoRoom::Wait if self.acquiring.is_none() => {
+                self.acquiring = Some(Box::pin(async move { budget.acquire_large(bytes).await }));
+            }
+            NoRoom::Wait => {}
+        }
+        Ok(())
+    }
+
+    /// Begins to read a large message, whose prefix was read.
+    fn admit(&mut self, permit: TextPermit) {
+        let Some(prefix) = self.read.first_chunk::<PREFIX>() else { return };
+        let (compressed, length) = read_prefix(prefix);
+        self.read.advance(PREFIX);
+        self.large = Some(Large { compressed, length, bytes: BytesMut::with_capacity(length), permit });
+        self.late = None;
+    }
+
+    /// Decodes the large message that was read; what passes in its place.
+    fn decode(&mut self) -> Result<Bytes, Status> {
+        let Some(Large { compressed, bytes, permit, .. }) = self.large.take() else { return Ok(Bytes::new()) };
+        let largest = self.incoming.budget.message_bytes();
+        let bytes = match self.encoding.filter(|_| compressed) {
+            Some(encoding) => decompress(&bytes, encoding, largest)?,
+            None => bytes.freeze(),
+        };
+        let request = ClassifyRequest::decode(bytes)
+            .map_err(|error| Status::internal(format!("a message is not a ClassifyRequest: {error}")))?;
+        self.incoming.push(Passed::Decoded(Box::new(request), permit));
+        Ok(Bytes::from_static(BLANK))
+    }
+
+    /// Whether the current message has taken too long; the task is woken when it has.
+    fn is_late(&mut self, context: &mut Context<'_>) -> bool {
+        let between_messages = self.left == 0 && self.read.is_empty() && self.large.is_none();
+        if self.message_time.is_zero() || between_messages {
+            self.late = None;
+            return false;
+        }
+        let time = self.message_time;
+        self.late.get_or_insert_with(|| Box::pin(sleep(time))).as_mut().poll(context).is_ready()
+    }
+}
+
+/// Whether a message is compressed, and its length.
+fn read_prefix(prefix: &[u8; PREFIX]) -> (bool, usize) {
+    (prefix[0] != 0, u32::from_be_bytes([prefix[1], prefix[2], prefix[3], prefix[4]]) as usize)
+}
+
+/// A message as it was before it was compressed, unless that is larger than the limit.
+fn decompress(bytes: &[u8], encoding: Encoding, largest: usize) -> Result<Bytes, Status> {
+    let fault = |error: io::Error| Status::internal(format!("a message cannot be decompressed: {error}"));
+    let reader: Box<dyn Read + '_> = match encoding {
+        Encoding::Gzip => Box::new(MultiGzDecoder::new(bytes)),
+        Encoding::Zstd => Box::new(zstd::Decoder::with_buffer(bytes).map_err(fault)?),
+    };
+    let mut decompressed = Vec::new();
+    reader.take(largest as u64 + 1).read_to_end(&mut decompressed).map_err(fault)?;
+    match decompressed.len() > largest {
+        true => Err(too_large(largest)),
+        false => Ok(decompressed.into()),
+    }
+}
+
+impl http_body::Body for ChargedBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let body = self.get_mut();
+        loop {
+            if let Some(acquiring) = &mut body.acquiring {
+                let permit = ready!(acquiring.as_mut().poll(context));
+                body.acquiring = None;
+                permit.into_iter().for_each(|permit| body.admit(permit));
+            }
+            let reading = body.large.is_some();
+            match body.pass() {
+                Ok(Some(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                // It waits for room, or has just got it.
+                Ok(None) if body.acquiring.is_some() || body.large.is_some() != reading => continue,
+                Ok(None) => {}
+                Err(status) => return Poll::Ready(Some(Err(status))),
+            }
+            if body.ended {
+                if body.large.is_some() {
+                    return Poll::Ready(Some(Err(Status::internal("a message is cut off"))));
+                }
+                // What is cut off in its prefix is for whoever decodes it to refuse.
+                let rest = std::mem::take(&mut body.read).freeze();
+                return Poll::Ready((!rest.is_empty()).then(|| Ok(Frame::data(rest))));
+            }
+            match Pin::new(&mut body.body).poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => body.read.extend_from_slice(&data),
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                Poll::Ready(Some(Err(status))) => return Poll::Ready(Some(Err(status))),
+                Poll::Ready(None) => body.ended = true,
+                Poll::Pending if body.is_late(context) => {
+                    return Poll::Ready(Some(Err(Status::aborted(format!(
+                        "a message was not complete within {} s: send it again, on a new stream",
+                        body.message_time.as_secs_f64()
+                    )))));
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        (self.ended || self.body.is_end_stream())
+            && self.read.is_empty()
+            && self.large.is_none()
+            && self.acquiring.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Limits, admission::Admission, metrics::Metrics, proto::dateline::v1::Article};
+    use super::*;
+    use http_body_util::{BodyExt, StreamBody};
+    use std::io::Write;
+
+    const LARGEST: usize = 1 << 20;
+
+    fn budget() -> CallBudget {
+        let limits = Limits { text_bytes: 8 << 20, message_bytes: LARGEST, ..Limits::default() };
+        Arc::new(Admission::new(&limits, &Metrics::for_tests())).call()
+    }
+
+    fn framed(compressed: bool, message: &[u8]) -> Vec<u8> {
+        [&[u8::from(compressed)][..], &(message.len() as u32).to_be_bytes(), message].concat()
+    }
+
+    fn request(id: &str, bytes: usize) -> ClassifyRequest {
+        let article = Article { id: id.to_owned(), body: "x".repeat(bytes), ..Article::default() };
+        ClassifyRequest { article: Some(article), options: None }
+    }
+
+    /// The ids of the requests in a body that comes in pieces of some length, or the status that ends it.
+    async fn read(wire: Vec<u8>, piece: usize, encoding: Option<Encoding>) -> Result<Vec<String>, Status> {
+        let pieces: Vec<_> =
+            wire.chunks(piece).map(|piece| Ok::<_, Status>(Frame::data(Bytes::copy_from_slice(piece)))).collect();
+        let incoming = Incoming::new(budget());
+        let body = Body::new(StreamBody::new(tokio_stream::iter(pieces)));
+        let charged = ChargedBody::new(body, incoming.clone(), encoding, NoRoom::Wait, Duration::ZERO);
+        let mut passed = charged.collect().await?.to_bytes();
+        assert!(passed.len() < 20_000, "large messages stay outside");
+        let mut ids = Vec::new();
+        while passed.len() >= PREFIX {
+            let (compressed, length) = read_prefix(passed.first_chunk().expect("a prefix"));
+            assert!(!compressed);
+            passed.advance(PREFIX);
+            let message = ClassifyRequest::decode(passed.split_to(length)).expect("a message");
+            ids.push(incoming.take(message).0.article.expect("an article").id);
+        }
+        assert!(incoming.passed.lock().expect("no panic").is_empty());
+        Ok(ids)
+    }
+
+    #[tokio::test]
+    async fn messages_keep_their_order_however_they_are_cut() {
+        let sizes = [10, 100_000, 20, 16_000, 17_000, 0, 150_000, 150_000, 5];
+        let wire: Vec<u8> = sizes
+            .iter()
+            .enumerate()
+            .flat_map(|(i, bytes)| framed(false, &request(&i.to_string(), *bytes).encode_to_vec()))
+            .collect();
+        for piece in [1, 7, 16_384, usize::MAX] {
+            let ids = read(wire.clone(), piece, None).await.expect("they are read");
+            assert_eq!(ids, ["0", "1", "2", "3", "4", "5", "6", "7", "8"], "pieces of {piece}");
+        }
+    }
+
+    #[tokio::test]
+    async fn compressed_messages_are_decompressed_up_to_the_limit() {
+        let zipped = |message: &ClassifyRequest| {
+            let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            gzip.write_all(&message.encode_to_vec()).expect("in memory");
+            framed(true, &gzip.finish().expect("in memory"))
+        };
+        let wire = [zipped(&request("a", 200_000)), framed(false, &request("b", 10).encode_to_vec())].concat();
+        assert_eq!(read(wire, 1000, Some(Encoding::Gzip)).await.expect("they are read"), ["a", "b"]);
+        let bomb = read(zipped(&request("a", LARGEST + 1)), 1000, Some(Encoding::Gzip)).await.expect_err("a bomb");
+        assert_eq!(bomb.code(), tonic::Code::ResourceExhausted);
+        let garbage = read(framed(true, b"garbage"), 1000, Some(Encoding::Zstd)).await.expect_err("garbage");
+        assert_eq!(garbage.code(), tonic::Code::Internal);
+        let cut_off = framed(false, &request("a", 100_000).encode_to_vec())[..50_000].to_vec();
+        assert!(read(cut_off, 1000, None).await.expect_err("cut off").message().contains("cut off"));
+    }
+
+    #[tokio::test]
+    async fn a_unary_call_is_refused_where_there_is_no_room() {
+        let budget = budget();
+        let held = budget.try_acquire_large(LARGEST).expect("there is room");
+        let wire = framed(false, &request("a", 900_000).encode_to_vec());
+        let charged = |budget| {
+            ChargedBody::new(
+                Body::new(http_body_util::Full::new(Bytes::from(wire.clone()))),
+                Incoming::new(budget),
+                None,
+                NoRoom::Refuse,
+                Duration::ZERO,
+            )
+        };
+        let mut all = vec![held];
+        all.extend(std::iter::from_fn(|| budget.try_acquire_large(LARGEST)));
+        let refused = charged(budget.clone()).collect().await.expect_err("no room");
+        assert_eq!(refused.code(), tonic::Code::Unavailable);
+        drop(all);
+        assert!(charged(budget).collect().await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_that_stays_incomplete_ends_its_stream() {
+        let wire = framed(false, &request("a", 100).encode_to_vec());
+        let (start, rest) = wire.split_at(20);
+        let (start, rest) = (Bytes::copy_from_slice(start), Bytes::copy_from_slice(rest));
+        for (pause, late) in [(5, false), (15, true)] {
+            let (start, rest) = (start.clone(), rest.clone());
+            let pieces = futures_util::stream::unfold(0, move |step| {
+                let (start, rest) = (start.clone(), rest.clone());
+                async move {
+                    let piece = match step {
+                        0 => start,
+                        1 => {
+                            sleep(Duration::from_secs(pause)).await;
+                            rest
+                        }
+                        _ => return None,
+                    };
+                    Some((Ok::<_, Status>(Frame::data(piece)), step + 1))
+                }
+            });
+            let body = Body::new(StreamBody::new(pieces));
+            let time = Duration::from_secs(10);
+            let charged = ChargedBody::new(body, Incoming::new(budget()), None, NoRoom::Wait, time);
+            let outcome = charged.collect().await.map(|_| ()).map_err(|status| status.code());
+            assert_eq!(outcome, if late { Err(tonic::Code::Aborted) } else { Ok(()) });
+        }
+    }
+}
