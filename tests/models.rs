@@ -336,3 +336,17 @@ async fn a_shadow_is_compared_and_never_heard() {
     let now = compared().await;
     assert_eq!((now.topics_differ, now.regions_differ), (0, 0));
 }
+
+#[test]
+fn pipes_and_devices_are_not_models() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pipe = folder.path().join("manifest.json");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+    let begun = Instant::now();
+    let error = Model::load(folder.path()).expect_err("nobody writes into it");
+    assert!(error.to_string().contains("is not a regular file"), "{error}");
+    fs::remove_file(&pipe).expect("it is removed");
+    std::os::unix::fs::symlink("/dev/zero", &pipe).expect("a link");
+    assert!(Model::load(folder.path()).is_err_and(|error| error.to_string().contains("is not a regular file")));
+    assert!(begun.elapsed() < Duration::from_secs(5), "it does not wait");
+}

@@ -21,8 +21,9 @@ use std::{
     net::TcpListener,
     path::PathBuf,
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A broker whose data outlives it.
 struct Broker {
@@ -306,28 +307,102 @@ async fn nothing_is_lost_and_nothing_counts_twice_whatever_dies() {
 }
 
 #[tokio::test]
-async fn what_kills_whoever_takes_it_is_put_aside_in_the_end() {
+async fn messages_of_relays_that_died_are_labelled() {
     let Some(broker) = Broker::start("").await else { return };
     let context = broker.context().await;
     let relay = Relay::start(&broker, &[]);
     made(&context).await;
     relay.stop();
-    context.publish("news.in.a", article("a").into()).await.expect("it is sent").await.expect("it is taken");
+    for id in ["a", "b", "c"] {
+        context.publish("news.in.a", article(id).into()).await.expect("it is sent").await.expect("it is taken");
+    }
     let stream = context.get_stream("NEWS").await.expect("it is there");
     let consumer: PullConsumer = stream.get_consumer("dateline").await.expect("it is there");
-    // As if two relays had died of it.
-    for _ in 0..2 {
-        let mut batch = consumer.fetch().max_messages(1).expires(Duration::from_secs(5)).messages().await.expect("one");
-        let message = batch.next().await.expect("one").expect("a message");
-        message.ack_with(AckKind::Nak(None)).await.expect("it is heard");
+    // As if three relays had died while they held them.
+    for _ in 0..3 {
+        let mut batch =
+            consumer.fetch().max_messages(3).expires(Duration::from_secs(5)).messages().await.expect("three");
+        while let Some(message) = batch.next().await {
+            message.expect("a message").ack_with(AckKind::Nak(None)).await.expect("it is heard");
+        }
     }
     let _relay = Relay::start(&broker, &["--max-deliver", "2"]);
-    until("it is put aside", async || count(&context, "DEAD").await == 1).await;
-    let dead = all(&context, "DEAD").await;
-    assert_eq!(header(&dead[0].1, "Dateline-Reason"), "it was delivered 2 times without an end");
-    assert_eq!(header(&dead[0].1, "Dateline-Subject"), "news.in.a");
-    assert_eq!(dead[0].2, article("a").into_bytes(), "as it came");
-    assert_eq!(count(&context, "LABELLED").await, 0);
+    until("all are labelled", async || count(&context, "LABELLED").await == 3).await;
+    assert_eq!(count(&context, "DEAD").await, 0, "that relays died is no fault of theirs");
+    let labelled = all(&context, "LABELLED").await;
+    let of_process = |payload: &[u8]| serde_json::from_slice::<serde_json::Value>(payload).expect("JSON");
+    let bundled = dateline::Model::bundled().expect("it opens");
+    for (subject, headers, payload) in &labelled {
+        assert!(subject.ends_with(".KE"), "{subject}");
+        assert_eq!(header(headers, "Dateline-Model"), bundled.version());
+        assert!(of_process(payload)["classification"]["topics"][0]["confidence"].is_number());
+    }
+}
+
+/// Passes connections on to a server, and closes one when an article in it is poison.
+async fn dies_of_poison(server: String) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut onward = tokio::net::TcpStream::connect(&server).await.expect("it accepts");
+            tokio::spawn(async move {
+                let (mut from_client, mut to_client) = client.split();
+                let (mut from_server, mut to_server) = onward.split();
+                let there = async {
+                    let mut buffer = vec![0; 1 << 16];
+                    loop {
+                        match from_client.read(&mut buffer).await {
+                            Ok(0) | Err(_) => return,
+                            Ok(read) if buffer[..read].windows(6).any(|part| part == b"poison") => return,
+                            Ok(read) => drop(to_server.write_all(&buffer[..read]).await),
+                        }
+                    }
+                };
+                let back = tokio::io::copy(&mut from_server, &mut to_client);
+                tokio::select! {
+                    () = there => {}
+                    _ = back => {}
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn articles_that_end_a_server_take_no_other_one_with_them() {
+    let Some(broker) = Broker::start("").await else { return };
+    let context = broker.context().await;
+    let server = Server::start(&[]);
+    let address = dies_of_poison(server.address.clone()).await;
+    let relay = Relay::start(&broker, &["--server", &address]);
+    made(&context).await;
+    relay.stop();
+    for id in ["a", "poison-1", "b", "c", "poison-2", "d"] {
+        context.publish("news.in.a", article(id).into()).await.expect("it is sent").await.expect("it is taken");
+    }
+    let _relay = Relay::start(&broker, &["--server", &address]);
+    until("the others are labelled", async || count(&context, "LABELLED").await == 4).await;
+    until("both are put aside", async || count(&context, "DEAD").await == 2).await;
+    for (_, headers, payload) in all(&context, "DEAD").await {
+        assert!(String::from_utf8_lossy(&payload).contains("poison"));
+        let reason = header(&headers, "Dateline-Reason");
+        assert_eq!(reason, "the server broke off 3 times while it had this article alone");
+    }
+}
+
+#[tokio::test]
+async fn a_relay_stops_while_it_waits_for_its_broker() {
+    let Some(broker) = Broker::start("").await else { return };
+    let context = broker.context().await;
+    let relay = Relay::start(&broker, &[]);
+    made(&context).await;
+    drop(broker);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let begun = Instant::now();
+    relay.stop();
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

@@ -1,13 +1,13 @@
 use super::{
     Failure, settings,
-    signals::{Signals, asked},
+    signals::{Signals, drain_requested},
     telemetry::{self, LogFormat, Telemetry},
 };
 use crate::{
     relay::{Labeller, Metrics, Relay, Settings, Template, is_subject},
     service::{ModelSlot, Ready, serve_probes},
 };
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 /// Label the articles on a message broker
 ///
@@ -67,10 +67,10 @@ pub struct Args {
     /// The stream for dead letters that --create makes
     #[arg(long, env = "DATELINE_DEAD_STREAM", default_value = "DEAD", value_name = "NAME", value_parser = name)]
     dead_stream: String,
-    /// A message that was delivered so often and never brought to an end is a dead letter
+    /// A message that meets an internal error is delivered again until it was delivered this many times, and is a dead letter then
     #[arg(long, env = "DATELINE_MAX_DELIVER", default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1000))]
     max_deliver: u32,
-    /// After so many seconds without a sign of life another relay gets a message; slow work gives signs
+    /// After this many seconds without a progress acknowledgement the broker delivers a message to another relay; slow work sends them
     #[arg(long, env = "DATELINE_ACK_WAIT", default_value_t = 30.0, value_name = "SECONDS", value_parser = ack_wait)]
     ack_wait: f64,
     /// The most messages that are held
@@ -124,6 +124,17 @@ fn ack_wait(text: &str) -> Result<f64, String> {
 }
 
 impl Args {
+    /// This program, as it classifies articles in a process of its own.
+    fn isolated(&self) -> Result<Vec<OsString>, Failure> {
+        let program = std::env::current_exe().map_err(Failure::failed)?;
+        let mut command = vec![program.into_os_string(), "classify".into(), "--json".into()];
+        if let Some(folder) = &self.model {
+            command.extend(["--model".into(), folder.clone().into_os_string()]);
+        }
+        command.push("-".into());
+        Ok(command)
+    }
+
     fn settings(&self) -> Settings {
         Settings {
             nats: self.nats.clone(),
@@ -159,7 +170,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         None => Some(Arc::new(ModelSlot::open(args.model.clone()).map_err(Failure::failed)?)),
     };
     let labeller = match (&slot, &args.server) {
-        (Some(slot), _) => Labeller::Here(slot.clone()),
+        (Some(slot), _) => Labeller::Here { slot: slot.clone(), isolated: args.isolated()? },
         (None, url) => Labeller::server(
             // One that vanished without a word must be noticed: the broker is told all the while that its articles are at work.
             super::server(url.as_deref().unwrap_or_default())?
@@ -172,14 +183,16 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     };
     runtime.block_on(async {
         let signals = Signals::listen().map_err(Failure::failed)?;
-        let relay = Relay::connect(args.settings()).await.map_err(Failure::failed)?;
-        let metrics = Arc::new(Metrics::default());
         let reloaded = slot.clone();
-        let draining = signals.draining(move || {
-            if let Some(slot) = reloaded.clone() {
-                tokio::task::spawn_blocking(move || slot.reload());
+        let draining = signals.draining(move || reloaded.iter().for_each(|slot| drop(slot.reload())));
+        let relay = tokio::select! {
+            relay = Relay::connect(args.settings()) => relay.map_err(Failure::failed)?,
+            () = drain_requested(draining.clone()) => {
+                tracing::info!("stopped before the broker was reached");
+                return Ok(());
             }
-        });
+        };
+        let metrics = Arc::new(Metrics::default());
         let mut listening = None;
         if let Some(address) = args.metrics_listen {
             let refused = |error: std::io::Error| Failure::Failed(format!("cannot listen on {address}: {error}"));
@@ -205,7 +218,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         if let Some(slot) = &slot {
             tokio::spawn(slot.clone().watch());
         }
-        relay.run(labeller, metrics, asked(draining)).await;
+        relay.run(labeller, metrics, drain_requested(draining)).await;
         Ok(())
     })
 }

@@ -14,7 +14,8 @@ use ndarray::{Array1, Array2};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use sha2::{Digest, Sha256};
 use std::{
-    fs, io,
+    fs::{self, File},
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -43,12 +44,10 @@ pub enum ModelError {
         source: Box<ModelError>,
     },
     /// A file is too large to be a part of a model.
-    #[error("{} has {bytes} bytes: too large for a model", path.display())]
+    #[error("{} has more than {LARGEST_FILE} bytes: too large for a model", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// Its size.
-        bytes: u64,
     },
     /// `manifest.json` cannot be read as one.
     #[error("{MANIFEST} is not a manifest of this program: {0}")]
@@ -119,15 +118,23 @@ fn version(manifest: &Manifest) -> String {
 
 /// Reads a bundle's two files.
 pub fn read(folder: &Path) -> Result<(Vec<u8>, Vec<u8>), ModelError> {
-    let read = |name: &str| {
-        let path = folder.join(name);
-        let bytes = fs::metadata(&path).map_err(ModelError::NotAModel)?.len();
-        if bytes > LARGEST_FILE {
-            return Err(ModelError::TooLarge { path, bytes });
-        }
-        fs::read(&path).map_err(ModelError::NotAModel)
-    };
-    Ok((read(MANIFEST)?, read(TENSORS)?))
+    Ok((read_file(&folder.join(MANIFEST))?, read_file(&folder.join(TENSORS))?))
+}
+
+/// Reads a file of a model. Pipes and devices are refused before they are opened: they have no length, and may have no end.
+fn read_file(path: &Path) -> Result<Vec<u8>, ModelError> {
+    let found = fs::metadata(path).map_err(ModelError::NotAModel)?;
+    if !found.is_file() {
+        return Err(ModelError::NotAModel(io::Error::other(format!("{} is not a regular file", path.display()))));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(found.len().min(LARGEST_FILE)).unwrap_or(0));
+    let file = File::open(path).map_err(ModelError::NotAModel)?;
+    // What the file holds counts, not what it held when it was looked at.
+    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(ModelError::NotAModel)?;
+    match bytes.len() as u64 {
+        bytes if bytes > LARGEST_FILE => Err(ModelError::TooLarge { path: path.to_owned() }),
+        _ => Ok(bytes),
+    }
 }
 
 /// Checks and opens a bundle: schema, checksums, and that all parts fit each other.
@@ -215,7 +222,10 @@ pub fn open(manifest: &[u8], tensors: &[u8]) -> Result<Model, ModelError> {
 pub fn read_vectors(path: &Path) -> Result<WordVectors, ModelError> {
     let wrong =
         |reason: &dyn std::fmt::Display| ModelError::Vectors { path: path.to_owned(), reason: reason.to_string() };
-    let bytes = fs::read(path).map_err(|error| wrong(&error))?;
+    let bytes = read_file(path).map_err(|error| match error {
+        ModelError::NotAModel(error) => wrong(&error),
+        error => error,
+    })?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|error| wrong(&error))?;
     let tensors = Tensors(&tensors);
     let hashes = tensors.numbers("hashes", Dtype::U64, u64::from_le_bytes).map_err(|error| wrong(&error))?;

@@ -14,7 +14,7 @@ use crate::{
     article::{
         Article, ArticleError, Classification, DEFAULT_MIN_CONFIDENCE, Decision, Format, Label, Options, Region,
     },
-    clean::{self, Document, UNDETERMINED},
+    clean::{self, Document, MOST_REMOVED, UNDETERMINED},
     region::{self, Places, RegionRanker},
     text::{Word, words_into},
     topic::TopicClassifier,
@@ -136,6 +136,9 @@ impl Model {
         if foreign.is_some() {
             topics.iter_mut().for_each(|label| label.decision = Decision::Abstain);
             regions.iter_mut().for_each(|region| region.label.decision = Decision::Abstain);
+        }
+        if options.explain && document.more_removed {
+            notes.push(format!("removed: more parts were left out than the {MOST_REMOVED} that are listed"));
         }
         Classification {
             topics,

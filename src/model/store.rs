@@ -147,23 +147,56 @@ pub fn versions(folder: &Path) -> Result<Vec<Version>, StoreError> {
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
+    name: &'static str,
     /// The folder, where it was made for the lock.
     made: Option<PathBuf>,
 }
 
 impl Drop for Lock {
-    /// A folder that was made for nothing is removed.
+    /// A folder that was made for the lock, and in which nothing but locks was made, is removed, unless another process has
+    /// locked it.
     fn drop(&mut self) {
         let Some(folder) = &self.made else { return };
-        let is_lock = |path: &Path| [WRITING, TRAINING].iter().any(|name| path.ends_with(name));
         let Ok(entries) = fs::read_dir(folder) else { return };
         let paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-        if paths.iter().all(|path| is_lock(path)) {
-            // Where it cannot be, it is in nobody's way.
-            paths.iter().for_each(|path| drop(fs::remove_file(path)));
-            let _ = fs::remove_dir(folder);
+        if !paths.iter().all(|path| [WRITING, TRAINING].iter().any(|name| path.ends_with(name))) {
+            return;
         }
+        // Held until all are removed. Whoever waits for one of them finds that it is gone, and makes it anew.
+        let others = paths.iter().filter(|path| !path.ends_with(self.name));
+        let Ok(_others) = others.map(|path| try_lock(path)).collect::<Result<Vec<File>, TryLockError>>() else {
+            return;
+        };
+        // Where it cannot be removed, it is in nobody's way.
+        paths.iter().for_each(|path| drop(fs::remove_file(path)));
+        let _ = fs::remove_dir(folder);
     }
+}
+
+/// Locks a file, which is made if it is missing.
+fn try_lock(path: &Path) -> Result<File, TryLockError> {
+    let file = File::create(path).map_err(TryLockError::Error)?;
+    file.try_lock()?;
+    match is_at(&file, path) {
+        true => Ok(file),
+        // Somebody removed it meanwhile: a lock on it keeps nobody out.
+        false => Err(TryLockError::WouldBlock),
+    }
+}
+
+/// Whether a file that was opened is the one that has this path now.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |found: fs::Metadata| (found.dev(), found.ino());
+    let (open, named) = (file.metadata().map(identity), fs::metadata(path).map(identity));
+    open.is_ok_and(|open| named.is_ok_and(|named| named == open))
+}
+
+/// Files that are open cannot be removed elsewhere.
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
 }
 
 impl Lock {
@@ -176,18 +209,23 @@ impl Lock {
         Lock::take(folder, TRAINING, Duration::ZERO)
     }
 
-    fn take(folder: &Path, name: &str, wait: Duration) -> Result<Self, StoreError> {
+    fn take(folder: &Path, name: &'static str, wait: Duration) -> Result<Self, StoreError> {
         const LOOK_AGAIN: Duration = Duration::from_millis(20);
         let made = (!folder.exists()).then(|| folder.to_owned());
-        fs::create_dir_all(folder).map_err(system(folder))?;
         let path = folder.join(name);
-        let file = File::create(&path).map_err(system(&path))?;
         let begun = Instant::now();
         loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Lock { _file: file, made }),
+            fs::create_dir_all(folder).map_err(system(folder))?;
+            match try_lock(&path) {
+                Ok(file) => return Ok(Lock { _file: file, name, made }),
                 Err(TryLockError::WouldBlock) if begun.elapsed() < wait => thread::sleep(LOOK_AGAIN),
                 Err(TryLockError::WouldBlock) => return Err(StoreError::Locked { folder: folder.to_owned() }),
+                Err(TryLockError::Error(error))
+                    if error.kind() == io::ErrorKind::NotFound && begun.elapsed() < WAIT =>
+                {
+                    // The folder was removed meanwhile.
+                    thread::sleep(LOOK_AGAIN);
+                }
                 Err(TryLockError::Error(source)) => return Err(StoreError::System { path, source }),
             }
         }
@@ -388,6 +426,28 @@ mod tests {
                 .expect("a copy");
         }
         single
+    }
+
+    #[test]
+    fn a_lock_that_goes_takes_no_other_one_with_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let made = folder.path().join("made");
+        let training = Lock::training(&made).expect("nobody trains");
+        let writing = Lock::take(&made, WRITING, Duration::ZERO).expect("nobody writes");
+        drop(training);
+        assert!(made.exists(), "it is locked by another");
+        assert!(matches!(Lock::take(&made, WRITING, Duration::ZERO), Err(StoreError::Locked { .. })), "it still is");
+        drop(writing);
+        // One that is waited for, and removed meanwhile, keeps nobody out.
+        let made = folder.path().join("another");
+        let training = Lock::training(&made).expect("nobody trains");
+        let waited_for = File::create(made.join(TRAINING)).expect("it is there");
+        drop(training);
+        assert!(!made.exists(), "nothing was made in it");
+        waited_for.try_lock().expect("nobody has it");
+        let again = Lock::training(&made).expect("nobody trains");
+        assert!(matches!(Lock::training(&made), Err(StoreError::Locked { .. })));
+        drop((again, waited_for));
     }
 
     #[test]

@@ -111,7 +111,7 @@ impl TextModel {
             countries.iter().map(|code| tree::country(code).map(|place| &*place.code)).collect::<Option<_>>()?;
         let mut starts = vec![0_u32];
         for length in lengths {
-            starts.push(starts.last()? + u32::from(*length));
+            starts.push(starts.last()?.checked_add(u32::from(*length))?);
         }
         let sound = countries.is_sorted()
             && countries.len() == bias.len()
@@ -290,5 +290,7 @@ mod tests {
         assert_eq!(build(&["DE"], &lengths, cells), None, "a cell of no country");
         assert_eq!(build(&["DE", "IN"], &lengths[1..], cells), None);
         assert_eq!(build(&["DE", "IN"], &lengths, &cells[1..]), None);
+        // More cells than can be counted, as a crafted file may announce.
+        assert_eq!(build(&["DE", "IN"], &vec![u8::MAX; (1 << 24) + (1 << 17)], cells), None);
     }
 }

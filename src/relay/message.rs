@@ -43,9 +43,9 @@ impl Incoming {
         matches!(&self.form, Form::Item(item) if item.is_canceled())
     }
 
-    /// Where it goes, with its labels in it: `subjects` and `places` of ninjs, `classification` of a row. All other fields are as
-    /// they came.
-    pub fn outgoing(&self, answer: Option<&Classification>, template: &Template) -> (String, String) {
+    /// The message to publish: labels go into `subjects` and `places` of ninjs, and into `classification` of a row; all other
+    /// fields are as they came.
+    pub fn outgoing(&self, answer: Option<&Classification>, template: &Template) -> Outgoing {
         let payload = match (&self.form, answer) {
             (Form::Item(item), Some(answer)) => item.labelled(answer),
             (Form::Item(item), None) => item.unlabelled(),
@@ -55,11 +55,11 @@ impl Incoming {
                 row.written_with(labels.into_iter().map(|labels| (LABELS, labels)).collect())
             }
         };
-        (template.subject(answer), payload)
+        Outgoing { subject: template.subject(answer), payload, headers: self.headers(answer) }
     }
 
     /// What subscribers may want to know before they read it.
-    pub fn headers(&self, answer: Option<&Classification>) -> Vec<(&'static str, String)> {
+    fn headers(&self, answer: Option<&Classification>) -> Vec<(&'static str, String)> {
         let mut headers = Vec::new();
         if let Some(answer) = answer {
             headers.push(("Dateline-Model", answer.model_version.to_string()));
@@ -72,6 +72,17 @@ impl Incoming {
         }
         headers
     }
+}
+
+/// A message to publish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Its subject.
+    pub subject: String,
+    /// The article with its labels.
+    pub payload: String,
+    /// Headers beside those that the message came with.
+    pub headers: Vec<(&'static str, String)>,
 }
 
 /// The headers of a message that go on with it: all but those that mean something to the broker, and those of a relay before.
@@ -105,17 +116,18 @@ mod tests {
         assert_eq!(incoming.article.id, "NEWS:7");
         let model = crate::Model::bundled().expect("it opens");
         let answer = model.classify(&incoming.article, &Default::default()).expect("an answer");
-        let (subject, payload) = incoming.outgoing(Some(&answer), &template);
+        let Outgoing { subject, payload, .. } = incoming.outgoing(Some(&answer), &template);
         assert!(subject.starts_with("labelled."));
         assert!(payload.contains("\"x\":1.50,\"classification\":{\"topics\":["), "{payload}");
-        let again = Incoming::read(payload.as_bytes(), "NEWS:8").expect("a row").outgoing(Some(&answer), &template).1;
+        let again =
+            Incoming::read(payload.as_bytes(), "NEWS:8").expect("a row").outgoing(Some(&answer), &template).payload;
         assert_eq!(again, payload, "labels take the place of labels");
 
         let item = br#"{"uri": "a:b", "pubStatus": "canceled", "embargoed": "2030-01-01T00:00:00Z", "headlines": []}"#;
         let incoming = Incoming::read(item, "NEWS:9").expect("an item");
         assert!(incoming.is_canceled());
         assert_eq!(incoming.headers(None), [("Dateline-Embargoed", "2030-01-01T00:00:00Z".to_owned())]);
-        assert_eq!(incoming.outgoing(None, &template).0, "labelled.none");
+        assert_eq!(incoming.outgoing(None, &template).subject, "labelled.none");
         for wrong in [&b"secret"[..], b"[1]", b"{\"body\": 5}", b"{\"body\": \"secret", b""] {
             let error = Incoming::read(wrong, "NEWS:1").expect_err("no article");
             assert!(!error.contains("secret"), "{error}");

@@ -31,9 +31,9 @@ struct Outcome {
     outcome: &'static str,
 }
 
-/// What became of a message.
+/// The outcome of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Became {
+pub enum MessageOutcome {
     /// Labelled and published.
     Labelled,
     /// Published without labels: canceled.
@@ -59,7 +59,7 @@ impl Default for Metrics {
             whole: Histogram::new(seconds),
         };
         let mut registry = Registry::with_prefix("dateline_relay");
-        registry.register("articles", "Articles by what became of them", metrics.articles.clone());
+        registry.register("articles", "Messages by outcome", metrics.articles.clone());
         registry.register("redeliveries", "Messages that were delivered before", metrics.redelivered.clone());
         registry.register(
             "retries",
@@ -76,7 +76,7 @@ impl Default for Metrics {
         );
         let what = "From the delivery of a message until it is acknowledged";
         registry.register_with_unit("article", what, Unit::Seconds, metrics.whole.clone());
-        for outcome in [Became::Labelled, Became::Passed, Became::Dead] {
+        for outcome in [MessageOutcome::Labelled, MessageOutcome::Passed, MessageOutcome::Dead] {
             metrics.count(outcome).inc_by(0);
         }
         metrics.registries = vec![registry, own];
@@ -85,12 +85,12 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// The messages of which this became.
-    pub fn count(&self, became: Became) -> Counter {
-        let outcome = match became {
-            Became::Labelled => "labelled",
-            Became::Passed => "passed",
-            Became::Dead => "dead",
+    /// The messages with this outcome.
+    pub fn count(&self, outcome: MessageOutcome) -> Counter {
+        let outcome = match outcome {
+            MessageOutcome::Labelled => "labelled",
+            MessageOutcome::Passed => "passed",
+            MessageOutcome::Dead => "dead",
         };
         self.articles.get_or_create(&Outcome { outcome }).clone()
     }

@@ -5,45 +5,35 @@
 //! publications carry an id made of the message's place in its stream, so that one made twice counts once. What cannot be
 //! labelled goes to a subject of its own with the reason. Any number of relays with one durable name share the work.
 
+mod backoff;
+mod isolation;
 mod labeller;
 mod message;
 mod metrics;
 mod subject;
+mod worker;
 
 pub use labeller::{Fault, Labeller};
-pub use metrics::{Became, Metrics};
+pub use metrics::{MessageOutcome, Metrics};
 pub use subject::{Template, is_subject};
 
-use crate::article::{Article, Classification};
 use async_nats::{
-    Client, ConnectOptions, Event, HeaderMap, ServerAddr,
-    header::NATS_MESSAGE_ID,
+    Client, ConnectOptions, Event, ServerAddr,
     jetstream::{
-        self, AckKind, Context, Error as BrokerError, ErrorCode,
+        self, Context,
         consumer::{AckPolicy, PullConsumer, pull},
-        context::{ContextBuilder, PublishError, PublishErrorKind},
-        message::{Acker, OutboundMessage},
+        context::ContextBuilder,
         stream,
     },
 };
-use futures_util::future::join_all;
-use message::{Incoming, one_line, passed_on};
-use std::{
-    collections::HashMap,
-    future::Future,
-    path::PathBuf,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use backoff::BackOff;
+use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{Semaphore, watch},
     task::JoinSet,
 };
 use tokio_stream::StreamExt;
-use tonic::Code;
+use worker::{Held, Worker};
 
 /// How a relay works.
 #[derive(Debug, Clone)]
@@ -66,9 +56,10 @@ pub struct Settings {
     pub publish: Template,
     /// Where messages go that cannot be labelled.
     pub dead_letter: String,
-    /// A message that was delivered more often, and never acknowledged, is dead.
+    /// A message that meets an internal error is delivered again until it was delivered this many times; then it is a dead
+    /// letter.
     pub max_deliver: u32,
-    /// How long the broker waits for a sign of life of a message before it gives it to another.
+    /// How long the broker waits for a progress acknowledgement of a message before it gives it to another.
     pub ack_wait: Duration,
     /// The most messages that are held.
     pub in_flight: usize,
@@ -130,34 +121,11 @@ const PULL: Duration = Duration::from_secs(2);
 /// Messages that are classified at once, and bytes of them from which on no more are.
 const CHUNK: usize = 64;
 const CHUNK_BYTES: usize = 4 << 20;
-/// What may be at work at once, in KiB of messages: each is held several times over then.
-const AT_WORK_KIB: usize = 32 << 10;
-/// Waits between attempts double from the first to the longest.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// An article that a fault of the program met comes again after so long.
-const AFTER_A_FAULT: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// What streams that are made keep.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The least time within which a publication made twice counts once.
 const LEAST_WINDOW: Duration = Duration::from_secs(120);
-
-/// The waits between attempts.
-struct BackOff(Duration);
-
-impl Default for BackOff {
-    fn default() -> Self {
-        BackOff(FIRST_WAIT)
-    }
-}
-
-impl BackOff {
-    async fn wait(&mut self) {
-        tokio::time::sleep(self.0).await;
-        self.0 = (self.0 * 2).min(LONGEST_WAIT);
-    }
-}
 
 /// A relay that is connected.
 pub struct Relay {
@@ -192,18 +160,11 @@ impl Relay {
         let room = Arc::new(Semaphore::new(self.settings.in_flight));
         let drain = self.settings.drain;
         let looking = tokio::spawn(look(self.consumer.clone(), metrics.clone()));
-        let worker = Arc::new(Worker {
-            labeller,
-            metrics,
-            context: self.context,
-            // What the consumer waits for is what counts.
-            ack_wait: self.settings.ack_wait.min(self.consumer.cached_info().config.ack_wait),
-            settings: self.settings,
-            at_work: Semaphore::new(AT_WORK_KIB),
-            held: Mutex::default(),
-            next: AtomicU64::default(),
-        });
-        let progress = tokio::spawn(worker.clone().tell_of_progress());
+        // What the consumer waits for is what counts.
+        let ack_wait = self.settings.ack_wait.min(self.consumer.cached_info().config.ack_wait);
+        let in_flight = self.settings.in_flight;
+        let worker = Arc::new(Worker::new(labeller, metrics, self.context, self.settings, ack_wait));
+        let progress = tokio::spawn(worker.clone().acknowledge_progress());
         let mut tasks = JoinSet::new();
         let mut stop = std::pin::pin!(stop);
         let mut back_off = BackOff::default();
@@ -212,7 +173,7 @@ impl Relay {
             // What is done makes room; a task that stumbled has left its messages to be delivered again.
             while tasks.try_join_next().is_some() {}
             // Not for every single one that gets free.
-            let least = (worker.settings.in_flight / 4).max(1);
+            let least = (in_flight / 4).max(1);
             let wanted = room.available_permits().max(least) as u32;
             let mut permits = tokio::select! {
                 permits = room.clone().acquire_many_owned(wanted) => match permits {
@@ -221,13 +182,19 @@ impl Relay {
                 },
                 () = &mut stop => break,
             };
-            let batch = self.consumer.batch().max_messages(wanted as usize).expires(PULL).messages().await;
+            let pull = self.consumer.batch().max_messages(wanted as usize).expires(PULL).messages();
+            let batch = tokio::select! {
+                batch = pull => batch,
+                () = &mut stop => break,
+            };
             let mut batch = match batch {
                 Ok(batch) => batch,
                 Err(error) => {
                     tracing::warn!(%error, "the broker gives no messages, asking again");
-                    back_off.wait().await;
-                    continue;
+                    tokio::select! {
+                        () = back_off.wait() => continue,
+                        () = &mut stop => break,
+                    }
                 }
             };
             loop {
@@ -257,25 +224,28 @@ impl Relay {
                         Ok(message) => {
                             back_off = BackOff::default();
                             if let Some(permit) = permits.split(1) {
-                                messages.extend(worker.hold(message, permit));
+                                messages.extend(worker.track(message, permit));
                             }
                         }
                         Err(error) => {
                             tracing::warn!(%error, "the broker gives no messages, asking again");
-                            back_off.wait().await;
+                            tokio::select! {
+                                () = back_off.wait() => {}
+                                () = &mut stop, if !stopped => stopped = true,
+                            }
                         }
                     }
                 }
-                let (again, first): (Vec<Held>, Vec<Held>) = messages.into_iter().partition(|held| held.deliveries > 1);
+                let (again, first): (Vec<Held>, Vec<Held>) = messages.into_iter().partition(Held::is_redelivered);
                 if !first.is_empty() {
-                    tasks.spawn(worker.clone().work(first));
+                    tasks.spawn(worker.clone().process(first));
                 }
                 if !again.is_empty() {
-                    tasks.spawn(worker.clone().work_one_by_one(again));
+                    tasks.spawn(worker.clone().process_redelivered(again));
                 }
             }
         }
-        tracing::info!(held = worker.settings.in_flight - room.available_permits(), "draining");
+        tracing::info!(held = in_flight - room.available_permits(), "draining");
         let drained = tokio::time::timeout(drain, async { while tasks.join_next().await.is_some() {} }).await;
         if drained.is_err() {
             tracing::warn!("what is still held will be delivered to another relay");
@@ -459,14 +429,6 @@ async fn consumer(context: &Context, settings: &Settings) -> Result<PullConsumer
     Ok(consumer)
 }
 
-/// Whether a broker, or a stream, takes no message of this size.
-fn is_too_large(error: &PublishError) -> bool {
-    let of_broker = std::error::Error::source(error).and_then(|source| source.downcast_ref::<BrokerError>());
-    let code = of_broker.map(BrokerError::error_code);
-    let limits = [ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM, ErrorCode::STREAM_HEADER_EXCEEDS_MAXIMUM];
-    error.kind() == PublishErrorKind::MaxPayloadExceeded || code.is_some_and(|code| limits.contains(&code))
-}
-
 /// What lies beneath an error.
 fn cause(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -486,247 +448,6 @@ async fn look(mut consumer: PullConsumer, metrics: Arc<Metrics>) {
             metrics.ack_pending.set(i64::try_from(info.num_ack_pending).unwrap_or(i64::MAX));
         }
         tokio::time::sleep(LOOK_EVERY).await;
-    }
-}
-
-/// What works on messages.
-struct Worker {
-    labeller: Labeller,
-    metrics: Arc<Metrics>,
-    context: Context,
-    settings: Settings,
-    ack_wait: Duration,
-    /// Room for messages at work, in KiB.
-    at_work: Semaphore,
-    /// The messages that are held, to tell the broker that they are being worked on.
-    held: Mutex<HashMap<u64, Arc<Acker>>>,
-    next: AtomicU64,
-}
-
-/// A message that is held.
-struct Held {
-    worker: Arc<Worker>,
-    number: u64,
-    message: async_nats::Message,
-    acker: Arc<Acker>,
-    /// `STREAM:SEQUENCE`.
-    place: String,
-    /// The same, the durable name, for relays of another one publish it too, and the time at which the broker had it, which
-    /// tells it from one of an earlier stream of this name.
-    id: String,
-    sequence: u64,
-    deliveries: i64,
-    since: Instant,
-    _room: OwnedSemaphorePermit,
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.worker.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
-        self.worker.metrics.in_flight.dec();
-    }
-}
-
-impl Worker {
-    /// Holds a message; `None` where it is none of a stream's.
-    fn hold(self: &Arc<Self>, message: jetstream::Message, room: OwnedSemaphorePermit) -> Option<Held> {
-        let info = message.info().ok()?;
-        let place = format!("{}:{}", info.stream, info.stream_sequence);
-        let id = format!("{}:{place}:{}", self.settings.durable, info.published.unix_timestamp_nanos());
-        let (sequence, deliveries) = (info.stream_sequence, info.delivered);
-        if deliveries > 1 {
-            self.metrics.redelivered.inc();
-        }
-        let (message, acker) = message.split();
-        let acker = Arc::new(acker);
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(number, acker.clone());
-        self.metrics.in_flight.inc();
-        let since = Instant::now();
-        Some(Held { worker: self.clone(), number, message, acker, place, id, sequence, deliveries, since, _room: room })
-    }
-
-    /// Tells the broker again and again of all messages that they are being worked on.
-    async fn tell_of_progress(self: Arc<Self>) {
-        loop {
-            tokio::time::sleep(self.ack_wait / 3).await;
-            let held: Vec<Arc<Acker>> =
-                self.held.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-            for acker in held {
-                // What does not reach it is delivered once more, and counts once.
-                let _ = acker.ack_with(AckKind::Progress).await;
-            }
-        }
-    }
-
-    /// Brings messages that came before to their end, each alone: one of them may kill whoever takes it, and must not take the
-    /// others with it. From the first to the last, and the next time from the last to the first, so that all others end.
-    async fn work_one_by_one(self: Arc<Self>, mut messages: Vec<Held>) {
-        messages.sort_by_key(|held| held.sequence);
-        if messages.first().is_some_and(|held| held.deliveries % 2 == 1) {
-            messages.reverse();
-        }
-        for held in messages {
-            self.clone().work(vec![held]).await;
-        }
-    }
-
-    /// Brings messages to their end.
-    async fn work(self: Arc<Self>, messages: Vec<Held>) {
-        let bytes: usize = messages.iter().map(|held| held.message.payload.len()).sum();
-        let kib = bytes.div_ceil(1 << 10).min(AT_WORK_KIB) as u32;
-        // It is never closed.
-        let _room = self.at_work.acquire_many(kib).await;
-        let mut wanted = Vec::with_capacity(messages.len());
-        let (mut passing, mut dead) = (Vec::new(), Vec::new());
-        for held in messages {
-            // It was tried often enough, and whoever tried did not live to tell.
-            if held.deliveries > i64::from(self.settings.max_deliver) {
-                let reason = format!("it was delivered {} times without an end", held.deliveries - 1);
-                dead.push((held, reason));
-                continue;
-            }
-            match Incoming::read(&held.message.payload, &held.place) {
-                Ok(incoming) if incoming.is_canceled() => passing.push((held, incoming)),
-                Ok(incoming) => match incoming.article.check() {
-                    Ok(()) => wanted.push((held, incoming)),
-                    Err(error) => dead.push((held, error.to_string())),
-                },
-                Err(reason) => dead.push((held, reason)),
-            }
-        }
-        let label = async {
-            let articles = wanted.iter_mut().map(|(_, incoming)| std::mem::take(&mut incoming.article));
-            let answers = self.label(articles.collect()).await;
-            let ends = wanted.into_iter().zip(answers);
-            join_all(ends.map(|((held, incoming), answer)| self.end(held, incoming, Some(answer)))).await;
-        };
-        let pass = join_all(passing.into_iter().map(|(held, incoming)| self.end(held, incoming, None)));
-        // What needs no answer does not wait for any.
-        tokio::join!(label, pass, join_all(dead.into_iter().map(|(held, reason)| self.bury(held, reason))));
-    }
-
-    /// Answers about articles; asks until there are some.
-    async fn label(&self, articles: Vec<Article>) -> Vec<Result<Classification, Fault>> {
-        if articles.is_empty() {
-            return Vec::new();
-        }
-        let articles = Arc::new(articles);
-        let mut back_off = BackOff::default();
-        loop {
-            let status = match self.labeller.label(articles.clone()).await {
-                Ok(answers) => return answers,
-                Err(status) => status,
-            };
-            // One that ends the stream whoever sends it must not hold up the others.
-            if let Code::ResourceExhausted | Code::OutOfRange | Code::InvalidArgument = status.code() {
-                return match &articles[..] {
-                    [_] => vec![Err(Fault::Article(status.message().to_owned()))],
-                    all => {
-                        let mut answers = Vec::with_capacity(all.len());
-                        for article in all {
-                            answers.extend(Box::pin(self.label(vec![article.clone()])).await);
-                        }
-                        answers
-                    }
-                };
-            }
-            self.metrics.retries.inc();
-            tracing::warn!(code = ?status.code(), reason = status.message(), "no answers, asking again");
-            back_off.wait().await;
-        }
-    }
-
-    /// Publishes an article and acknowledges its message.
-    async fn end(&self, held: Held, incoming: Incoming, answer: Option<Result<Classification, Fault>>) {
-        let answer = match answer {
-            Some(Err(Fault::Article(reason))) => return self.bury(held, reason).await,
-            Some(Err(Fault::Program(reason))) if held.deliveries >= i64::from(self.settings.max_deliver) => {
-                return self.bury(held, reason).await;
-            }
-            Some(Err(Fault::Program(reason))) => {
-                tracing::warn!(message = held.place, reason, "it comes again");
-                self.metrics.retries.inc();
-                let _ = held.acker.ack_with(AckKind::Nak(Some(AFTER_A_FAULT))).await;
-                return;
-            }
-            Some(Ok(answer)) => Some(answer),
-            None => None,
-        };
-        let (subject, payload) = incoming.outgoing(answer.as_ref(), &self.settings.publish);
-        let mut headers = passed_on(held.message.headers.as_ref());
-        headers.insert(NATS_MESSAGE_ID, held.id.as_str());
-        for (name, value) in incoming.headers(answer.as_ref()) {
-            headers.insert(name, value);
-        }
-        drop(incoming);
-        if !self.publish(OutboundMessage::new(subject.into(), payload.into(), Some(headers))).await {
-            return self.bury(held, "with its labels it is larger than the broker takes".to_owned()).await;
-        }
-        self.acknowledge(held, if answer.is_some() { Became::Labelled } else { Became::Passed }).await;
-    }
-
-    /// Puts a message aside, as it came, with the reason.
-    async fn bury(&self, held: Held, reason: String) {
-        tracing::warn!(message = held.place, reason, "a dead letter");
-        let mut headers = passed_on(held.message.headers.as_ref());
-        headers.insert(NATS_MESSAGE_ID, format!("dead:{}", held.id));
-        headers.insert("Dateline-Reason", one_line(&reason));
-        headers.insert("Dateline-Stream", self.settings.stream.as_str());
-        headers.insert("Dateline-Subject", one_line(&held.message.subject));
-        headers.insert("Dateline-Sequence", held.sequence.to_string());
-        headers.insert("Dateline-Deliveries", held.deliveries.to_string());
-        let payload = held.message.payload.clone();
-        let subject = self.settings.dead_letter.clone();
-        // One that fills the largest message has no room for a reason.
-        if !self.publish(OutboundMessage::new(subject.clone().into(), payload, Some(headers.clone()))).await {
-            let mut short = HeaderMap::new();
-            for name in ["Nats-Msg-Id", "Dateline-Reason", "Dateline-Stream", "Dateline-Sequence"] {
-                headers.get(name).into_iter().for_each(|value| short.insert(name, value.clone()));
-            }
-            short.insert("Dateline-Cut-Off", "the message is too large, its place in the stream tells where it is");
-            if !self.publish(OutboundMessage::new(subject.into(), Vec::new().into(), Some(short))).await {
-                tracing::error!(message = held.place, "the stream for dead letters does not take it: it comes again");
-                let _ = held.acker.ack_with(AckKind::Nak(Some(LONGEST_WAIT))).await;
-                return;
-            }
-        }
-        self.acknowledge(held, Became::Dead).await;
-    }
-
-    /// Publishes until the broker has it; `false` where it is too large for that.
-    async fn publish(&self, message: OutboundMessage) -> bool {
-        let mut back_off = BackOff::default();
-        loop {
-            let headers = message.headers.clone().unwrap_or_default();
-            let sent =
-                self.context.publish_with_headers(message.subject.clone(), headers, message.payload.clone()).await;
-            let answer = match sent {
-                Ok(answer) => answer.await,
-                Err(error) => Err(error),
-            };
-            match answer {
-                Ok(answer) => {
-                    self.metrics.duplicates.inc_by(u64::from(answer.duplicate));
-                    return true;
-                }
-                Err(error) if is_too_large(&error) => return false,
-                Err(error) => {
-                    self.metrics.retries.inc();
-                    tracing::warn!(subject = %message.subject, reason = cause(&error), "not published, trying again");
-                    back_off.wait().await;
-                }
-            }
-        }
-    }
-
-    async fn acknowledge(&self, held: Held, became: Became) {
-        // Where the broker does not hear it, the message comes again, and its publication counts once.
-        if let Err(error) = held.acker.double_ack().await {
-            tracing::debug!(message = held.place, %error, "not acknowledged");
-        }
-        self.metrics.count(became).inc();
-        self.metrics.whole.observe(held.since.elapsed().as_secs_f64());
     }
 }
 

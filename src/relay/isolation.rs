@@ -1,0 +1,154 @@
+//! Classification in a process of its own, one article after the other.
+//!
+//! A message that comes again may have ended the relay that took it before. It is classified here, so that it is known which
+//! article ended its process, and that no other one goes with it.
+
+use super::labeller::Fault;
+use crate::article::{Article, Classification, Format};
+use serde::Deserialize;
+use std::{ffi::OsString, io, process::Stdio, time::Duration};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
+};
+
+/// How long one article may take, the start of the process included.
+const ARTICLE_TIME: Duration = Duration::from_secs(60);
+
+/// A process that answers JSON Lines as `dateline classify --json -` does; started when it is needed.
+pub struct Isolated {
+    command: Vec<OsString>,
+    running: Option<Running>,
+}
+
+struct Running {
+    _child: Child,
+    articles: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    error: Option<Error>,
+    #[serde(flatten)]
+    classification: Option<Classification>,
+}
+
+#[derive(Deserialize)]
+struct Error {
+    code: String,
+    message: String,
+}
+
+impl Isolated {
+    /// A program and its arguments.
+    pub fn new(command: Vec<OsString>) -> Self {
+        Isolated { command, running: None }
+    }
+
+    /// The answer about an article.
+    ///
+    /// # Errors
+    /// [`Fault::Article`] if the article cannot be classified, [`Fault::Program`] if the process ended or did not answer in time;
+    /// the next article gets another one.
+    pub async fn classify(&mut self, article: &Article) -> Result<Classification, Fault> {
+        let ended =
+            |error: io::Error| Fault::Program(format!("a process of its own did not classify the article: {error}"));
+        match tokio::time::timeout(ARTICLE_TIME, self.ask(article)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => {
+                self.running = None;
+                Err(ended(error))
+            }
+            Err(_) => {
+                self.running = None;
+                Err(ended(io::ErrorKind::TimedOut.into()))
+            }
+        }
+    }
+
+    async fn ask(&mut self, article: &Article) -> io::Result<Result<Classification, Fault>> {
+        let running = match &mut self.running {
+            Some(running) => running,
+            none => none.insert(start(&self.command)?),
+        };
+        let mut row = row_of(article).to_string();
+        row.push('\n');
+        running.articles.write_all(row.as_bytes()).await?;
+        running.articles.flush().await?;
+        let line = running.answers.next_line().await?.ok_or_else(|| io::Error::other("the process ended"))?;
+        let answer: Answer =
+            serde_json::from_str(&line).map_err(|_| io::Error::other("the answer is not understood"))?;
+        Ok(match (answer.classification, answer.error) {
+            (Some(classification), None) => Ok(classification),
+            (_, Some(Error { code, message })) if code == "INVALID_ARGUMENT" => Err(Fault::Article(message)),
+            (_, Some(error)) => Err(Fault::Program(error.message)),
+            (None, None) => return Err(io::Error::other("the answer has no labels and no error")),
+        })
+    }
+}
+
+fn start(command: &[OsString]) -> io::Result<Running> {
+    let (program, arguments) = command.split_first().ok_or_else(|| io::Error::other("no program is named"))?;
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        // What a program says as it ends may quote the article.
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+    let (Some(articles), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(io::Error::other("the process has no standard input and output"));
+    };
+    Ok(Running { _child: child, articles, answers: BufReader::new(answers).lines() })
+}
+
+/// An article as a row of JSON Lines.
+fn row_of(article: &Article) -> serde_json::Value {
+    serde_json::json!({
+        "id": article.id,
+        "headline": article.headline,
+        "body": article.body,
+        "format": match article.format {
+            Format::Text => "text",
+            Format::Html => "html",
+        },
+        "dateline": article.dateline,
+        "language": article.language,
+        "source_country": article.source_country,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers as `dateline classify --json -` does, and dies of some articles.
+    const DIES_OF_POISON: &str = r#"while read -r line; do case "$line" in
+        *poison*) kill -9 $$;;
+        *blank*) echo '{"id":"","error":{"code":"INVALID_ARGUMENT","message":"no text"}}';;
+        *) echo '{"id":"","topics":[],"regions":[],"language":"en","model_version":"v1","notes":[]}';;
+        esac; done"#;
+
+    #[tokio::test]
+    async fn only_the_article_that_ends_the_process_is_at_fault() {
+        let mut isolated = Isolated::new(["sh", "-c", DIES_OF_POISON].map(OsString::from).to_vec());
+        let article = |body: &str| Article { body: body.to_owned(), ..Article::default() };
+        for body in ["a", "poison one", "b", "c", "poison two", "blank", "d"] {
+            let answer = isolated.classify(&article(body)).await;
+            match body {
+                "blank" => assert_eq!(answer, Err(Fault::Article("no text".to_owned()))),
+                poison if poison.contains("poison") => assert!(matches!(answer, Err(Fault::Program(_))), "{answer:?}"),
+                _ => assert_eq!(&*answer.expect("labels").model_version, "v1", "{body}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_program_that_cannot_be_started_is_said() {
+        let mut isolated = Isolated::new(vec!["/no/such/program".into()]);
+        let Err(Fault::Program(reason)) = isolated.classify(&Article::default()).await else { panic!("a fault") };
+        assert!(reason.contains("did not classify the article"), "{reason}");
+    }
+}
