@@ -5,6 +5,7 @@
 //! shape of one: "Copyright law was changed on Monday." and "Register to vote by Monday, officials said." are sentences of
 //! articles. A heading such as "Related Articles" takes the headlines below it with it.
 
+use super::notices;
 use regex::{Regex, RegexBuilder};
 use std::{ops::Range, sync::LazyLock};
 
@@ -46,7 +47,11 @@ pub fn find(text: &str) -> Vec<Range<usize>> {
 
 fn is_notice(line: &str) -> bool {
     let speaks_to_reader = || PROMPT.is_match(line) || (NOTICE_WORD.is_match(line) && NOTICE.is_match(line));
-    LABEL.is_match(line) || BYLINE.is_match(line) || (speaks_to_reader() && !SPEECH.is_match(line))
+    LABEL.is_match(line)
+        || BYLINE.is_match(line)
+        || (speaks_to_reader() && !SPEECH.is_match(line))
+        || IMPRINT.is_match(line)
+        || notices::is_about_data(line)
 }
 
 /// A headline of another article: short, and not a sentence.
@@ -110,6 +115,17 @@ static BYLINE: LazyLock<Regex> = LazyLock::new(|| {
     let name = r"\p{Lu}[\p{L}.'-]*";
     Regex::new(&format!(r"^(?:By|BY)\s{name}(?:\s(?:{name}|and|de|van|von|al|bin)){{0,7}}(?:(?:,|\s[|\u{{2013}}-]|\sin)\s[^.]{{1,60}})?$"))
         .unwrap_or_else(|error| unreachable!("the patterns of this file are valid: {error}"))
+});
+
+/// The lines of companies about themselves: legal form, register, address, and no sentence.
+static IMPRINT: LazyLock<Regex> = LazyLock::new(|| {
+    rule(
+        r"^[\W_]*(?:
+            (?:\S+\s){0,6}(?:registered|incorporated)\s(?:in|with)\s[^.]{2,60}\b(?:no\.?|number|company|under)\b.{0,120}
+          | (?:\S+\s){0,4}(?:registered\soffice|company\s(?:no|number|registration)|vat\s(?:no|number|reg\w*)|abn|impressum)\b\s?[:.]?\s?.{0,160}\d.{0,60}
+          | (?:\S+\s){0,6}is\s(?:a\s(?:division|subsidiary|part|trading\sname|registered\strademark)\sof|published\sby|owned\sand\soperated\sby|regulated\sby)\s[^.]{2,80}\b(?:ltd|limited|llc|plc|gmbh|inc|pty|group|corp\w*|ipso)\b.{0,40}
+        )[\W_]*$",
+    )
 });
 
 /// Somebody is quoted: a sentence of an article, whatever it speaks of.

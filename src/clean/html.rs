@@ -1,16 +1,21 @@
 //! HTML to text, with its way back to the source.
 //!
 //! html5gum tokenizes by the WHATWG rules; no tree is built, so time is linear and depth does not matter. Elements that
-//! hold no article text (scripts, navigation, forms, ...) are skipped, block elements break lines, and a block that is
-//! nothing but a short link counts as a menu entry.
+//! hold no article text (scripts, navigation, forms, ...) and hidden ones are skipped, block elements break lines, and a block
+//! that is nothing but a short link counts as a menu entry.
 
-use super::{MOST_REMOVED, mapped::MappedText};
+use super::{
+    MOST_REMOVED, json_ld,
+    mapped::MappedText,
+    visibility::{Attributes, Visibility},
+};
 use crate::article::Reason;
 use html5gum::{
     Span, Tokenizer,
     emitters::callback::{CallbackEmitter, CallbackEvent},
 };
-use std::{convert::Infallible, ops::Range};
+use std::{collections::HashMap, convert::Infallible, ops::Range};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The text of a page.
 #[derive(Debug, Default)]
@@ -25,21 +30,49 @@ pub struct HtmlText<'a> {
     pub removed: Vec<(Range<usize>, Reason)>,
 }
 
+/// What is left out beside what can never be text.
+#[derive(Debug, Clone, Copy, Default)]
+struct Rules {
+    regions: bool,
+    hidden: bool,
+}
+
+/// A page that shows less text than this, in bytes, and hides more than the second, shows what it hides once it has loaded.
+const HARDLY_ANY_TEXT: usize = 100;
+const MUCH_TEXT: usize = 250;
+
 /// Reads `source` as HTML, a whole page or a fragment, well-formed or not.
 pub fn to_text(source: &str) -> HtmlText<'static> {
-    let reader = read(source, true);
+    let mut reader = read(source, Rules { regions: true, hidden: true });
+    if reader.hidden_text > MUCH_TEXT && reader.text.as_str().trim().len() < HARDLY_ANY_TEXT {
+        reader = read(source, Rules { regions: true, hidden: false });
+    }
     // A region that is never closed may swallow the article: then only what can never be text is skipped.
-    let reader = if reader.left_open { read(source, false) } else { reader };
-    reader.finish(true)
+    if reader.left_open {
+        reader = read(source, Rules::default());
+    }
+    let json_ld = std::mem::take(&mut reader.json_ld);
+    let page = reader.finish(true);
+    let shown = page.text.as_str().trim().len();
+    match json_ld::article_body(source, &json_ld) {
+        Some(body)
+            if body.as_str().trim().len() > shown
+                && (shown < HARDLY_ANY_TEXT
+                    || (body.as_str().len() >= MUCH_TEXT && shown * 4 < body.as_str().len())) =>
+        {
+            HtmlText { text: body, heading_in_text: None, ..page }
+        }
+        _ => page,
+    }
 }
 
 /// Reads the markup of a headline: one line, in which a link is no menu entry.
 pub fn headline_to_text(source: &str) -> HtmlText<'static> {
-    read(source, false).finish(false)
+    read(source, Rules::default()).finish(false)
 }
 
-fn read(source: &str, skip_regions: bool) -> Reader<'_> {
-    let mut reader = Reader { source, skip_regions, ..Reader::default() };
+fn read(source: &str, rules: Rules) -> Reader<'_> {
+    let mut reader = Reader { source, rules, ..Reader::default() };
     let mut emitter = CallbackEmitter::new(|event: CallbackEvent<'_>, span: Span<usize>| -> Option<Infallible> {
         reader.event(event, span.start..span.end);
         None
@@ -47,14 +80,33 @@ fn read(source: &str, skip_regions: bool) -> Reader<'_> {
     emitter.naively_switch_states(true);
     Tokenizer::new_with_emitter(source, emitter).for_each(drop);
     reader.end_line();
-    reader.left_open = reader.skip.as_ref().is_some_and(|skip| REGIONS.contains(&skip.name.as_slice()));
+    let could_end = |skip: &Skip| skip.hidden.is_some() || REGIONS.contains(&skip.name.as_slice()) || skip.is_page;
+    reader.left_open = reader.skip.as_ref().is_some_and(could_end);
     reader.end_skip(source.len());
     reader
 }
 
 /// Elements whose content is never article text.
-const NEVER_TEXT: [&[u8]; 10] =
-    [b"script", b"style", b"noscript", b"template", b"iframe", b"svg", b"textarea", b"select", b"head", b"math"];
+const NEVER_TEXT: [&[u8]; 12] = [
+    b"script",
+    b"style",
+    b"noscript",
+    b"template",
+    b"iframe",
+    b"svg",
+    b"textarea",
+    b"select",
+    b"datalist",
+    b"option",
+    b"head",
+    b"math",
+];
+/// Elements without an end tag (HTML Standard, 13.1.2).
+const VOID: [&[u8]; 13] =
+    [b"area", b"base", b"br", b"col", b"embed", b"hr", b"img", b"input", b"link", b"meta", b"source", b"track", b"wbr"];
+/// Elements that end where the next one of them begins, and what holds them.
+const ITEMS: [&[u8]; 6] = [b"li", b"dt", b"dd", b"tr", b"td", b"th"];
+const LISTS: [&[u8]; 5] = [b"ul", b"ol", b"dl", b"menu", b"table"];
 /// Parts of a page that hold no article text, if the page closes them.
 const REGIONS: [&[u8]; 6] = [b"nav", b"aside", b"footer", b"object", b"button", b"dialog"];
 /// Where these begin, a region that was left open has ended.
@@ -122,18 +174,68 @@ const IN_HEADING: [&[u8]; 2] = [b"br", b"div"];
 /// A block that is one link, up to this many bytes, is a menu entry or a teaser of another article.
 const LONGEST_LINK_LINE: usize = 150;
 
+/// An element whose text is left out.
 #[derive(Default)]
 struct Skip {
     name: Vec<u8>,
     depth: usize,
     start: usize,
+    /// What is open within, if the element is hidden.
+    hidden: Option<Subtree>,
+    /// Whether it is a part of the page by its attributes.
+    is_page: bool,
+}
+
+/// The elements that are open within another one, by the hashes of their names.
+#[derive(Default)]
+struct Subtree {
+    open: Vec<u64>,
+    counts: HashMap<u64, usize>,
+}
+
+impl Subtree {
+    fn has(&self, name: &[u8]) -> bool {
+        self.counts.get(&xxh3_64(name)).is_some_and(|count| *count > 0)
+    }
+
+    fn push(&mut self, name: &[u8]) {
+        let id = xxh3_64(name);
+        self.open.push(id);
+        *self.counts.entry(id).or_default() += 1;
+    }
+
+    /// Closes the last element of this name, and all that is open within it.
+    fn close(&mut self, name: &[u8]) {
+        let id = xxh3_64(name);
+        while let Some(open) = self.open.pop() {
+            if let Some(count) = self.counts.get_mut(&open) {
+                *count -= 1;
+            }
+            if open == id {
+                return;
+            }
+        }
+    }
+}
+
+/// A start tag whose attributes are being read.
+struct StartTag {
+    name: Vec<u8>,
+    start: usize,
+    attributes: Attributes,
 }
 
 #[derive(Default)]
 struct Reader<'s> {
     source: &'s str,
-    skip_regions: bool,
+    rules: Rules,
+    tag: Option<StartTag>,
     skip: Option<Skip>,
+    /// Bytes of text in hidden elements.
+    hidden_text: usize,
+    /// The content of scripts that hold JSON-LD.
+    json_ld: Vec<Range<usize>>,
+    in_json_ld: bool,
     /// Whether the page ended inside a region.
     left_open: bool,
     text: MappedText<'static>,
@@ -157,32 +259,75 @@ struct Reader<'s> {
 impl Reader<'_> {
     fn event(&mut self, event: CallbackEvent<'_>, span: Range<usize>) {
         match event {
-            CallbackEvent::OpenStartTag { name } => self.open(name, span.start),
-            CallbackEvent::CloseStartTag { self_closing: true } => self.close_at_once(span.end),
+            CallbackEvent::OpenStartTag { name } => {
+                let (name, start, attributes) = (name.to_vec(), span.start, Attributes::default());
+                self.tag = Some(StartTag { name, start, attributes });
+            }
+            CallbackEvent::AttributeName { name } => {
+                if let Some(tag) = &mut self.tag {
+                    tag.attributes.name(name);
+                }
+            }
+            CallbackEvent::AttributeValue { value } => {
+                if let Some(tag) = &mut self.tag {
+                    tag.attributes.value(value);
+                }
+            }
+            CallbackEvent::CloseStartTag { self_closing } => {
+                if let Some(tag) = self.tag.take() {
+                    self.open(&tag);
+                }
+                if self_closing {
+                    self.close_at_once(span.end);
+                }
+            }
             CallbackEvent::EndTag { name } => self.close(name, span),
             CallbackEvent::String { value } => self.string(value, span),
             _ => {}
         }
     }
 
-    fn open(&mut self, name: &[u8], start: usize) {
+    fn open(&mut self, tag: &StartTag) {
+        let (name, start) = (&tag.name[..], tag.start);
         if let Some(skip) = &mut self.skip {
-            let ended = match skip.name.as_slice() {
-                b"head" => !IN_HEAD.contains(&name),
-                region => REGIONS.contains(&region) && ARTICLE_STARTS.contains(&name),
+            let ended = match (&mut skip.hidden, skip.name.as_slice()) {
+                (Some(within), hidden) => {
+                    let next_item =
+                        ITEMS.contains(&hidden) && ITEMS.contains(&name) && !LISTS.iter().any(|list| within.has(list));
+                    let ended = next_item || (hidden == b"p" && BLOCKS.contains(&name) && name != b"br");
+                    if !ended && !VOID.contains(&name) {
+                        within.push(name);
+                    }
+                    ended
+                }
+                (None, b"head") => !IN_HEAD.contains(&name),
+                (None, b"option") => name == b"option" || BLOCKS.contains(&name),
+                (None, region) => {
+                    (skip.is_page || REGIONS.contains(&region)) && ARTICLE_STARTS.contains(&name) && name != skip.name
+                }
             };
             if !ended {
                 skip.depth += usize::from(name == skip.name);
                 self.in_title |= name == b"title" && skip.name == b"head";
+                self.in_json_ld = name == b"script" && tag.attributes.is_json_ld();
                 return;
             }
             self.end_skip(start);
         }
+        let visibility = tag.attributes.visibility(name);
+        let hidden = self.rules.hidden && visibility == Visibility::Hidden && !VOID.contains(&name);
+        let is_page = self.rules.regions && visibility == Visibility::Page && !VOID.contains(&name);
+        let never_text = NEVER_TEXT.contains(&name) && !(name == b"template" && tag.attributes.is_shadow_root());
         if name == b"title" {
             self.in_title = true;
-        } else if NEVER_TEXT.contains(&name) || (self.skip_regions && REGIONS.contains(&name)) {
-            self.end_line();
-            self.skip = Some(Skip { name: name.to_vec(), depth: 1, start });
+        } else if never_text || hidden || is_page || (self.rules.regions && REGIONS.contains(&name)) {
+            // A hidden part of a line does not end it.
+            if !hidden || BLOCKS.contains(&name) {
+                self.end_line();
+            }
+            let hidden = (hidden && !never_text).then(Subtree::default);
+            self.skip = Some(Skip { name: name.to_vec(), depth: 1, start, hidden, is_page });
+            self.in_json_ld = name == b"script" && tag.attributes.is_json_ld();
         } else if name == b"a" {
             self.links_open += 1;
         } else if BLOCKS.contains(&name) {
@@ -211,14 +356,23 @@ impl Reader<'_> {
         if name == b"title" {
             self.in_title = false;
         }
-        if let Some(skip) = &mut self.skip {
-            if name == skip.name {
-                skip.depth -= 1;
-                if skip.depth == 0 {
-                    self.end_skip(span.end);
-                }
+        self.in_json_ld = false;
+        match &mut self.skip {
+            None => {}
+            Some(Skip { hidden: Some(within), .. }) if within.has(name) => return within.close(name),
+            // What holds the hidden element ends, and it with it.
+            Some(skip) if skip.hidden.is_some() && name != skip.name && BLOCKS.contains(&name) => {
+                self.end_skip(span.start)
             }
-            return;
+            Some(skip) => {
+                if name == skip.name {
+                    skip.depth = if skip.hidden.is_some() { 0 } else { skip.depth - 1 };
+                    if skip.depth == 0 {
+                        self.end_skip(span.end);
+                    }
+                }
+                return;
+            }
         }
         if name == b"a" {
             self.links_open = self.links_open.saturating_sub(1);
@@ -241,7 +395,16 @@ impl Reader<'_> {
             push_text(&mut self.title, self.source, span);
             return;
         }
-        if self.skip.is_some() {
+        if let Some(skip) = &self.skip {
+            if skip.hidden.is_some() {
+                self.hidden_text += value.trim_ascii().len();
+            }
+            if self.in_json_ld {
+                match self.json_ld.last_mut().filter(|last| last.end == span.start) {
+                    Some(last) => last.end = span.end,
+                    None => self.json_ld.push(span),
+                }
+            }
             return;
         }
         if !value.iter().all(u8::is_ascii_whitespace) {
@@ -424,6 +587,52 @@ mod tests {
             assert!(page.text.as_str().contains("Rain."), "{html}");
         }
         assert_eq!(headline_to_text("<a href=x>Flood in Pakistan</a>").text.as_str().trim(), "Flood in Pakistan");
+    }
+
+    #[test]
+    fn hidden_text_is_left_out_and_what_follows_is_not() {
+        for hidden in [
+            "<div hidden>Two</div>",
+            "<div style='display: none'><div>Two</div><p>Two<br>Two</div>",
+            "<p hidden>Two",
+            "<ul><li hidden>Two<ul><li>Two</ul></ul>",
+            "<div hidden><b>Two</i></b></span></div>",
+            "<section><span hidden>Two</section>",
+            "<table><tr><td hidden>Two<tr></table>",
+            "<input hidden>",
+            "<template>Two</template>",
+            "<datalist><option>Two<option>Two</datalist>",
+            "<div id=onetrust-banner><p>Two</p></div>",
+        ] {
+            assert_eq!(lines(&format!("<p>One</p>{hidden}<p>Three</p>")), ["One", "Three"], "{hidden}");
+        }
+        assert_eq!(lines("<ul><li>One<li hidden>Two<li>Three</ul>"), ["One", "Three"]);
+        assert_eq!(lines("<p>One</p><div hidden>Two, and no end"), ["One", "Two, and no end"]);
+        assert_eq!(lines("<x-a><template shadowrootmode=open><p>Shown</p></template></x-a>"), ["Shown"]);
+        let text = "Rain fell on the hills for a third day. ".repeat(10);
+        assert_eq!(
+            lines(&format!("<div style='visibility:hidden'>{text}</div>")),
+            [text.trim()],
+            "until it has loaded"
+        );
+        let deep = format!("<p>One</p><div hidden>{}{}", "<div>".repeat(100_000), "</b></div>".repeat(100_001));
+        assert_eq!(lines(&deep), ["One"]);
+    }
+
+    #[test]
+    fn a_page_without_text_has_that_of_its_json_ld() {
+        let page = |shown: &str| {
+            format!(
+                "<title>Rain</title><script type=application/ld+json>{{\"articleBody\": \"Rain fell in Oslo.\\nIt stopped.\"}}</script>\
+                 <script>var x = \"no\"</script><div id=app>{shown}</div>"
+            )
+        };
+        let text = |html: &str| to_text(html).text.as_str().trim().to_owned();
+        assert_eq!(text(&page("")), "Rain fell in Oslo.\nIt stopped.");
+        let shown =
+            "Snow fell in Bergen, and the trains stood still for most of the day, the railway said on Monday evening.";
+        assert_eq!(text(&page(shown)), shown);
+        assert_eq!(to_text(&page("")).heading.as_str(), "Rain");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A guess at the language, for telling which articles the model was not trained on. whatlang does the guessing.
 
+use std::collections::HashSet;
 use whatlang::Lang;
 
 /// Where the language cannot be told.
@@ -13,6 +14,12 @@ const ENGLISH: [&str; 14] =
     ["the", "and", "to", "that", "with", "for", "said", "from", "by", "has", "have", "which", "would", "their"];
 const ENGLISH_SHARE: f64 = 0.08;
 const ENGLISH_LEAST_WORDS: usize = 20;
+
+/// A text in which this share of words are figures is a table, and so is one with fewer different words than the second, if they
+/// are less than the third of all its words: sentences of this length repeat fewer.
+const FIGURE_SHARE: f64 = 0.2;
+const SENTENCE_WORDS: usize = 40;
+const DISTINCT_SHARE: f64 = 0.7;
 
 /// Fewer letters than these tell a script, not a language.
 const LEAST_LETTERS: usize = 40;
@@ -36,7 +43,17 @@ pub fn guess(text: &str) -> &'static str {
     if is_plainly_english(text) {
         return code(Lang::Eng);
     }
-    let Some(info) = whatlang::detect(text) else { return UNDETERMINED };
+    // Each word once: what a table repeats, abbreviations and units, is no evidence of a language.
+    let mut seen = HashSet::new();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let distinct: Vec<&str> = words.iter().copied().filter(|word| seen.insert(*word)).collect();
+    let repeats = distinct.len() < SENTENCE_WORDS && (distinct.len() as f64) < DISTINCT_SHARE * words.len() as f64;
+    let figures = words.iter().filter(|word| word.contains(char::is_numeric)).count();
+    if repeats || figures as f64 >= FIGURE_SHARE * words.len() as f64 {
+        return UNDETERMINED;
+    }
+    let text = distinct.join(" ");
+    let Some(info) = whatlang::detect(&text) else { return UNDETERMINED };
     let letters = text.chars().filter(|c| c.is_alphabetic()).count();
     // Scripts of one language need no length.
     let by_script =
@@ -143,6 +160,11 @@ mod tests {
             ("قال الوزير يوم الاثنين إن الحكومة ستنشر التقرير كاملا في الأسبوع المقبل", "ar"),
             ("部长周一表示政府将公布报告全文", "zh"),
             ("OK", UNDETERMINED),
+            (
+                "Shr 41 cts vs 29 cts. Net 3.2 mln vs 2.1 mln. Revs 61.4 mln vs 55.0 mln. Nine mths shr 1.10 dlrs",
+                UNDETERMINED,
+            ),
+            ("shr cts vs cts net vs revs mln vs mln nine mths shr cts vs cts net vs revs mln vs mln", UNDETERMINED),
             ("", UNDETERMINED),
         ];
         for (text, language) in cases {

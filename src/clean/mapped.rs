@@ -75,6 +75,24 @@ impl<'a> MappedText<'a> {
         }
     }
 
+    /// The same text, whose source is the text of `outer`, with its way back to the source of `outer`.
+    pub fn through(&self, outer: &MappedText<'_>) -> MappedText<'static> {
+        let mut out = MappedText::with_capacity(self.text.len());
+        if self.pieces.is_empty() {
+            out.push_part(outer, 0..self.text.len());
+            return out;
+        }
+        for (i, piece) in self.pieces.iter().enumerate() {
+            let end = self.pieces.get(i + 1).map_or(self.text.len(), |next| next.start);
+            let source = piece.source_start..piece.source_end;
+            match end - piece.start == source.len() && self.text[piece.start..end] == outer.text[source.clone()] {
+                true => out.push_part(outer, source),
+                false => out.push(&self.text[piece.start..end], outer.source(source)),
+            }
+        }
+        out
+    }
+
     /// The bytes of the source that a part of the text stands for.
     pub fn source(&self, part: Range<usize>) -> Range<usize> {
         if self.pieces.is_empty() {

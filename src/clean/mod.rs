@@ -6,9 +6,13 @@
 mod boilerplate;
 mod dateline;
 mod html;
+mod json_ld;
 pub mod language;
+mod lists;
 mod mapped;
+mod notices;
 mod unicode;
+mod visibility;
 
 pub use dateline::Known;
 pub use language::UNDETERMINED;
@@ -43,8 +47,12 @@ pub struct Document<'a> {
     pub removed: Vec<Removed>,
     /// Whether more was left out than `removed` lists.
     pub more_removed: bool,
-    /// ISO 639 code, [`UNDETERMINED`] where the language cannot be told.
+    /// ISO 639 code, [`UNDETERMINED`] if the language is neither stated nor detected.
     pub language: Cow<'static, str>,
+    /// Whether the language was detected, rather than stated by the article.
+    pub language_is_detected: bool,
+    /// Whether the text is an article, rather than a page in its place: an error or block page, a login wall, a placeholder.
+    pub is_article: bool,
 }
 
 /// Cleans an article. `known` tells what is known of a name; datelines such as "Islamabad: " need it.
@@ -86,7 +94,7 @@ pub fn clean<'a>(article: &'a Article, known: impl Fn(&str) -> Known) -> Documen
             body = without(&body, &[heading]);
         }
     }
-    let mut body = without_boilerplate(unicode::normalise(body), &mut note);
+    let mut body = without_boilerplate(unicode::normalise(body), &known, &mut note);
     if is_blank(&headline)
         && article.format == Format::Text
         && let Some(line) = headline_line(body.as_str())
@@ -100,7 +108,7 @@ pub fn clean<'a>(article: &'a Article, known: impl Fn(&str) -> Known) -> Documen
     if own_dateline {
         push(Field::Dateline, Field::Dateline, unicode::normalise(MappedText::whole(&article.dateline)));
     }
-    let body = match dateline::find(body.as_str(), known) {
+    let body = match dateline::find(body.as_str(), &known) {
         None => body,
         Some(found) => {
             note(Field::Body, body.source(found.whole.clone()), Reason::Dateline);
@@ -113,11 +121,11 @@ pub fn clean<'a>(article: &'a Article, known: impl Fn(&str) -> Known) -> Documen
     push(Field::Body, Field::Body, body);
 
     removed.sort_by_key(|part| (part.field, part.start));
-    let language = match language::primary(&article.language) {
-        Some(language) => Cow::Owned(language),
-        None => Cow::Borrowed(guess_language(&sections)),
-    };
-    Document { sections, removed, more_removed, language }
+    let is_article = !stands_in_for_article(&sections);
+    let stated = language::primary(&article.language);
+    let language_is_detected = stated.is_none();
+    let language = stated.map_or_else(|| Cow::Borrowed(guess_language(&sections)), Cow::Owned);
+    Document { sections, removed, more_removed, language, language_is_detected, is_article }
 }
 
 fn is_blank(text: &MappedText<'_>) -> bool {
@@ -135,15 +143,27 @@ fn headline_line(text: &str) -> Option<Range<usize>> {
     is_headline.then(|| start..start + line.len())
 }
 
-fn without_boilerplate<'a>(text: MappedText<'a>, note: &mut impl FnMut(Field, Range<usize>, Reason)) -> MappedText<'a> {
-    let lines = boilerplate::find(text.as_str());
-    if lines.is_empty() {
-        return text;
-    }
-    for line in &lines {
-        note(Field::Body, text.source(line.clone()), Reason::Boilerplate);
-    }
-    without(&text, &lines)
+/// The text without notices, prompts and lists of places.
+fn without_boilerplate<'a>(
+    mut text: MappedText<'a>,
+    known: impl Fn(&str) -> Known,
+    note: &mut impl FnMut(Field, Range<usize>, Reason),
+) -> MappedText<'a> {
+    let mut leave_out = |text: MappedText<'a>, parts: Vec<Range<usize>>| {
+        if parts.is_empty() {
+            return text;
+        }
+        for part in &parts {
+            note(Field::Body, text.source(part.clone()), Reason::Boilerplate);
+        }
+        without(&text, &parts)
+    };
+    let notices = boilerplate::find(text.as_str());
+    text = leave_out(text, notices);
+    let lists = lists::find(text.as_str(), known);
+    // A text that is mostly a list is an article about one.
+    let listed: usize = lists.iter().map(Range::len).sum();
+    if listed * 2 > text.as_str().trim().len() { text } else { leave_out(text, lists) }
 }
 
 /// The text without some parts of it, given in order.
@@ -162,6 +182,17 @@ fn part<'a>(text: &MappedText<'_>, part: Range<usize>) -> MappedText<'a> {
     let mut kept = MappedText::with_capacity(part.len());
     kept.push_part(text, part);
     kept
+}
+
+/// Whether headline and body together are a page in an article's place.
+fn stands_in_for_article(sections: &[Section<'_>]) -> bool {
+    const MOST: usize = 2000;
+    let texts =
+        || sections.iter().filter(|section| section.role != Field::Dateline).map(|section| section.text.as_str());
+    if texts().map(str::len).sum::<usize>() > MOST {
+        return false;
+    }
+    notices::stands_in_for_article(&texts().map(str::trim).collect::<Vec<_>>().join("\n"))
 }
 
 /// The body tells best; a headline has to do where there is no body.

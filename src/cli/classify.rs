@@ -1,11 +1,11 @@
 use super::{
-    Failure, model,
+    Failure, input, model,
     output::{self, ArticleFault},
 };
 use crate::{
     article::{Classification, Options},
     clean::UNDETERMINED,
-    formats::{self, InputError, Reading, Record, Source, ninjs::Item},
+    formats::{self, InputError, Item, Reading, Record, Source, newsml, ninjs},
     service::{
         MAX_MESSAGE_BYTES, WINDOW, answer_from_proto, article_to_proto, options_to_proto,
         proto::dateline::v1::{ClassifyRequest, classifier_client::ClassifierClient},
@@ -16,20 +16,23 @@ use std::{borrow::Cow, io::Write, path::PathBuf, thread};
 use tokio::sync::mpsc;
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 
-/// Tell the topics and regions of articles
+/// Classify articles by topic and country
 ///
-/// Reads plain text, HTML, JSON Lines, ninjs, CSV, RSS and Atom feeds, each also compressed with gzip or zstd, and answers in the
-/// order of the input, each article as soon as it is read. In JSON Lines a row is an article: {"id": "7", "headline": "...",
-/// "body": "..."}, and where known "dateline", "language", "source_country" and "format" ("text" or "html"). An article that
-/// cannot be used answers with its own error, and the rest goes on.
+/// Reads plain text, HTML, JSON (lines, laid out, or an array), ninjs, NewsML-G2, NITF, CSV, RSS and Atom feeds, each also compressed
+/// with gzip or zstd, and answers in the order of the input, each article as soon as it is read. A row of JSON is an article:
+/// {"id": "7", "headline": "...", "body": "..."}, with "dateline", "language", "source_country" and "format" ("text" or "html") if
+/// they are known. An article that cannot be used answers with its own error, and the rest goes on.
 ///
 /// --ninjs prints the articles themselves with labels in them, as "subjects" and "places": items of ninjs 1.x, 2.x and 3.x in
-/// their own version with all that they hold, others as ninjs 3.0. Canceled items pass without labels.
+/// their own version with all that they hold, others as ninjs 3.0. --newsml prints documents of NewsML-G2 with labels in them, as
+/// "subject". Canceled items pass without labels.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dateline classify article.txt page.html\n  \
                         zcat archive.jsonl.gz | dateline classify --json - > labels.jsonl\n  \
                         dateline classify --explain article.txt\n  \
                         dateline classify --ninjs < wire.ninjs.json > labelled.jsonl\n  \
+                        dateline classify --newsml wire.xml > labelled.xml\n  \
+                        dateline classify --json --columns headline=Titre,body=Texte --encoding windows-1252 archive.csv\n  \
                         dateline classify --server http://127.0.0.1:50051 articles.jsonl")]
 pub struct Args {
     /// Files to read; - is standard input
@@ -41,6 +44,9 @@ pub struct Args {
     /// Print the articles as ninjs with their labels, one a line; what is wrong goes to standard error
     #[arg(long, conflicts_with = "json")]
     ninjs: bool,
+    /// Print documents of NewsML-G2 with labels in their items; what is wrong goes to standard error
+    #[arg(long, conflicts_with_all = ["json", "ninjs"])]
+    newsml: bool,
     /// Say what each label rests on, and what was left out of the text
     #[arg(long)]
     explain: bool,
@@ -62,6 +68,8 @@ pub struct Args {
     /// Ask a running server instead
     #[arg(long, value_name = "URL")]
     server: Option<String>,
+    #[command(flatten)]
+    reading: input::ReadingArgs,
 }
 
 /// An input, in its order: an article, or why there is none.
@@ -75,13 +83,14 @@ pub fn run(args: Args) -> Result<(), Failure> {
         auto_from: args.auto,
         review_from: args.review,
     };
-    let form = match (args.json, args.ninjs) {
-        (true, _) => Form::Json,
-        (_, true) => Form::Ninjs,
+    let form = match (args.json, args.ninjs, args.newsml) {
+        (true, _, _) => Form::Json,
+        (_, true, _) => Form::Ninjs,
+        (_, _, true) => Form::NewsMl(Vec::new()),
         _ => Form::Block,
     };
     let mut printer = Printer { out: anstream::stdout(), form, articles: 0, faults: 0 };
-    let inputs = read(&args.files);
+    let inputs = read(&args.files, args.reading.reading());
     match &args.server {
         Some(url) => ask_server(url, options, inputs, &mut printer)?,
         None => {
@@ -102,11 +111,11 @@ fn probability(given: &str) -> Result<f32, String> {
 }
 
 /// Reads on a thread of its own, a little ahead of what is classified.
-fn read(files: &[PathBuf]) -> mpsc::Receiver<Input> {
+fn read(files: &[PathBuf], reading: Reading) -> mpsc::Receiver<Input> {
     let sources: Vec<Source> = files.iter().map(|path| Source::from(path.as_path())).collect();
     let (sender, receiver) = mpsc::channel(4 * WINDOW);
     thread::spawn(move || {
-        for input in sources.iter().flat_map(|source| formats::records(source, &Reading::default())) {
+        for input in sources.iter().flat_map(|source| formats::records(source, &reading)) {
             if sender.blocking_send(input).is_err() {
                 return;
             }
@@ -220,7 +229,7 @@ async fn feed(
 
 /// Whether a publication was taken back.
 fn is_canceled(record: &Record) -> bool {
-    record.item.as_ref().is_some_and(|item| item.is_canceled())
+    record.item.as_ref().is_some_and(Item::is_canceled)
 }
 
 /// The answer about an item that is canceled.
@@ -260,6 +269,8 @@ enum Form {
     Block,
     Json,
     Ninjs,
+    /// With the answers about the items of the document that is being read.
+    NewsMl(Vec<Option<Classification>>),
 }
 
 /// Prints answers as they come, and counts.
@@ -280,23 +291,34 @@ impl Printer {
         self.articles += 1;
         self.faults += u64::from(answer.is_err());
         let mut line = Vec::new();
-        match (&self.form, record) {
+        match (&mut self.form, record) {
             (Form::Json, _) => output::json_line(&mut line, id, answer)?,
             (Form::Block, _) => output::block(&mut line, id, record, answer)?,
             (Form::Ninjs, record) => {
-                if let Err(fault) = answer {
-                    anstream::eprintln!("{}: {}", output::printable(id), output::printable(&fault.message));
-                }
+                say_fault(id, answer);
                 if let Some(record) = record {
-                    let item =
-                        record.item.as_deref().map_or_else(|| Cow::Owned(Item::of(&record.article)), Cow::Borrowed);
-                    // Nothing is lost: what has no labels passes as it is.
-                    let text = match answer {
-                        Ok(answer) if !item.is_canceled() => item.labelled(answer),
-                        _ => item.unlabelled(),
-                    };
-                    line.extend(text.as_bytes());
+                    line.extend(as_ninjs(record, answer.as_ref().ok()).as_bytes());
                     line.push(b'\n');
+                }
+            }
+            (Form::NewsMl(answers), record) => {
+                say_fault(id, answer);
+                match record.and_then(|record| record.item.as_ref()) {
+                    Some(Item::NewsMl(item)) => {
+                        answers.push(answer.as_ref().ok().cloned());
+                        if item.is_last() {
+                            line.extend(with_labels(item, &std::mem::take(answers)).as_bytes());
+                            line.push(b'\n');
+                        }
+                    }
+                    _ if record.is_some() => {
+                        self.faults += u64::from(answer.is_ok());
+                        let id = output::printable(id);
+                        anstream::eprintln!(
+                            "{id}: not an item of NewsML-G2: --ninjs and --json print labels of any article"
+                        );
+                    }
+                    _ => {}
                 }
             }
         }
@@ -308,6 +330,30 @@ impl Printer {
     fn print_fault(&mut self, error: &InputError) -> Result<(), Failure> {
         self.print(&error.place, None, &Err(ArticleFault::invalid(&error.message)))
     }
+}
+
+/// Says on standard error why an article has no labels.
+fn say_fault(id: &str, answer: &Result<Classification, ArticleFault>) {
+    if let Err(fault) = answer {
+        anstream::eprintln!("{}: {}", output::printable(id), output::printable(&fault.message));
+    }
+}
+
+/// An article as ninjs. Nothing is lost: what has no labels passes as it is.
+fn as_ninjs(record: &Record, answer: Option<&Classification>) -> String {
+    let item = match &record.item {
+        Some(Item::Ninjs(item)) => Cow::Borrowed(&**item),
+        _ => Cow::Owned(ninjs::Item::of(record)),
+    };
+    match answer.filter(|_| !item.is_canceled()) {
+        Some(answer) => item.labelled(answer),
+        None => item.unlabelled(),
+    }
+}
+
+/// The document of an item, with the answers about all its items.
+fn with_labels(item: &newsml::Item, answers: &[Option<Classification>]) -> String {
+    item.document().labelled(&answers.iter().map(Option::as_ref).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

@@ -3,23 +3,31 @@
 use super::output;
 use crate::{
     formats::{self, Columns, Reading},
-    train::{LeftOut, MAX_BAD},
+    train::{DATES, LeftOut, MAX_BAD},
 };
 use anstream::eprintln;
 use encoding_rs::Encoding;
 use std::path::PathBuf;
 
-/// How labelled files are read.
+/// How files are read that do not say it themselves.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Input")]
-pub struct InputArgs {
+pub struct ReadingArgs {
     /// Which column of CSV, or field of JSON, holds what: body=Text,topics=Section; numbers from 1 where a CSV file has no head.
     /// What is not named is guessed by what columns are called
     #[arg(long, value_name = "FIELD=COLUMN,...", value_parser = str::parse::<Columns>)]
     columns: Option<Columns>,
-    /// How files are encoded that are not in UTF-8, such as windows-1252
+    /// The encoding of files that are not in UTF-8, such as windows-1252; pages and XML say it themselves
     #[arg(long, value_name = "NAME", value_parser = formats::encoding)]
     encoding: Option<&'static Encoding>,
+}
+
+/// How labelled files are read.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Input")]
+pub struct InputArgs {
+    #[command(flatten)]
+    reading: ReadingArgs,
     /// A CSV file with an archive's own labels and their codes: two cells a row, several codes with | between, none where rows
     /// are not wanted
     #[arg(long, value_name = "FILE")]
@@ -32,6 +40,13 @@ pub struct InputArgs {
 impl InputArgs {
     /// How files are read.
     pub fn reading(&self) -> Reading {
+        self.reading.reading()
+    }
+}
+
+impl ReadingArgs {
+    /// How files are read.
+    pub fn reading(&self) -> Reading {
         Reading { columns: self.columns.clone().unwrap_or_default(), encoding: self.encoding }
     }
 }
@@ -42,15 +57,27 @@ const MOST_UNMAPPED: usize = 20;
 /// Tells on standard error what was left out, and why.
 pub fn tell(left_out: &LeftOut) {
     for (count, what) in [
-        (left_out.unlabelled, "have not what their file was given for"),
-        (left_out.unusable, "have no text, or too much"),
+        (left_out.unlabelled, "lack the field that this option needs"),
+        (left_out.unusable, "have no text, or a field over its limit"),
         (left_out.unwanted, "have labels that the map leaves out"),
+        (left_out.of_rare_labels, "have only labels with too few rows to be learned (--min-rows)"),
         (left_out.corrected, "gave way to corrections"),
         (left_out.unused_corrections, "are corrections of what is not trained: give its archive too"),
     ] {
         if count > 0 {
             eprintln!("{count} rows {what}");
         }
+    }
+    if let Some(place) = &left_out.first_undated {
+        let place = output::printable(place);
+        eprintln!("{} rows are kept without their date, the first at {place}: {DATES}", left_out.undated);
+    }
+    for (label, rows) in &left_out.rare_labels {
+        eprintln!("the label {:?} is left out: it has {rows} different rows (--min-rows)", output::printable(label));
+    }
+    for [one, other] in &left_out.alike {
+        let (one, other) = (output::printable(one), output::printable(other));
+        eprintln!("the labels {one:?} and {other:?} differ by case alone: --map makes them one");
     }
     if !left_out.bad.is_empty() {
         let mut table = output::table(&["bad rows", "first at", "reason"], 0);

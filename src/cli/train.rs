@@ -66,6 +66,9 @@ pub struct Args {
     /// A page of HTML with tables and plots about the new model, and the same as JSON beside it
     #[arg(long, value_name = "FILE.html", value_parser = output::page)]
     report: Option<PathBuf>,
+    /// Labels with fewer different rows are left out; at least five, for cross-validation
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(5..))]
+    min_rows: u32,
     /// The seed of all that is random
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -132,8 +135,7 @@ impl From<TrainError> for Failure {
             | TrainError::NoRows { .. }
             | TrainError::NothingUnlabelled { .. }
             | TrainError::Rule { .. }
-            | TrainError::OneLabel { .. }
-            | TrainError::RareLabel { .. } => Failure::BadInput(error.to_string()),
+            | TrainError::OneLabel { .. } => Failure::BadInput(error.to_string()),
             _ => Failure::failed(error),
         }
     }
@@ -166,6 +168,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         reading: args.input.reading(),
         map: args.input.map,
         max_bad: args.input.max_bad,
+        min_rows: args.min_rows as usize,
         vectors: args.vectors,
         params: TopicParams {
             seed: args.seed,

@@ -1,149 +1,47 @@
-use super::{InputError, Reading, Record, ninjs::Item};
+//! Rows: articles with their labels as JSON objects, and as cells of tables.
+
+use super::{InputError, Reading, Record, ninjs};
 use crate::article::{Article, Format};
 use serde::{Deserialize, de::IgnoredAny};
-use std::io::{BufRead, Read};
-
-/// The longest line that is read (16 MiB); a longer one is an error, and the next line follows.
-pub const MAX_LINE_BYTES: u64 = 16 << 20;
-
-/// JSON Lines: one object a line, blank lines are skipped.
-pub struct Lines {
-    reader: Box<dyn BufRead>,
-    name: String,
-    reading: Reading,
-    line: usize,
-    buffer: Vec<u8>,
-    /// Whether no row has been found yet.
-    empty: bool,
-    ended: bool,
-    /// A line that was read too early.
-    next: Option<Vec<u8>>,
-}
-
-impl Lines {
-    /// # Errors
-    /// Where the encoding has no lines.
-    pub fn new(reader: Box<dyn BufRead>, name: &str, reading: &Reading) -> Result<Self, InputError> {
-        reading.in_lines().map_err(|message| InputError::new(name, message))?;
-        let (name, reading) = (name.to_owned(), reading.clone());
-        Ok(Lines { reader, name, reading, line: 0, buffer: Vec::new(), empty: true, ended: false, next: None })
-    }
-
-    /// Reads on, where the buffer holds the first line of an object over several lines, to the line that ends it.
-    fn read_laid_out(&mut self) -> Result<(), String> {
-        let mut object = std::mem::take(&mut self.buffer);
-        loop {
-            if !self.read_line()? {
-                self.ended = true;
-                return Err("the JSON object is cut off".to_owned());
-            }
-            // Another one begins: this one has no end.
-            if self.buffer.starts_with(b"{") {
-                self.next = Some(std::mem::take(&mut self.buffer));
-                self.line -= 1;
-                return Err("the JSON object is cut off".to_owned());
-            }
-            object.extend_from_slice(&self.buffer);
-            if object.len() as u64 > MAX_LINE_BYTES {
-                self.ended = true;
-                return Err(format!("the JSON object is larger than {} MiB", MAX_LINE_BYTES >> 20));
-            }
-            // What stands within is moved in.
-            if self.buffer.starts_with(b"}") {
-                self.buffer = object;
-                return Ok(());
-            }
-        }
-    }
-
-    /// Reads the next line into the buffer; `false` at the end.
-    fn read_line(&mut self) -> Result<bool, String> {
-        self.buffer.clear();
-        if let Some(line) = self.next.take() {
-            self.buffer = line;
-            self.line += 1;
-            return Ok(true);
-        }
-        let fault = |error: std::io::Error| format!("cannot read on: {error}");
-        let read = (&mut self.reader).take(MAX_LINE_BYTES + 1).read_until(b'\n', &mut self.buffer).map_err(fault)?;
-        self.line += 1;
-        if read as u64 <= MAX_LINE_BYTES {
-            return Ok(read > 0);
-        }
-        self.buffer.clear();
-        let long = format!("the line is longer than {} MiB: one article a line is expected", MAX_LINE_BYTES >> 20);
-        // The rest of the line goes by without being held.
-        loop {
-            let part = self.reader.fill_buf().map_err(fault)?;
-            if part.is_empty() {
-                return Err(long);
-            }
-            let end = part.iter().position(|byte| *byte == b'\n');
-            let skip = end.map_or(part.len(), |end| end + 1);
-            self.reader.consume(skip);
-            if end.is_some() {
-                return Err(long);
-            }
-        }
-    }
-}
-
-impl Iterator for Lines {
-    type Item = Result<Record, InputError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while !self.ended {
-            let read = self.read_line();
-            let place = format!("{}:{}", self.name, self.line);
-            match read {
-                Ok(false) => {
-                    self.ended = true;
-                    return self.empty.then(|| Err(InputError::new(&self.name, "there is no article in it")));
-                }
-                Ok(true) => {}
-                Err(message) => {
-                    self.empty = false;
-                    self.ended = message.starts_with("cannot read on");
-                    return Some(Err(InputError { place, message, cut_off: self.ended }));
-                }
-            }
-            let line = self.buffer.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.buffer);
-            let line = line.trim_ascii();
-            if line.is_empty() {
-                continue;
-            }
-            self.empty = false;
-            // A list would be taken for a row without names.
-            if line[0] != b'{' {
-                return Some(Err(InputError::new(&place, "the line is not a JSON object: it must begin with {")));
-            }
-            // As editors and programs lay out an object that is to be read.
-            if line == b"{" {
-                return Some(match self.read_laid_out() {
-                    Ok(()) => read_object(self.buffer.trim_ascii(), &self.reading, place),
-                    Err(message) => Err(InputError { cut_off: self.ended, ..InputError::new(&place, message) }),
-                });
-            }
-            return Some(read_object(line, &self.reading, place));
-        }
-        None
-    }
-}
+use std::borrow::Cow;
 
 /// The row, or the item of ninjs, in a JSON object.
 ///
 /// # Errors
-/// Where it is neither; its text is not told.
+/// If it is neither; the message does not quote its text.
 pub fn read_object(json: &[u8], reading: &Reading, place: String) -> Result<Record, InputError> {
-    let row = read_row(json, reading).map_err(|message| InputError::new(&place, message));
-    // Only the named fields are read of an object whose fields are named, and only items have a URI.
+    let mended = without_lone_surrogates(json);
+    let row = read_row(&mended, reading).map_err(|message| InputError::new(&place, message));
+    // Only the named fields are read of an object whose fields are named, and only items have an URI or a GUID.
     if reading.columns.is_empty()
-        && row.as_ref().map_or(true, |row| row.uri.is_some())
-        && let Some(item) = Item::read(json)
+        && row.as_ref().map_or(true, |row| row.uri.is_some() || row.guid.is_some())
+        && let Some(item) = ninjs::Item::read(&mended)
     {
         return Ok(item.record(place));
     }
     Ok(row?.record(place))
+}
+
+/// JSON whose strings hold halves of characters beyond U+FFFF, as programs write them that cut text off, with U+FFFD in their
+/// places.
+fn without_lone_surrogates(json: &[u8]) -> Cow<'_, [u8]> {
+    let unit = |at: usize| -> Option<u16> {
+        let escape = json.get(at..at + 6)?.strip_prefix(b"\\u")?;
+        u16::from_str_radix(std::str::from_utf8(escape).ok()?, 16).ok()
+    };
+    let mut mended: Option<Vec<u8>> = None;
+    let mut at = 0;
+    while let Some(escape) = json[at..].iter().position(|byte| *byte == b'\\').map(|found| at + found) {
+        at = match (unit(escape), unit(escape + 6)) {
+            (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => escape + 12,
+            (Some(0xD800..=0xDFFF), _) => {
+                mended.get_or_insert_with(|| json.to_vec())[escape..escape + 6].copy_from_slice(b"\\uFFFD");
+                escape + 6
+            }
+            _ => (escape + 2).min(json.len()),
+        };
+    }
+    mended.map_or(Cow::Borrowed(json), Cow::Owned)
 }
 
 fn read_row(line: &[u8], reading: &Reading) -> Result<Row, String> {
@@ -173,19 +71,28 @@ fn read_row(line: &[u8], reading: &Reading) -> Result<Row, String> {
     serde_path_to_error::deserialize(serde_json::Value::Object(fields)).map_err(fault)
 }
 
-/// Which field is wrong and at which column; serde_json's own words would give the text away.
+/// Which field is wrong and at which column. serde_json's own words would quote the text.
 fn explain(field: &serde_path_to_error::Path, error: &serde_json::Error) -> String {
+    let (text, column) = (error.to_string(), error.column());
+    if let Some(name) = text.strip_prefix("duplicate field `").and_then(|rest| rest.split('`').next()) {
+        return format!("{name} is there twice, again at column {column}: keep one");
+    }
     let what = match error.classify() {
         serde_json::error::Category::Eof => "the JSON object is cut off",
         serde_json::error::Category::Data => {
             return format!(
-                "{field} has the wrong type or value at column {}: id is a string or a number, format is text or html, topics and regions are strings or lists of strings, and all others strings",
-                error.column()
+                "{field} has the wrong type or value at column {column}: id is a string or a number, format is text or html, \
+                 topics and regions are strings or lists of strings, and all others strings"
             );
         }
-        _ => "not a JSON object",
+        _ if text.starts_with("control character") => {
+            "invalid JSON: a string holds a control character, which must be written as \\n, \\t or \\u0000,"
+        }
+        _ if text.starts_with("invalid unicode code point") => "invalid JSON: a string is not UTF-8",
+        _ if text.starts_with("recursion limit") => "the JSON object is nested too deeply",
+        _ => "invalid JSON",
     };
-    format!("{what} at column {}", error.column())
+    format!("{what} at column {column}")
 }
 
 /// Other names that fields of JSON objects may have; they give way to the fields' own.
@@ -217,6 +124,7 @@ pub struct Row {
     regions: Option<OneOrMore>,
     /// Whether there is one, whatever it is.
     uri: Option<IgnoredAny>,
+    guid: Option<IgnoredAny>,
 }
 
 /// What nobody classifies by is no reason to refuse a row.
@@ -316,36 +224,45 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::BufReader;
 
-    fn read(text: &'static [u8]) -> Vec<Result<Record, InputError>> {
-        let lines = Lines::new(Box::new(BufReader::new(text)), "a.jsonl", &Reading::default());
-        lines.expect("UTF-8 has lines").collect()
+    fn read(json: &str) -> Result<Record, String> {
+        read_object(json.as_bytes(), &Reading::default(), "a:1".into()).map_err(|error| error.message)
     }
 
     #[test]
     fn rows_as_people_write_them() {
-        let rows = read(b"\xEF\xBB\xBF{\"id\": 7, \"title\": \"T\", \"text\": \"B\", \"x\": [1]}\r\n\n{\"body\": null, \"regions\": []}");
-        let first = rows[0].as_ref().expect("a row");
+        let first = read("{\"id\": 7, \"title\": \"T\", \"text\": \"B\", \"x\": [1]}").expect("a row");
         assert_eq!((&*first.article.id, &*first.article.headline, &*first.article.body), ("7", "T", "B"));
         assert_eq!(first.regions, None);
-        let second = rows[1].as_ref().expect("a row");
-        assert_eq!((&*second.article.id, &second.regions), ("a.jsonl:3", &Some(vec![])));
+        let second = read("{\"body\": null, \"regions\": []}").expect("a row");
+        assert_eq!((&*second.article.id, &second.regions), ("a:1", &Some(vec![])));
+        let item =
+            read("{\"uri\": \"a:b\", \"headline\": \"h\", \"body_text\": \"t\", \"regions\": 5}").expect("ninjs");
+        assert_eq!(item.article.body, "t");
     }
 
     #[test]
-    fn objects_may_be_laid_out_over_lines() {
-        let rows = read(b"{\n  \"body\": \"b\",\n  \"x\": {\n  }\n}\n{\"body\": \"c\"}\n{\n \"body\": \"secret\"\n");
-        let told: Vec<_> = rows.iter().map(|row| row.as_ref().map(|row| (&*row.article.body, &*row.place))).collect();
-        assert_eq!(told[..2], [Ok(("b", "a.jsonl:1")), Ok(("c", "a.jsonl:6"))]);
-        assert_eq!(told[2].map_err(ToString::to_string), Err("a.jsonl:7: the JSON object is cut off".to_owned()));
-        assert_eq!(rows.len(), 3);
-        let stray = read(b"{\n{\"body\": \"b\"}\n{\"body\": \"c\"}\n");
-        let told: Vec<_> =
-            stray.iter().map(|row| row.as_ref().map(|row| &*row.place).map_err(|error| &*error.place)).collect();
-        assert_eq!(told, [Err("a.jsonl:1"), Ok("a.jsonl:2"), Ok("a.jsonl:3")]);
-        let item = read(b"{\"uri\": \"a:b\", \"headline\": \"h\", \"body_text\": \"t\", \"regions\": 5}\n").remove(0);
-        assert_eq!(item.expect("ninjs").article.body, "t");
+    fn halves_of_characters_are_replaced() {
+        let body = |json: &str| read(json).expect("a row").article.body;
+        assert_eq!(body(r#"{"body": "half \ud83d"}"#), "half \u{FFFD}");
+        assert_eq!(
+            body(r#"{"body": "\uDE00 whole \ud83d\ude00 \ud83d\ud83d\ude00 \\ud83d \u00e9"}"#),
+            "\u{FFFD} whole 😀 \u{FFFD}😀 \\ud83d é"
+        );
+    }
+
+    #[test]
+    fn errors_say_what_is_wrong_and_not_what_is_said() {
+        for (json, message) in [
+            (r#"{"headline": "secret", "headline": "b"}"#, "headline is there twice, again at column 33"),
+            (r#"{"body": 5}"#, "body has the wrong type or value"),
+            ("{\"body\": \"secret\u{1}\"}", "a string holds a control character"),
+            (r#"{"body": "secret}"#, "cut off at column"),
+            (r#"{"body": secret}"#, "invalid JSON at column"),
+        ] {
+            let error = read(json).expect_err("it cannot be read");
+            assert!(error.contains(message) && !error.contains("secret"), "{error}");
+        }
     }
 
     #[test]
@@ -364,39 +281,8 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_is_named_and_the_next_one_follows() {
-        let rows = read(
-            b"{\"body\": \"secret te\n{\"body\": \"b\"}\n[1]\n{\"body\": 5}\n{\"body\": \"\xFF\"}\n{\"body\": \"c\"}\n",
-        );
-        let errors: Vec<_> = rows.iter().filter_map(|row| row.as_ref().err()).collect();
-        assert_eq!(
-            errors.iter().map(|error| &*error.place).collect::<Vec<_>>(),
-            ["a.jsonl:1", "a.jsonl:3", "a.jsonl:4", "a.jsonl:5"]
-        );
-        assert!(errors.iter().all(|error| !error.message.contains("secret")), "text may be under embargo");
-        assert_eq!(rows.iter().filter(|row| row.is_ok()).count(), 2);
-        assert!(errors[2].message.starts_with("body has the wrong type"), "{}", errors[2].message);
-        assert!(
-            read(b"{\"topics\": [\"a\", 1]}")[0].as_ref().is_err_and(|error| error.message.starts_with("topics has"))
-        );
-    }
-
-    #[test]
-    fn a_file_without_rows_is_told() {
-        for text in [&b""[..], b"\n \n"] {
-            let rows = read(text);
-            assert_eq!(rows.len(), 1);
-            assert_eq!(rows[0].as_ref().expect_err("no rows").to_string(), "a.jsonl: there is no article in it");
-        }
-    }
-
-    #[test]
-    fn a_line_without_end_is_not_held() {
-        let long = std::io::repeat(b'x').take(MAX_LINE_BYTES * 2).chain(&b"\n{\"body\": \"b\"}\n"[..]);
-        let rows: Vec<_> =
-            Lines::new(Box::new(BufReader::new(long)), "a", &Reading::default()).expect("lines").collect();
-        assert_eq!(rows.len(), 2);
-        assert!(rows[0].as_ref().expect_err("too long").message.contains("16 MiB"));
-        assert!(rows[1].is_ok());
+    fn labels_of_another_type_are_said() {
+        let error = read("{\"topics\": [\"a\", 1]}").expect_err("it is no label");
+        assert!(error.starts_with("topics has"), "{error}");
     }
 }

@@ -1,24 +1,30 @@
-//! Files to articles: JSON Lines, ninjs, CSV, RSS and Atom feeds, plain text and HTML, plain or compressed with gzip or zstd,
-//! alone or in folders.
+//! Files to articles: JSON, ninjs, CSV, NewsML-G2, NITF, RSS and Atom feeds, plain text and HTML, plain or compressed with gzip or
+//! zstd, alone or in folders.
 //!
 //! In: a path or standard input. Out: [`Record`]s or [`InputError`]s, one at a time, never the whole file; an error names
 //! its place and the next record follows. What a record means is not checked here.
 
+pub mod date;
 mod document;
 mod feed;
 mod folder;
 mod jsonl;
+pub mod newsml;
 pub mod ninjs;
+mod nitf;
 mod object;
+mod objects;
 mod reading;
 mod table;
+mod xml;
 
 pub use folder::{Member, members};
-pub use jsonl::{MAX_LINE_BYTES, read_object};
 pub use object::Object;
+pub use objects::MAX_OBJECT_BYTES;
 pub use reading::{Columns, FIELDS, Reading, encoding};
 
 use crate::article::Article;
+use encoding_rs::Encoding;
 use flate2::bufread::MultiGzDecoder;
 use std::{
     fs::File,
@@ -41,8 +47,44 @@ pub struct Record {
     pub source: String,
     /// Where it was read: `file:line`, or `file`.
     pub place: String,
-    /// The ninjs item that it is.
-    pub item: Option<Box<ninjs::Item>>,
+    /// The item that it is, if it came as one.
+    pub item: Option<Item>,
+}
+
+/// An article as an item of a wire, with what it says of its publication.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Item {
+    /// ninjs.
+    Ninjs(Box<ninjs::Item>),
+    /// NewsML-G2.
+    NewsMl(newsml::Item),
+    /// NITF.
+    Nitf {
+        /// Whether its publication was taken back.
+        canceled: bool,
+        /// Until when it must not be published.
+        embargoed: String,
+    },
+}
+
+impl Item {
+    /// Whether its publication was taken back: such an item passes without labels.
+    pub fn is_canceled(&self) -> bool {
+        match self {
+            Item::Ninjs(item) => item.is_canceled(),
+            Item::NewsMl(item) => item.is_canceled(),
+            Item::Nitf { canceled, .. } => *canceled,
+        }
+    }
+
+    /// Until when it must not be published, as it says; empty if it does not.
+    pub fn embargoed(&self) -> String {
+        match self {
+            Item::Ninjs(item) => item.embargoed(),
+            Item::NewsMl(item) => item.embargoed().to_owned(),
+            Item::Nitf { embargoed, .. } => embargoed.clone(),
+        }
+    }
 }
 
 /// Why a record, or a whole file, cannot be read.
@@ -123,15 +165,15 @@ pub(crate) fn records_of(
         Err(error) => return one(Err(InputError::new(&name, reason(&error)))),
     };
     match kind {
-        Kind::JsonLines => match jsonl::Lines::new(reader, &name, reading) {
-            Ok(lines) => Box::new(lines),
+        Kind::Json => match objects::Objects::new(reader, &name, reading) {
+            Ok(objects) => Box::new(objects),
             Err(error) => one(Err(error)),
         },
         Kind::Table => match table::Rows::new(reader, &name, reading) {
             Ok(rows) => Box::new(rows),
             Err(error) => one(Err(error)),
         },
-        Kind::Feed => Box::new(feed::read(reader, &name).into_iter()),
+        Kind::Xml => Box::new(read_xml(reader, &name, reading).into_iter()),
         Kind::Html | Kind::Text => one(document::read(reader, &name, kind == Kind::Html, reading)),
     }
 }
@@ -168,6 +210,90 @@ fn first_character(start: &[u8]) -> Option<u8> {
     start.iter().copied().find(|byte| !byte.is_ascii_whitespace())
 }
 
+/// The articles in a document of XML: a feed, NewsML-G2, NITF or a page.
+fn read_xml(reader: Box<dyn BufRead>, name: &str, reading: &Reading) -> Vec<Result<Record, InputError>> {
+    let mut bytes = Vec::new();
+    let fault = |message: String| vec![Err(InputError::new(name, message))];
+    if let Err(error) = reader.take(MAX_XML_BYTES + 1).read_to_end(&mut bytes) {
+        return fault(format!("cannot be read: {error}"));
+    }
+    if bytes.len() as u64 > MAX_XML_BYTES {
+        return fault(format!("the document is larger than {} MiB", MAX_XML_BYTES >> 20));
+    }
+    read_xml_bytes(bytes, name, reading)
+}
+
+/// The largest document of XML that is read (16 MiB): it is held as a whole.
+const MAX_XML_BYTES: u64 = 16 << 20;
+
+fn read_xml_bytes(bytes: Vec<u8>, name: &str, reading: &Reading) -> Vec<Result<Record, InputError>> {
+    let fault = |message: String| vec![Err(InputError::new(name, message))];
+    let looked_at = match Encoding::for_bom(&bytes) {
+        // Of UTF-16 the ASCII letters, which names of elements are.
+        Some((encoding, _)) if encoding != encoding_rs::UTF_8 => {
+            bytes.iter().copied().filter(|byte| *byte != 0).take(MARKUP_LOOK).collect()
+        }
+        _ => bytes[..bytes.len().min(MARKUP_LOOK)].to_vec(),
+    };
+    let document = feed::Document::of(&looked_at);
+    if document == feed::Document::Feed {
+        return feed::read(bytes, name, reading);
+    }
+    let read = |bytes| xml::decode_document(bytes, reading);
+    match document {
+        feed::Document::NewsMl => {
+            let records = read(bytes).and_then(|text| newsml::read(text, name).map_err(|error| error.to_string()));
+            match records {
+                Ok(records) if records.is_empty() => fault("there is no newsItem in it".to_owned()),
+                Ok(records) => records.into_iter().map(Ok).collect(),
+                Err(message) => fault(message),
+            }
+        }
+        feed::Document::Nitf => {
+            let record = read(bytes).and_then(|text| nitf::read(text.trim(), name).map_err(|error| error.to_string()));
+            vec![record.map_err(|message| InputError::new(name, message))]
+        }
+        feed::Document::Page => vec![document::of_bytes(bytes, name, true, reading)],
+        _ => fault(
+            "the XML is of an unknown kind: RSS, Atom, NewsML-G2 and NITF are read, and HTML under a name that ends in .html"
+                .to_owned(),
+        ),
+    }
+}
+
+/// Where the root of a document of XML must begin, in bytes.
+const MARKUP_LOOK: usize = 64 << 10;
+
+/// Whether an array of objects begins, rather than a text in brackets.
+fn begins_array(start: &[u8]) -> bool {
+    let start = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(start).trim_ascii_start();
+    start.strip_prefix(b"[").is_some_and(|rest| first_character(rest) == Some(b'{'))
+}
+
+/// The one article in the bytes of a message: a row, or an item of ninjs.
+///
+/// # Errors
+/// If there is none, or something beside it; the message does not quote its text.
+pub fn read_one(bytes: &[u8], place: &str) -> Result<Record, String> {
+    if first_character(bytes) == Some(b'<') {
+        let mut records = read_xml_bytes(bytes.to_vec(), place, &Reading::default());
+        return match (records.pop(), records.is_empty()) {
+            (Some(Ok(record)), true) if record.item.is_some() || feed::Document::of(bytes) == feed::Document::Nitf => {
+                Ok(record)
+            }
+            (Some(Err(error)), true) => Err(error.message),
+            (_, false) => Err("there is more than one article in it: send one article a message".to_owned()),
+            _ => Err("a feed or a page is not a message: send a row of JSON, ninjs, NewsML-G2 or NITF".to_owned()),
+        };
+    }
+    let mut objects = objects::Objects::new(bytes, place, &Reading::default()).map_err(|error| error.message)?;
+    let record = objects.next().ok_or("there is no article in it")?.map_err(|error| error.message)?;
+    match objects.next() {
+        None => Ok(record),
+        Some(_) => Err("there is more than one JSON object in it: send one article a message".to_owned()),
+    }
+}
+
 /// Whether a page of HTML begins soon.
 fn holds_page(start: &[u8]) -> bool {
     const SOON: usize = 1024;
@@ -185,9 +311,9 @@ fn reason(error: &io::Error) -> String {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    JsonLines,
+    Json,
     Table,
-    Feed,
+    Xml,
     Html,
     Text,
 }
@@ -197,9 +323,9 @@ impl Kind {
         let name = name.to_ascii_lowercase();
         let name = [".gz", ".zst"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
         match name.rsplit_once('.')?.1 {
-            "jsonl" | "ndjson" | "json" => Some(Kind::JsonLines),
+            "jsonl" | "ndjson" | "json" => Some(Kind::Json),
             "csv" | "tsv" => Some(Kind::Table),
-            "rss" | "atom" | "rdf" | "xml" => Some(Kind::Feed),
+            "rss" | "atom" | "rdf" | "xml" => Some(Kind::Xml),
             "html" | "htm" | "xhtml" => Some(Kind::Html),
             "txt" | "text" => Some(Kind::Text),
             _ => None,
@@ -208,7 +334,7 @@ impl Kind {
 
     /// Whether a file of this kind holds many articles, with what is known of them.
     fn has_rows(self) -> bool {
-        matches!(self, Kind::JsonLines | Kind::Table | Kind::Feed)
+        matches!(self, Kind::Json | Kind::Table | Kind::Xml)
     }
 
     fn of_content(reader: &mut dyn BufRead, reading: &Reading) -> io::Result<Kind> {
@@ -218,10 +344,11 @@ impl Kind {
             start.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag))
         };
         Ok(match first_character(start) {
-            Some(b'{') => Kind::JsonLines,
+            Some(b'{') => Kind::Json,
+            Some(b'[') if begins_array(start) => Kind::Json,
             // Pages may be XML too.
             Some(b'<') if begins(b"<?xml") && holds_page(start) => Kind::Html,
-            Some(b'<') if [&b"<?xml"[..], b"<rss", b"<feed", b"<rdf:RDF"].into_iter().any(begins) => Kind::Feed,
+            Some(b'<') if begins(b"<?xml") || feed::Document::of(start).is_news() => Kind::Xml,
             Some(b'<') => Kind::Html,
             _ if !reading.columns.is_empty() => Kind::Table,
             _ => Kind::Text,

@@ -6,7 +6,7 @@
 use super::object::{Object, on_one_line};
 use crate::{
     article::{Article, Classification, Decision, Format, Label, Role},
-    formats::Record,
+    formats::{Record, date},
     region::tree,
 };
 use serde::{Deserialize, Deserializer};
@@ -133,7 +133,7 @@ impl Concept {
     /// A label of ours, or an editor's: as a code of Media Topics where it is one.
     fn label(&self) -> Option<String> {
         let topic = self.uri.strip_prefix(MEDIA_TOPICS).map(ToOwned::to_owned);
-        let of_scheme = (self.scheme == MEDIA_TOPICS).then(|| self.code.clone());
+        let of_scheme = self.is_media_topic().then(|| self.code.clone());
         let topic = topic.or(of_scheme).filter(|code| !code.is_empty());
         match topic {
             Some(code) => Some(format!("{MEDIA_TOPIC}{}", code.trim_start_matches(MEDIA_TOPIC))),
@@ -141,15 +141,22 @@ impl Concept {
         }
     }
 
+    /// Whether the scheme is that of Media Topics: by its URI, or by the name that Superdesk gives it.
+    fn is_media_topic(&self) -> bool {
+        [MEDIA_TOPICS, "mediatopic", "mediatopics", "medtop"].contains(&&*self.scheme)
+    }
+
     /// What tells concepts apart.
     fn identity(&self) -> String {
-        format!("{}{}{}{}", self.uri, self.scheme, self.code, self.literal).to_lowercase()
+        let scheme = if self.is_media_topic() { MEDIA_TOPICS } else { &self.scheme };
+        let code = self.code.strip_prefix(MEDIA_TOPIC).unwrap_or(&self.code);
+        format!("{}{scheme}{code}{}", self.uri, self.literal).to_lowercase()
     }
 }
 
 impl Item {
-    /// The item in a JSON object, if it is ninjs: it says so (`standard`), or has a `uri`, no field that only rows have, and
-    /// one that ninjs has.
+    /// The item in a JSON object, if it is ninjs: it has a `uri` or, as Superdesk writes it, a `guid`; and it says so
+    /// (`standard`), or has a field that only ninjs has, or one that ninjs has and none that only rows have.
     pub fn read(json: &[u8]) -> Option<Item> {
         let object = Object::read(json)?;
         let has = |name: &str| object.find(name).is_some();
@@ -160,7 +167,7 @@ impl Item {
         let plainly =
             ONLY_OF_NINJS.iter().any(|name| has(name)) || object.names().any(|name| name.starts_with("body_"));
         let likely = OF_NINJS.iter().any(|name| has(name)) && !OF_ROWS.iter().any(|name| has(name));
-        if !has("uri") || !(declared || plainly || likely) {
+        if !(has("uri") || has("guid")) || !(declared || plainly || likely) {
             return None;
         }
         let number = standard["version"].as_str().filter(|_| declared).and_then(|version| {
@@ -186,7 +193,17 @@ impl Item {
     }
 
     /// An article that came otherwise, as ninjs 3.0.
-    pub fn of(article: &Article) -> Item {
+    pub fn of(record: &Record) -> Item {
+        let article = &record.article;
+        let item = record.item.as_ref();
+        let embargoed = item.map(super::Item::embargoed).filter(|until| !until.is_empty());
+        let canceled = item.is_some_and(super::Item::is_canceled).then_some("canceled");
+        let version = date::rfc3339(&record.published);
+        // Without a time it is a day, which is less than a version has.
+        let created = match version {
+            Some(_) => None,
+            None => date::day(&record.published).map(|day| day.to_string()),
+        };
         let part = |text: &str| match article.format {
             Format::Html => serde_json::json!([{ "contentType": "text/html", "value": text }]),
             Format::Text => serde_json::json!([{ "contentType": "text/plain", "value": text }]),
@@ -194,6 +211,10 @@ impl Item {
         let fields = [
             ("standard", Some(serde_json::json!({ "name": "ninjs", "version": "3.0" }))),
             ("uri", Some(uri_of(&article.id).into())),
+            ("versionCreated", version.map(Into::into)),
+            ("contentCreated", created.map(Into::into)),
+            ("embargoed", embargoed.map(Into::into)),
+            ("pubStatus", canceled.map(Into::into)),
             ("language", Some(article.language.as_str()).filter(|language| !language.is_empty()).map(Into::into)),
             ("located", Some(article.dateline.as_str()).filter(|place| !place.is_empty()).map(Into::into)),
             ("headlines", Some(article.headline.as_str()).filter(|text| !text.is_empty()).map(part)),
@@ -215,24 +236,28 @@ impl Item {
 
     /// The items of a list that can be read.
     fn list<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Vec<T> {
-        let raw: Vec<Box<RawValue>> =
-            self.find(name).and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+        let raw: Vec<Box<RawValue>> = match self.find(name) {
+            Some(raw) if raw.get().starts_with('{') => vec![raw.to_owned()],
+            raw => raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default(),
+        };
         raw.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect()
     }
 
-    /// The `uri` of the item.
+    /// The `uri` of the item, or its `guid`.
     pub fn uri(&self) -> String {
-        self.text(&["uri"])
+        self.text(&["uri", "guid"])
     }
 
     /// Whether its publication was taken back: such an item passes without labels.
     pub fn is_canceled(&self) -> bool {
-        self.text(&["pubStatus", "pubstatus"]) == "canceled"
+        ["canceled", "cancelled"].contains(&self.text(&["pubStatus", "pubstatus"]).to_ascii_lowercase().as_str())
     }
 
-    /// Until when it must not be published, as it says; empty where it does not.
+    /// Until when it must not be published, as it says; empty if it does not. What is not a text is given as JSON: whatever it
+    /// means, it does not mean that the item is free.
     pub fn embargoed(&self) -> String {
-        self.text(&["embargoed"])
+        let raw = self.find("embargoed").map(RawValue::get).filter(|raw| !["null", "false"].contains(raw));
+        raw.map_or_else(String::new, |raw| serde_json::from_str(raw).unwrap_or_else(|_| on_one_line(raw)))
     }
 
     /// The article to classify, with the labels of others and the day of the version.
@@ -252,7 +277,7 @@ impl Item {
         let of_others = subjects.iter().filter(|subject| !subject.creator.starts_with(CREATOR));
         Record {
             article: Article {
-                id: self.uri(),
+                id: Some(self.uri()).filter(|uri| !uri.is_empty()).unwrap_or_else(|| place.clone()),
                 headline,
                 body,
                 format,
@@ -270,9 +295,9 @@ impl Item {
                 "firstCreated",
                 "firstcreated",
             ]),
-            source: self.text(&["by", "byline"]),
+            source: self.text(&["source", "by", "byline"]),
             place,
-            item: Some(Box::new(self)),
+            item: Some(super::Item::Ninjs(Box::new(self))),
         }
     }
 
@@ -346,8 +371,9 @@ impl Item {
             .collect();
         let merged = [(subjects, named.merged(subjects, topics)), (places, named.merged(places, countries))];
         let lists = merged.into_iter().filter_map(|(name, values)| Some((name, values?)));
-        // A list that was not there and stays empty is not begun.
-        let lists = lists.filter(|(name, values)| !values.is_empty() || self.find(name).is_some());
+        // A list that was not there, or null, and stays empty is not begun.
+        let holds = |name: &str| self.find(name).is_some_and(|raw| raw.get() != "null");
+        let lists = lists.filter(|(name, values)| !values.is_empty() || holds(name));
         self.object.written_with(lists.map(|(name, values)| (name, format!("[{}]", values.join(",")))).collect())
     }
 
@@ -420,11 +446,12 @@ impl Named<'_> {
         fields
     }
 
-    /// What a list holds of others, as they wrote it, and behind it what it did not hold; `None` where it is no list, and stays
-    /// as it is.
+    /// What a list holds of others, as they wrote it, and behind it what it did not hold. `null` is an empty list, and one
+    /// object a list of one; anything else is `None`, and stays as it is.
     fn merged(&self, name: &str, labels: Vec<(String, serde_json::Value)>) -> Option<Vec<String>> {
         let raw: Vec<Box<RawValue>> = match self.item.find(name) {
-            Some(raw) => serde_json::from_str(raw.get()).ok()?,
+            Some(raw) if raw.get().starts_with('{') => vec![raw.to_owned()],
+            Some(raw) => serde_json::from_str::<Option<_>>(raw.get()).ok()?.unwrap_or_default(),
             None => Vec::new(),
         };
         let concept = |raw: &RawValue| serde_json::from_str::<Concept>(raw.get()).unwrap_or_default();
@@ -503,7 +530,7 @@ mod tests {
     #[test]
     fn other_articles_become_items() {
         let article = Article { id: "7 a".into(), headline: "H".into(), body: "B \"q\"".into(), ..Article::default() };
-        let item = Item::of(&article);
+        let item = Item::of(&Record { article: article.clone(), ..Record::default() });
         assert_eq!(item.uri(), "urn:dateline:7%20a");
         let back = read(&item.unlabelled()).record(String::new()).article;
         assert_eq!((back.headline, back.body), (article.headline, article.body));
@@ -607,5 +634,43 @@ mod tests {
         assert!(read(ONE).unlabelled().contains("\"x_price\":1.10,\"x_big\":12345678901234567890123"), "to the digit");
         let odd = r#"{"uri":"a:b","headlines":[],"subjects":"none"}"#;
         assert!(read(odd).labelled(&answer()).contains("\"subjects\":\"none\""));
+    }
+
+    /// An item about an invented event, as Superdesk writes it.
+    const SUPERDESK: &str = r#"{"guid": "urn:newsml:desk.example:2030-05-06:7", "version": "2", "type": "text", "pubstatus": "usable",
+        "headline": "Ferry crews walk out", "body_html": "<p>Ferry crews in Kenya walked out on Monday.</p>", "embargoed": null,
+        "subject": [{"code": "09000000", "name": "labour", "scheme": "mediatopic"}], "place": null, "versioncreated": "2030-05-06T10:00:00+0000"}"#;
+
+    #[test]
+    fn items_of_superdesk_are_known_by_their_guid() {
+        let item = read(SUPERDESK);
+        let record = item.clone().record("a:1".into());
+        assert_eq!(
+            (&*record.article.id, &*record.topics[0]),
+            ("urn:newsml:desk.example:2030-05-06:7", "medtop:09000000")
+        );
+        assert!(record.article.body.contains("Ferry crews in Kenya") && item.embargoed().is_empty());
+        let labelled: serde_json::Value = serde_json::from_str(&item.labelled(&answer())).expect("JSON");
+        assert_eq!(labelled["subject"][0]["scheme"], "mediatopic", "what others said stays");
+        assert!(labelled["place"].as_array().is_some_and(|places| !places.is_empty()), "null is an empty list");
+        for (status, canceled) in [("usable", false), ("canceled", true), ("Cancelled", true)] {
+            assert_eq!(read(&SUPERDESK.replace("usable", status)).is_canceled(), canceled, "{status}");
+        }
+        for (embargoed, said) in
+            [("\"Next Monday\"", "Next Monday"), ("{\"until\": 5}", "{\"until\":5}"), ("true", "true")]
+        {
+            let item = read(&SUPERDESK.replace("\"embargoed\": null", &format!("\"embargoed\": {embargoed}")));
+            assert_eq!(item.embargoed(), said);
+        }
+    }
+
+    #[test]
+    fn one_object_is_a_list_of_one() {
+        let item =
+            read(r#"{"uri":"a:b","headlines":{"value":"Ferry crews walk out"},"subjects":{"name":"x","literal":"x"}}"#);
+        assert_eq!(item.clone().record("a:1".into()).article.headline, "Ferry crews walk out");
+        let labelled: serde_json::Value = serde_json::from_str(&item.labelled(&answer())).expect("JSON");
+        let subjects = labelled["subjects"].as_array().expect("a list");
+        assert_eq!((subjects[0]["name"].as_str(), subjects.len() > 1), (Some("x"), true));
     }
 }

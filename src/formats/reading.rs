@@ -16,10 +16,11 @@ impl Reading {
     /// # Errors
     /// Where they are not so encoded: at which byte, and what to do. Nothing of the text is told.
     pub(super) fn text(&self, bytes: Vec<u8>) -> Result<String, String> {
+        // A mark at the beginning says more than a name: UTF-16 has two orders of bytes.
+        let marked = Encoding::for_bom(&bytes).filter(|(marked, _)| self.encoding.is_some() || *marked != UTF_8);
         match self.encoding {
-            // A mark at the beginning says more than a name: UTF-16 has two orders of bytes.
-            Some(_) if Encoding::for_bom(&bytes).is_some() => {
-                let (encoding, mark) = Encoding::for_bom(&bytes).unwrap_or((UTF_8, 0));
+            _ if marked.is_some() => {
+                let (encoding, mark) = marked.unwrap_or((UTF_8, 0));
                 let text = encoding.decode_without_bom_handling_and_without_replacement(&bytes[mark..]);
                 text.map(|text| text.into_owned())
                     .ok_or_else(|| format!("not {}, as its first bytes say", encoding.name()))

@@ -1,6 +1,6 @@
 //! CSV and TSV: a row an article.
 
-use super::{InputError, MAX_LINE_BYTES, Reading, Record, jsonl::Row, reading};
+use super::{InputError, MAX_OBJECT_BYTES, Reading, Record, jsonl::Row, reading};
 use std::{
     collections::BTreeMap,
     io::{self, BufRead, BufReader, Read},
@@ -108,7 +108,7 @@ impl Iterator for Rows {
 }
 
 /// What may be read at once for a row: as much as it may have, and what the reader holds beyond it.
-const MOST_READ: u64 = MAX_LINE_BYTES + (1 << 17);
+const MOST_READ: u64 = MAX_OBJECT_BYTES as u64 + (1 << 17);
 
 /// A reader that reads so much and no more, until it may again: a row is not longer.
 struct Limited {
@@ -119,7 +119,7 @@ struct Limited {
 impl Read for Limited {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.left == 0 {
-            let long = format!("the row is longer than {} MiB: is a quote missing?", MAX_LINE_BYTES >> 20);
+            let long = format!("the row is longer than {} MiB: is a quote missing?", MAX_OBJECT_BYTES >> 20);
             return Err(io::Error::other(long));
         }
         let most = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_row_without_end_is_not_held() {
-        let long = (&b"body,topics\n\""[..]).chain(std::io::repeat(0).take(3 * MAX_LINE_BYTES));
+        let long = (&b"body,topics\n\""[..]).chain(std::io::repeat(0).take(3 * MAX_OBJECT_BYTES as u64));
         let mut rows = Rows::new(Box::new(BufReader::new(long)), "a.csv", &Reading::default()).expect("a head");
         let error = rows.next().expect("a row").expect_err("too long");
         assert!(error.cut_off && error.message.contains("is a quote missing?"), "{error}");

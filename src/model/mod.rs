@@ -17,12 +17,17 @@ use crate::{
     clean::{self, Document, MOST_REMOVED, UNDETERMINED},
     region::{self, Places, RegionRanker},
     text::{Word, words_into},
-    topic::TopicClassifier,
+    topic::{TopicAnswer, TopicClassifier},
 };
 use std::{path::Path, sync::Arc};
 
+/// Fewer words say no topic, whatever they are.
+const LEAST_WORDS: usize = 4;
 /// Fewer words are given as the reason where topics are ABSTAIN: a line of a ticker has more.
 const TOO_SHORT: usize = 8;
+/// A detected language is not believed if the model knows this share of the words: detectors know some seventy languages, and
+/// take a text in any other one, or one of abbreviations, for one of these.
+const KNOWN_LANGUAGE: f64 = 0.85;
 /// A lesser distance between the two best topics is given as the reason where topics are ABSTAIN.
 const LOW_MARGIN: f32 = 0.1;
 /// Evidence of one region, at most.
@@ -124,16 +129,20 @@ impl Model {
         let mut words = Vec::new();
         words_into(&document, &mut words);
         let mut notes = Vec::new();
-        let foreign = self.foreign_language(&document);
+        let answer = self.topics.classify(&words);
+        let foreign = self.foreign_language(&document, &answer);
         if let Some(language) = foreign {
             notes.push(format!(
                 "ABSTAIN: the language is {language}, the model was trained on {}",
                 self.manifest.languages.join(", ")
             ));
         }
-        let mut topics = self.topics_of(&document, &words, options, &mut notes);
+        if !document.is_article {
+            notes.push("ABSTAIN: not an article: an error page, a login wall, a placeholder or a greeting".to_owned());
+        }
+        let mut topics = self.topics_of(&answer, &document, &words, options, &mut notes);
         let mut regions = self.regions_of(article, &document, &words, options, &mut notes);
-        if foreign.is_some() {
+        if foreign.is_some() || !document.is_article {
             topics.iter_mut().for_each(|label| label.decision = Decision::Abstain);
             regions.iter_mut().for_each(|region| region.label.decision = Decision::Abstain);
         }
@@ -150,21 +159,23 @@ impl Model {
         }
     }
 
-    /// The language of a document that the model was not trained on; `None` where it was, or where it cannot be told.
-    fn foreign_language<'d>(&self, document: &'d Document<'_>) -> Option<&'d str> {
+    /// The language of a document if the model was not trained on it; `None` if it was, or if the language is not known. Known
+    /// words outweigh a detected language, and not a stated one.
+    fn foreign_language<'d>(&self, document: &'d Document<'_>, answer: &TopicAnswer) -> Option<&'d str> {
         let language = &*document.language;
-        let known = language == UNDETERMINED || self.manifest.languages.iter().any(|known| known == language);
-        (!known).then_some(language)
+        let trained = language == UNDETERMINED || self.manifest.languages.iter().any(|known| known == language);
+        let familiar = document.language_is_detected && answer.known_share() >= KNOWN_LANGUAGE;
+        (!trained && !familiar).then_some(language)
     }
 
     fn topics_of(
         &self,
+        answer: &TopicAnswer,
         document: &Document<'_>,
         words: &[Word],
         options: &Options,
         notes: &mut Vec<String>,
     ) -> Vec<Label> {
-        let answer = self.topics.classify(words);
         if !answer.knows_a_word {
             notes.push(match words {
                 [] => "topics: ABSTAIN: no word is left of the text without markup and boilerplate".to_owned(),
@@ -173,10 +184,16 @@ impl Model {
             return Vec::new();
         }
         let thresholds = options.thresholds(self.topics.thresholds());
-        let known = answer.known_words as f64 / answer.words.max(1) as f64;
-        let unfamiliar = known < self.manifest.topics.least_known;
-        let decide = |label: &Label| if unfamiliar { Decision::Abstain } else { thresholds.decide(label.confidence) };
-        if unfamiliar {
+        let unfamiliar = answer.known_share() < self.manifest.topics.least_known;
+        let too_short = answer.words < LEAST_WORDS;
+        let decide = |label: &Label| match unfamiliar || too_short {
+            true => Decision::Abstain,
+            false => thresholds.decide(label.confidence),
+        };
+        if too_short {
+            notes
+                .push(format!("topics: ABSTAIN: too short, {} words; at least {LEAST_WORDS} are needed", answer.words));
+        } else if unfamiliar {
             notes.push(format!(
                 "topics: ABSTAIN: unlike anything seen, the model knows {} of {} words",
                 answer.known_words, answer.words
@@ -201,7 +218,7 @@ impl Model {
         shown
             .map(|label| {
                 let evidence = if options.explain {
-                    self.topics.evidence(&answer, &label.code, words, document)
+                    self.topics.evidence(answer, &label.code, words, document)
                 } else {
                     Vec::new()
                 };

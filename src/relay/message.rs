@@ -1,7 +1,7 @@
 use super::subject::Template;
 use crate::{
     article::{Article, Classification},
-    formats::{Object, Reading, Record, ninjs::Item, read_object},
+    formats::{Item, Object, Record, newsml, ninjs, read_one},
 };
 use async_nats::HeaderMap;
 
@@ -14,41 +14,56 @@ pub struct Incoming {
     /// What is classified; whoever classifies it takes it.
     pub article: Article,
     form: Form,
+    canceled: bool,
+    embargoed: String,
 }
 
 #[derive(Debug)]
 enum Form {
-    Item(Box<Item>),
+    Ninjs(Box<ninjs::Item>),
+    NewsMl(newsml::Item),
+    /// NITF goes on as ninjs, which has a place for labels.
+    Nitf(Box<ninjs::Item>),
     Row(Object),
 }
 
 impl Incoming {
-    /// Reads a message: a row of JSON, or an item of ninjs. `place` is the id of an article that has none.
+    /// Reads a message: a row of JSON, or an item of ninjs, NewsML-G2 or NITF. `place` is the id of an article that has none.
     ///
     /// # Errors
     /// Why it cannot be read; its text is not told.
     pub fn read(payload: &[u8], place: &str) -> Result<Self, String> {
         let payload = payload.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(payload);
-        let record: Record =
-            read_object(payload, &Reading::default(), place.to_owned()).map_err(|error| error.message)?;
-        let form = match record.item {
-            Some(item) => Form::Item(item),
+        let mut record: Record = read_one(payload, place)?;
+        // The id of an article that has none is the place of its message, which has no lines.
+        if record.article.id == record.place {
+            record.article.id = place.to_owned();
+        }
+        let canceled = record.item.as_ref().is_some_and(Item::is_canceled);
+        let embargoed = record.item.as_ref().map(Item::embargoed).unwrap_or_default();
+        let is_xml = payload.trim_ascii_start().starts_with(b"<");
+        let form = match &record.item {
+            Some(Item::Ninjs(item)) => Form::Ninjs(item.clone()),
+            Some(Item::NewsMl(item)) => Form::NewsMl(item.clone()),
+            Some(Item::Nitf { .. }) => Form::Nitf(Box::new(ninjs::Item::of(&record))),
+            None if is_xml => Form::Nitf(Box::new(ninjs::Item::of(&record))),
             None => Form::Row(Object::read(payload).ok_or("not a JSON object")?),
         };
-        Ok(Incoming { article: record.article, form })
+        Ok(Incoming { article: record.article, form, canceled, embargoed })
     }
 
     /// Whether it passes without labels.
     pub fn is_canceled(&self) -> bool {
-        matches!(&self.form, Form::Item(item) if item.is_canceled())
+        self.canceled
     }
 
     /// The message to publish: labels go into `subjects` and `places` of ninjs, and into `classification` of a row; all other
     /// fields are as they came.
     pub fn outgoing(&self, answer: Option<&Classification>, template: &Template) -> Outgoing {
         let payload = match (&self.form, answer) {
-            (Form::Item(item), Some(answer)) => item.labelled(answer),
-            (Form::Item(item), None) => item.unlabelled(),
+            (Form::Ninjs(item) | Form::Nitf(item), Some(answer)) => item.labelled(answer),
+            (Form::Ninjs(item) | Form::Nitf(item), None) => item.unlabelled(),
+            (Form::NewsMl(item), answer) => item.document().labelled(&[answer]),
             (Form::Row(row), answer) => {
                 // An answer is always JSON.
                 let labels = answer.and_then(|answer| serde_json::to_string(answer).ok());
@@ -64,11 +79,8 @@ impl Incoming {
         if let Some(answer) = answer {
             headers.push(("Dateline-Model", answer.model_version.to_string()));
         }
-        if let Form::Item(item) = &self.form {
-            let embargoed = item.embargoed();
-            if !embargoed.is_empty() {
-                headers.push(("Dateline-Embargoed", one_line(&embargoed)));
-            }
+        if !self.embargoed.is_empty() {
+            headers.push(("Dateline-Embargoed", one_line(&self.embargoed)));
         }
         headers
     }
@@ -128,7 +140,24 @@ mod tests {
         assert!(incoming.is_canceled());
         assert_eq!(incoming.headers(None), [("Dateline-Embargoed", "2030-01-01T00:00:00Z".to_owned())]);
         assert_eq!(incoming.outgoing(None, &template).subject, "labelled.none");
-        for wrong in [&b"secret"[..], b"[1]", b"{\"body\": 5}", b"{\"body\": \"secret", b""] {
+        let newsml = br#"<newsItem guid="g"><itemMeta><embargoed/></itemMeta><contentSet><inlineData>Rain fell in Kenya.</inlineData></contentSet></newsItem>"#;
+        let incoming = Incoming::read(newsml, "NEWS:9").expect("an item");
+        assert_eq!(incoming.headers(None), [("Dateline-Embargoed", "until further notice".to_owned())]);
+        assert!(incoming.outgoing(Some(&answer), &template).payload.contains("<contentMeta><subject uri="));
+        let nitf = br"<nitf><body><body.content><p>Rain fell in Kenya.</p></body.content></body></nitf>";
+        let outgoing = Incoming::read(nitf, "NEWS:9").expect("an article").outgoing(Some(&answer), &template);
+        assert!(outgoing.payload.starts_with("{\"standard\":{\"name\":\"ninjs\""), "{}", outgoing.payload);
+        for wrong in [
+            &b"<rss><channel><item><title>secret</title></item></channel></rss>"[..],
+            b"<newsMessage><newsItem/><newsItem/></newsMessage>",
+            b"{\"body\": \"secret\"} {}",
+            b"<p>secret",
+            &b"secret"[..],
+            b"[1]",
+            b"{\"body\": 5}",
+            b"{\"body\": \"secret",
+            b"",
+        ] {
             let error = Incoming::read(wrong, "NEWS:1").expect_err("no article");
             assert!(!error.contains("secret"), "{error}");
         }

@@ -134,6 +134,13 @@ pub struct TopicAnswer {
     decision: SoftmaxLayer,
 }
 
+impl TopicAnswer {
+    /// The share of the article's words that the vocabulary knows, from 0 to 1.
+    pub fn known_share(&self) -> f64 {
+        self.known_words as f64 / self.words.max(1) as f64
+    }
+}
+
 impl TopicClassifier {
     /// Puts a classifier together.
     ///

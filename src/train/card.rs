@@ -1,6 +1,7 @@
 //! MODEL_CARD.md: what the model is, what it learned from, how good it measured and where it falls short.
 
 use super::{
+    LeftOut,
     metrics::{self, LabelScore, Outcome},
     regions::TrainedRegions,
     topics::{FOLDS, TrainedTopics},
@@ -13,10 +14,16 @@ use crate::{
 use std::{collections::BTreeMap, fmt::Write as _};
 
 /// The card. Parts that were taken over from another model are told by their measures alone.
-pub fn write(model: &Model, topics: Option<&TrainedTopics>, regions: Option<&TrainedRegions>, bytes: usize) -> String {
+pub fn write(
+    model: &Model,
+    topics: Option<&TrainedTopics>,
+    regions: Option<&TrainedRegions>,
+    left_out: &LeftOut,
+    bytes: usize,
+) -> String {
     let mut card = String::new();
     // Writing to a string cannot fail.
-    let _ = write_card(&mut card, model, topics, regions, bytes);
+    let _ = write_card(&mut card, model, topics, regions, left_out, bytes);
     card
 }
 
@@ -25,6 +32,7 @@ fn write_card(
     model: &Model,
     topics: Option<&TrainedTopics>,
     regions: Option<&TrainedRegions>,
+    left_out: &LeftOut,
     bytes: usize,
 ) -> std::fmt::Result {
     let manifest = model.manifest();
@@ -63,6 +71,14 @@ fn write_card(
         table.row([file.name.clone(), task, labels.into(), file.rows.to_string(), file.sha256.clone()]);
     }
     writeln!(card, "{table}")?;
+    if topics.is_some() && !left_out.rare_labels.is_empty() {
+        let rare = left_out.rare_labels.iter().map(|(label, rows)| format!("{label} ({rows})"));
+        writeln!(
+            card,
+            "Labels with too few different rows to be learned, with the number of these: {}.\n",
+            rare.collect::<Vec<_>>().join(", ")
+        )?;
+    }
 
     writeln!(card, "## Topics\n")?;
     writeln!(

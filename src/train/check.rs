@@ -48,13 +48,14 @@ pub struct Part {
     pub conflicting: usize,
 }
 
-/// A label with fewer different rows cannot be cross-validated.
-const LEAST_ROWS: usize = super::topics::FOLDS;
 /// A label with fewer rows is hardly learned.
 const FEW_ROWS: usize = 50;
 /// The commonest label has so many times the rows of the rarest.
 const UNBALANCED: usize = 50;
 const MOST_CONFLICTS: usize = 20;
+
+/// What dates look like.
+pub const DATES: &str = "write it as 2024-05-31 (a time may follow), as in RFC 2822, or as seconds since 1970";
 
 /// Looks at rows that were read.
 pub fn check(data: &Data) -> Check {
@@ -63,6 +64,15 @@ pub fn check(data: &Data) -> Check {
     let regions = part(&data.regions.records, |record| record.regions.clone().unwrap_or_default());
     if let Some(topics) = &topics {
         warn("topics", topics, &mut warnings);
+        for [one, other] in &data.left_out.alike {
+            warnings.push(format!(
+                "the labels {one:?} and {other:?} differ by case alone: are they one? --map makes them one"
+            ));
+        }
+        for (label, rows) in &data.left_out.rare_labels {
+            warnings
+                .push(format!("{label} has {rows} different rows and is left out: --min-rows says how many it needs"));
+        }
         let known: BTreeSet<&str> = taxonomy::codes().collect();
         for code in topics.labels.keys().filter(|code| code.starts_with("medtop:") && !known.contains(code.as_str())) {
             warnings.push(format!(
@@ -81,6 +91,10 @@ pub fn check(data: &Data) -> Check {
     }
     if let Some(regions) = &regions {
         warn("regions", regions, &mut warnings);
+    }
+    if let Some(place) = &data.left_out.first_undated {
+        let rows = data.left_out.undated;
+        warnings.push(format!("{rows} rows have a date that is not understood, the first at {place}: {DATES}"));
     }
     for (part, how) in &data.held_out {
         if let data::HeldOut::Files { leaks } = how
@@ -107,9 +121,7 @@ fn warn(what: &str, part: &Part, warnings: &mut Vec<String>) {
     }
     if what == "topics" {
         for (label, rows) in &part.labels {
-            if *rows < LEAST_ROWS {
-                warnings.push(format!("{label} has {rows} rows: training needs at least {LEAST_ROWS}, all different"));
-            } else if *rows < FEW_ROWS {
+            if *rows < FEW_ROWS {
                 warnings.push(format!("{label} has {rows} rows, which is few: it will often be missed"));
             }
         }
@@ -132,10 +144,7 @@ fn part(records: &[Record], labels: impl Fn(&Record) -> Vec<String>) -> Option<P
         values.for_each(|value| *counts.entry(value).or_insert(0) += 1);
         counts
     };
-    let year = |record: &Record| {
-        let day = corpus::day(record).ok().flatten();
-        day.map_or_else(|| "-".to_owned(), |day| day.year().to_string())
-    };
+    let year = |record: &Record| corpus::day(record).map_or_else(|| "-".to_owned(), |day| day.year().to_string());
     lengths.sort_unstable();
     let at = |share: f64| lengths[((lengths.len() - 1) as f64 * share).round() as usize];
 

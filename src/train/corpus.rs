@@ -1,6 +1,6 @@
 use super::{TrainError, labels::LabelMap};
 use crate::{
-    formats::{self, InputError, Member, Reading, Record, Source},
+    formats::{self, InputError, Member, Reading, Record, Source, date},
     model::{Task, TrainingFile},
     region::tree,
     text::pair_hash,
@@ -10,15 +10,16 @@ use rayon::prelude::*;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
+use unicode_normalization::UnicodeNormalization;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// What the rows of a file are read for.
@@ -64,6 +65,17 @@ pub struct LeftOut {
     pub corrected: u64,
     /// Corrections about topics, or regions, where no archive of these is trained on.
     pub unused_corrections: u64,
+    /// Rows whose date is not understood: they are kept without it.
+    pub undated: u64,
+    /// Where the first of these is, `file:line`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_undated: Option<String>,
+    /// Labels with too few different rows to be learned, and how many they have.
+    pub rare_labels: BTreeMap<String, u64>,
+    /// Rows that have only such labels.
+    pub of_rare_labels: u64,
+    /// Pairs of labels that differ by case alone.
+    pub alike: Vec<[String; 2]>,
 }
 
 /// Rows that are bad for one reason.
@@ -110,7 +122,9 @@ impl Intake<'_> {
                     let name = member.path.strip_prefix(path).unwrap_or(&member.path).to_string_lossy();
                     digest.lock().unwrap_or_else(PoisonError::into_inner).update(name.as_bytes());
                 }
-                for record in self.records(member, &digest) {
+                let whole = Arc::new(AtomicBool::new(false));
+                let mut records = self.records(member, &digest, &whole);
+                for record in &mut records {
                     // A file that cannot be read at all, or to its end, is no bad row.
                     if let Err(error) = &record
                         && (error.cut_off || !path.is_dir() && error.place == Source::from(path.as_path()).name())
@@ -122,6 +136,7 @@ impl Intake<'_> {
                         progress(1);
                     }
                 }
+                whole.store(true, Ordering::Relaxed);
             }
             if rows.len() == before {
                 let bad = self.left_out.bad.first();
@@ -147,18 +162,22 @@ impl Intake<'_> {
         Ok((rows, described))
     }
 
-    /// The records of a file, whose bytes are taken into the digest as they stand there, to the last.
+    /// The records of a file, whose bytes are taken into the digest as they stand there: to the last, if `whole` is set before
+    /// the records are dropped.
     fn records(
         &self,
         member: &Member,
         digest: &Arc<Mutex<Sha256>>,
+        whole: &Arc<AtomicBool>,
     ) -> Box<dyn Iterator<Item = Result<Record, InputError>>> {
         let source = Source::from(member.path.as_path());
         let opened: io::Result<Box<dyn Read>> = match &source {
             Source::Stdin => Ok(Box::new(io::stdin())),
             Source::File(path) => File::open(path).map(|file| Box::new(file) as Box<dyn Read>),
         };
-        let reader = opened.map(|reader| Box::new(Digesting { reader, digest: digest.clone() }) as Box<dyn Read>);
+        let reader = opened.map(|reader| {
+            Box::new(Digesting { reader, digest: digest.clone(), whole: whole.clone() }) as Box<dyn Read>
+        });
         formats::records_of(reader, &source, member.label.as_deref(), self.reading)
     }
 
@@ -207,6 +226,10 @@ impl Intake<'_> {
             self.left_out.unusable += 1;
             return Ok(None);
         }
+        if !record.published.trim().is_empty() && day(&record).is_none() {
+            self.left_out.undated += 1;
+            self.left_out.first_undated.get_or_insert_with(|| record.place.clone());
+        }
         Ok(Some(record))
     }
 
@@ -226,15 +249,31 @@ impl Intake<'_> {
     }
 }
 
+/// A label in the one form in which it is compared: NFC, single spaces, none around it.
+pub fn normalised_label(label: &str) -> String {
+    let label: String = label.nfc().collect();
+    label.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Pairs of labels that differ by case alone.
+pub fn alike<'r>(labels: impl Iterator<Item = &'r String>) -> Vec<[String; 2]> {
+    let mut first: BTreeMap<String, &String> = BTreeMap::new();
+    let mut alike = BTreeSet::new();
+    for label in labels {
+        let one = first.entry(label.to_lowercase()).or_insert(label);
+        if *one != label {
+            alike.insert([(*one).clone(), label.clone()]);
+        }
+    }
+    alike.into_iter().collect()
+}
+
 /// The longest label that is taken for one, in bytes.
 const LONGEST_LABEL: usize = 200;
 
 /// A row whose labels and date can be, its countries as the tree writes them.
 fn checked(mut record: Record, teaching: Teaching) -> Result<Record, InputError> {
     let fault = |message: String| Err(InputError::new(&record.place, message));
-    if let Err(message) = day(&record) {
-        return fault(message);
-    }
     // What the file was not given for need not be understood.
     if !matches!(teaching, Teaching::Regions | Teaching::Corrections) {
         record.regions = record.regions.filter(|_| teaching == Teaching::Unlabelled);
@@ -247,9 +286,13 @@ fn checked(mut record: Record, teaching: Teaching) -> Result<Record, InputError>
         codes.dedup();
         record.regions = Some(codes);
     }
-    if record.topics.iter().any(|label| label.trim().is_empty()) {
+    let mut labels: Vec<String> = record.topics.iter().map(|label| normalised_label(label)).collect();
+    if labels.iter().any(String::is_empty) {
         return fault("a label is blank".to_owned());
     }
+    let mut seen = HashSet::new();
+    labels.retain(|label| seen.insert(label.clone()));
+    record.topics = labels;
     if record.topics.iter().any(|label| label.len() > LONGEST_LABEL) {
         return fault(format!(
             "a topic has more than {LONGEST_LABEL} bytes: is it read from the right column (--columns)?"
@@ -260,26 +303,16 @@ fn checked(mut record: Record, teaching: Teaching) -> Result<Record, InputError>
     Ok(record)
 }
 
-/// The day on which an article was published; `None` where the row does not say.
-///
-/// # Errors
-/// Where it says what is no day.
-pub fn day(record: &Record) -> Result<Option<Date>, String> {
-    let text = record.published.trim();
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let date: Option<Date> = text.get(..10).and_then(|day| day.parse().ok());
-    date.map(Some).ok_or_else(|| {
-        "published is no day: write it as 2024-05-31, a time may follow, or leave it out with --columns published="
-            .to_owned()
-    })
+/// The day on which an article was published, if the row says so in a form that is understood.
+pub fn day(record: &Record) -> Option<Date> {
+    date::day(&record.published)
 }
 
 /// A reader that takes what it reads into a digest.
 struct Digesting {
     reader: Box<dyn Read>,
     digest: Arc<Mutex<Sha256>>,
+    whole: Arc<AtomicBool>,
 }
 
 impl Read for Digesting {
@@ -291,8 +324,11 @@ impl Read for Digesting {
 }
 
 impl Drop for Digesting {
-    /// What nobody read belongs to the file as well.
+    /// What nobody read belongs to the file as well. After an error nothing is read on: a pipe may have no end.
     fn drop(&mut self) {
+        if !self.whole.load(Ordering::Relaxed) {
+            return;
+        }
         let mut buffer = vec![0; 1 << 16];
         while matches!(self.read(&mut buffer), Ok(read) if read > 0) {}
     }
@@ -308,9 +344,13 @@ pub fn rows_of(path: &Path, records: &[Record]) -> u64 {
     records.iter().filter(of_it).count() as u64
 }
 
-/// The file that a row was read from, out of its place.
+/// The file that a row was read from, out of its place: `file:line`, or `file:line:column`.
 pub fn file_of(place: &str) -> &Path {
-    Path::new(place.rsplit_once(':').filter(|(_, line)| line.parse::<u64>().is_ok()).map_or(place, |(path, _)| path))
+    let without_number = |place: &'_ str| {
+        place.rsplit_once(':').filter(|(_, number)| number.parse::<u64>().is_ok()).map(|(path, _)| path.len())
+    };
+    let file = without_number(place).map_or(place, |end| &place[..end]);
+    Path::new(without_number(file).map_or(file, |end| &file[..end]))
 }
 
 /// The name of a file, without folders.

@@ -99,6 +99,8 @@ pub fn read(request: &TrainRequest, progress: &Progress) -> Result<Data, TrainEr
         ..Data::default()
     };
     data.correct(corrections);
+    data.leave_out_rare_labels(request.min_rows.max(FOLDS));
+    data.left_out.alike = corpus::alike(data.topics.records.iter().flat_map(|record| &record.topics));
     if !test.is_empty() {
         data.test_topics = test.iter().filter(|record| !record.topics.is_empty()).cloned().collect();
         data.test_regions = test.into_iter().filter(|record| record.regions.is_some()).collect();
@@ -149,6 +151,28 @@ fn of_task(files: &[TrainingFile], task: Task) -> impl Iterator<Item = TrainingF
 }
 
 impl Data {
+    /// Takes labels with fewer than `least` different rows from the rows that have them, and rows with no other label away.
+    fn leave_out_rare_labels(&mut self, least: usize) {
+        let rows = &mut self.topics;
+        let rare = rare_labels(&rows.records, least);
+        if rare.is_empty() {
+            return;
+        }
+        let (archive, mut i) = (rows.records.len() - rows.corrections, 0);
+        let (corrections, removed) = (&mut rows.corrections, &mut self.left_out.of_rare_labels);
+        rows.records.retain_mut(|record| {
+            record.topics.retain(|label| !rare.contains_key(label));
+            let stays = !record.topics.is_empty();
+            if !stays {
+                *removed += 1;
+                *corrections -= usize::from(i >= archive);
+            }
+            i += 1;
+            stays
+        });
+        self.left_out.rare_labels = rare;
+    }
+
     /// Lets corrections take the places of the rows that they correct: those with the same id, or the same text. Of several
     /// corrections of one article's topics, or regions, the last holds. An archive of corrections alone is none.
     fn correct(&mut self, corrections: Vec<Record>) {
@@ -185,6 +209,24 @@ impl Data {
             rows.records.extend(of_part);
         }
     }
+}
+
+/// The labels with fewer than `least` rows of different words, and how many they have.
+fn rare_labels(records: &[Record], least: usize) -> BTreeMap<String, u64> {
+    let mut different: HashMap<&String, HashSet<u64>> = HashMap::new();
+    for record in records {
+        let few = |label: &&String| different.get(*label).is_none_or(|rows| rows.len() < least);
+        let few: Vec<&String> = record.topics.iter().filter(few).collect();
+        if few.is_empty() {
+            continue;
+        }
+        let content = corpus::content_hash(words_of(record).into_iter());
+        for label in few {
+            different.entry(label).or_default().insert(content);
+        }
+    }
+    let rare = different.into_iter().filter(|(_, rows)| rows.len() < least);
+    rare.map(|(label, rows)| (label.clone(), rows.len() as u64)).collect()
 }
 
 /// What an article is known by: its id, where its row has one, and its text.
@@ -264,8 +306,7 @@ impl Rows {
             return (Vec::new(), None);
         }
         let groups = copies::groups(&self.records, |record| words_of(record).into());
-        let days: Vec<Option<Date>> =
-            self.records[..archive].iter().map(|record| corpus::day(record).ok().flatten()).collect();
+        let days: Vec<Option<Date>> = self.records[..archive].iter().map(corpus::day).collect();
         let mut dated: Vec<Date> = days.iter().flatten().copied().collect();
         dated.sort_unstable();
         let by_date = dated.len() as f64 >= DATED_SHARE * archive as f64;
@@ -347,6 +388,21 @@ mod tests {
         assert_eq!((rows.records.len(), rows.corrections, data.left_out.corrected), (10, 2, 2));
         let last: Vec<&str> = rows.records[8..].iter().map(|record| &*record.topics[0]).collect();
         assert_eq!(last, ["y", "z"]);
+    }
+
+    #[test]
+    fn labels_with_few_different_rows_are_left_out() {
+        let mut data = Data { topics: rows(20, false), ..Data::default() };
+        let copy = row("copy", "the same words".into(), "copied", String::new());
+        data.topics.records.extend(vec![copy; 30]);
+        data.topics.records[0].topics.push("rare".to_owned());
+        data.topics.records.push(row("last", "other words".into(), "rare", String::new()));
+        data.topics.corrections = 1;
+        data.leave_out_rare_labels(5);
+        let rare = BTreeMap::from([("copied".to_owned(), 1), ("rare".to_owned(), 2)]);
+        assert_eq!((data.left_out.rare_labels, data.left_out.of_rare_labels), (rare, 31));
+        assert_eq!((data.topics.records.len(), data.topics.corrections), (20, 0));
+        assert_eq!(data.topics.records[0].topics, ["a"], "it has another label");
     }
 
     #[test]

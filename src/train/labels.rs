@@ -1,6 +1,6 @@
 //! What an archive's own labels are in codes: `--map`.
 
-use super::TrainError;
+use super::{TrainError, corpus::normalised_label};
 use std::{collections::BTreeMap, fs::File, path::Path};
 
 /// The codes of each label that an archive has.
@@ -55,7 +55,7 @@ impl LabelMap {
 
 /// Archives are not of one mind about capitals.
 fn key(label: &str) -> String {
-    label.trim().to_lowercase()
+    normalised_label(label).to_lowercase()
 }
 
 #[cfg(test)]

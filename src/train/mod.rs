@@ -19,7 +19,7 @@ pub mod report;
 pub mod topics;
 mod weak;
 
-pub use check::{Check, check};
+pub use check::{Check, DATES, check};
 pub use corpus::{BadRows, Intake, LeftOut, Teaching, day};
 pub use data::{Data, HeldOut, Rows, read};
 pub use labels::LabelMap;
@@ -92,18 +92,6 @@ pub enum TrainError {
         /// What is wrong.
         reason: String,
     },
-    /// A label with too few rows.
-    #[error(
-        "the topic {label} has {rows} different rows (rows with the same words count once, whatever their numbers), cross-validation needs at least {least}: add rows or remove the label"
-    )]
-    RareLabel {
-        /// The label.
-        label: String,
-        /// Its rows, copies counted once.
-        rows: usize,
-        /// How many it needs.
-        least: usize,
-    },
     /// All rows were held out, or are copies of test rows.
     #[error("{part}: no row is left to learn from: all are test rows, or copies of some")]
     NothingLeft {
@@ -173,6 +161,8 @@ pub struct TrainRequest {
     pub reading: Reading,
     /// More bad rows than this end the reading.
     pub max_bad: u64,
+    /// Labels with fewer different rows are left out; at least five, for cross-validation.
+    pub min_rows: usize,
     /// A file of word vectors; `None` takes those of the base, where there is one.
     pub vectors: Option<PathBuf>,
     /// How to train the topics; its seed is the seed of all.
@@ -192,6 +182,7 @@ impl Default for TrainRequest {
             map: None,
             reading: Reading::default(),
             max_bad: MAX_BAD,
+            min_rows: topics::FOLDS,
             vectors: None,
             params: TopicParams::default(),
         }
@@ -263,7 +254,8 @@ pub fn train(
     let (topics, weak_files) = match data.topics.records[..] {
         [] => (None, Vec::new()),
         _ => {
-            let (rows, files) = weak_topics(request, data)?;
+            let (mut rows, files) = weak_topics(request, data)?;
+            topics::leave_out_rare_labels(&data.topics.records, &mut rows);
             (Some(topics::train(&data.topics, &rows, &vectors, &request.params, progress)?), files)
         }
     };
@@ -315,7 +307,7 @@ pub fn train(
     };
     let (manifest, tensors) = model::encode(classifier, ranker, manifest)?;
     let model = Model::open(&manifest, &tensors)?;
-    let card = card::write(&model, topics.as_ref(), regions.as_ref(), manifest.len() + tensors.len());
+    let card = card::write(&model, topics.as_ref(), regions.as_ref(), &data.left_out, manifest.len() + tensors.len());
     Ok(Trained { model, topics, regions, manifest, tensors, card })
 }
 

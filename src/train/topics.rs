@@ -143,6 +143,7 @@ struct Row {
     labels: Vec<usize>,
     weight: f32,
     language: String,
+    language_is_stated: bool,
     fold: usize,
 }
 
@@ -173,6 +174,7 @@ impl Row {
             labels,
             weight: 1.0,
             language: String::new(),
+            language_is_stated: false,
             fold: 0,
         }
     }
@@ -242,7 +244,7 @@ const LEAST_LANGUAGE_SHARE: f64 = 0.1;
 /// Trains on labelled rows and weak ones, with word vectors (which may be none).
 ///
 /// # Errors
-/// [`TrainError`], where there are fewer than two labels, or a label has fewer rows than there are folds.
+/// [`TrainError`], if there are fewer than two labels.
 pub fn train(
     archive: &Rows,
     weak: &[Record],
@@ -261,7 +263,6 @@ pub fn train(
         return Err(TrainError::OneLabel { labels: codes });
     }
     let (lexicon, mut rows) = rows(labelled, weak, &codes, params, progress);
-    check_labels(&rows, &codes)?;
     let of_kind = |kind: Kind| move |row: &&Row| row.kind == kind;
     let count = |kind: Kind| {
         let mut counts = vec![0_u64; codes.len()];
@@ -409,15 +410,16 @@ fn rows(
             let read = part.par_iter().map_init(Vec::new, |words, record| {
                 let document = clean_article(&record.article);
                 words_into(&document, words);
-                (Found::of(words), document.language.into_owned())
+                (Found::of(words), document.language.into_owned(), !document.language_is_detected)
             });
-            for ((found, language), record) in read.collect::<Vec<_>>().iter().zip(part) {
+            for ((found, language, language_is_stated), record) in read.collect::<Vec<_>>().iter().zip(part) {
                 let mut labels: Vec<usize> =
                     record.topics.iter().filter_map(|topic| codes.binary_search(topic).ok()).collect();
                 let mut seen = HashSet::new();
                 labels.retain(|label| seen.insert(*label));
                 let packed = lexicon.pack(found);
-                rows.push(Row { language: language.clone(), ..Row::new(kind, packed, labels, &lexicon) });
+                let (language, language_is_stated) = (language.clone(), *language_is_stated);
+                rows.push(Row { language, language_is_stated, ..Row::new(kind, packed, labels, &lexicon) });
             }
             bar.inc(part.len() as u64);
         }
@@ -436,21 +438,17 @@ fn folds(rows: &[&Row], seed: u64) -> Vec<usize> {
     corpus::folds(&keys, FOLDS, seed)
 }
 
-/// Every label needs rows in every fold.
-fn check_labels(rows: &[Row], codes: &[String]) -> Result<(), TrainError> {
-    let mut different = vec![HashSet::new(); codes.len()];
-    for row in rows {
-        row.labels.iter().for_each(|label| {
-            // More than are asked for need not be told apart.
-            if different[*label].len() < FOLDS {
-                different[*label].insert(row.content);
-            }
-        });
+/// Takes weak rows away whose label no labelled row has, if too few are different: every label needs rows in every fold.
+pub fn leave_out_rare_labels(labelled: &[Record], weak: &mut Vec<Record>) {
+    let learned: HashSet<&String> = labelled.iter().flat_map(|record| &record.topics).collect();
+    let mut different: BTreeMap<String, HashSet<u64>> = BTreeMap::new();
+    for record in weak.iter() {
+        for label in record.topics.iter().filter(|label| !learned.contains(label)) {
+            different.entry(label.clone()).or_default().insert(corpus::text_hash(&record.article.body));
+        }
     }
-    match different.iter().zip(codes).find(|(rows, _)| rows.len() < FOLDS) {
-        Some((rows, code)) => Err(TrainError::RareLabel { label: code.clone(), rows: rows.len(), least: FOLDS }),
-        None => Ok(()),
-    }
+    different.retain(|_, rows| rows.len() < FOLDS);
+    weak.retain(|record| !record.topics.iter().any(|label| different.contains_key(label)));
 }
 
 /// Rows of each form for labels that have few of it, each made of rows of one label and one fold.
@@ -526,16 +524,20 @@ fn weigh(rows: &mut [Row], params: &TopicParams) {
     }
 }
 
-/// The languages of the rows, the commonest first.
+/// The languages of the rows, the commonest first: those that rows state, and those that are detected often.
 fn languages(rows: &[Row]) -> Vec<String> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    let told = rows.iter().map(|row| row.language.as_str()).filter(|language| *language != UNDETERMINED);
-    told.for_each(|language| *counts.entry(language).or_default() += 1);
-    let least = LEAST_LANGUAGE_SHARE * counts.values().sum::<usize>() as f64;
+    // How many rows are in it, and how many of them say so.
+    let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for row in rows.iter().filter(|row| !row.language.is_empty() && row.language != UNDETERMINED) {
+        let (all, stated) = counts.entry(&row.language).or_default();
+        *all += 1;
+        *stated += usize::from(row.language_is_stated);
+    }
+    let least = LEAST_LANGUAGE_SHARE * counts.values().map(|(all, _)| all).sum::<usize>() as f64;
     let mut languages: Vec<(usize, &str)> = counts
         .into_iter()
-        .filter(|(_, count)| *count as f64 >= least)
-        .map(|(language, count)| (count, language))
+        .filter(|(_, (all, stated))| *all as f64 >= least || *stated >= FOLDS)
+        .map(|(language, (all, _))| (all, language))
         .collect();
     languages.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
     languages.into_iter().map(|(_, language)| language.to_owned()).collect()

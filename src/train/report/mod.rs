@@ -373,7 +373,7 @@ fn slices(records: &[Record], right: &[bool]) -> Slices {
         Some((bin, name))
     });
     let year = by(&|record| {
-        let year = corpus::day(record).ok().flatten()?.year();
+        let year = corpus::day(record)?.year();
         Some((0, year.to_string()))
     });
     let mut source = by(&|record| (!record.source.is_empty()).then(|| (0, record.source.clone())));

@@ -1,0 +1,128 @@
+//! The article in the JSON-LD of a page (<https://schema.org/articleBody>), for pages that show no text without their scripts.
+
+use super::{html, mapped::MappedText};
+use std::ops::Range;
+
+const BODY: &str = "\"articleBody\"";
+/// A page with this key is a live blog: its entries are one article.
+const LIVE: &str = "\"liveBlogUpdate\"";
+
+/// The longest `articleBody` in some scripts of a page, or all of a live blog, as text that maps back onto the page. The key is
+/// looked for rather than the JSON parsed: the JSON of pages is often not valid, and an article may stand at any depth.
+pub fn article_body(source: &str, scripts: &[Range<usize>]) -> Option<MappedText<'static>> {
+    let mut bodies: Vec<MappedText<'static>> = Vec::new();
+    let mut live = false;
+    for script in scripts {
+        let text = source.get(script.clone())?;
+        live |= text.contains(LIVE);
+        for (at, _) in text.match_indices(BODY) {
+            let value = text[at + BODY.len()..].trim_start().strip_prefix(':').map(str::trim_start);
+            let Some(value) = value.and_then(|value| value.strip_prefix('"')) else { continue };
+            let body = decode(value, script.end - value.len());
+            if !bodies.iter().any(|other| other.as_str() == body.as_str()) {
+                bodies.push(body);
+            }
+        }
+    }
+    let body = match live {
+        true => bodies.into_iter().reduce(|mut all, next| {
+            let end = all.source(0..all.as_str().len()).end;
+            all.push("\n\n", end..end);
+            all.push_part(&next, 0..next.as_str().len());
+            all
+        })?,
+        false => bodies.into_iter().max_by_key(|body| body.as_str().len())?,
+    };
+    // Bodies are text, or a fragment of HTML.
+    if !body.as_str().contains(['<', '&']) {
+        return Some(body);
+    }
+    Some(html::to_text(body.as_str()).text.through(&body))
+}
+
+/// Decodes a JSON string up to its closing quote, or as far as it goes. `start` is its place in the page.
+fn decode(string: &str, start: usize) -> MappedText<'static> {
+    let mut decoded = MappedText::with_capacity(string.len().min(1 << 16));
+    let mut at = 0;
+    while let Some(found) = string[at..].find(['"', '\\']).map(|found| at + found) {
+        decoded.push(&string[at..found], start + at..start + found);
+        if string.as_bytes()[found] == b'"' {
+            return decoded;
+        }
+        let (text, length) = escape(&string[found..]);
+        decoded.push(text.encode_utf8(&mut [0; 4]), start + found..start + found + length);
+        at = found + length;
+    }
+    decoded.push(&string[at..], start + at..start + string.len());
+    decoded
+}
+
+/// The character that an escape at the beginning of `text` stands for, and its length.
+fn escape(text: &str) -> (char, usize) {
+    let unit = |text: &str| text.strip_prefix("\\u").and_then(|hex| u32::from_str_radix(hex.get(..4)?, 16).ok());
+    let bytes = text.as_bytes();
+    match bytes.get(1) {
+        Some(b'n') => ('\n', 2),
+        Some(b'r' | b't' | b'b' | b'f') => (' ', 2),
+        Some(b'u') => match (unit(text), text.get(6..).and_then(unit)) {
+            (Some(high @ 0xD800..=0xDBFF), Some(low @ 0xDC00..=0xDFFF)) => {
+                (char::from_u32(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)).unwrap_or('\u{FFFD}'), 12)
+            }
+            (Some(unit), _) => (char::from_u32(unit).unwrap_or('\u{FFFD}'), 6),
+            (None, _) => ('\u{FFFD}', 2),
+        },
+        Some(_) => {
+            let escaped = text[1..].chars().next().unwrap_or('\\');
+            (escaped, 1 + escaped.len_utf8())
+        }
+        None => ('\\', 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(script: &str) -> Option<String> {
+        let page = format!("<script>{script}</script>");
+        let range = 8..8 + script.len();
+        article_body(&page, std::slice::from_ref(&range)).map(|body| body.as_str().trim().to_owned())
+    }
+
+    #[test]
+    fn bodies_are_found_at_any_depth() {
+        assert_eq!(
+            body(r#"{"@type": "NewsArticle", "articleBody" : "Rain fell.\nIt \"stopped\"."}"#).as_deref(),
+            Some("Rain fell.\nIt \"stopped\".")
+        );
+        assert_eq!(
+            body(r#"{"@graph": [{"articleBody": "Short."}, {"articleBody": "The longer one."},]}"#).as_deref(),
+            Some("The longer one.")
+        );
+        assert_eq!(
+            body(r#"{"liveBlogUpdate": [{"articleBody": "One."}, {"articleBody": "Two."}, {"articleBody": "Two."}]}"#)
+                .as_deref(),
+            Some("One.\n\nTwo.")
+        );
+        assert_eq!(
+            body(r#"{"articleBody": "<p>Rain &amp; wind.<\/p>\u003cp>Caf\u00e9 \ud83d\ude00"}"#).as_deref(),
+            Some("Rain & wind.\n\nCafé 😀")
+        );
+        assert_eq!(body(r#"{"headline": "x", "articleBody": null}"#), None);
+        assert_eq!(
+            body(r#"{"articleBody": "cut off \u12"#).as_deref().map(|body| body.starts_with("cut off")),
+            Some(true)
+        );
+    }
+
+    #[test]
+    fn bodies_map_back_onto_the_page() {
+        let page = r#"<script>{"articleBody": "Caf\u00e9 in <b>Oslo<\/b>"}</script>"#;
+        let range = 8..page.len() - 9;
+        let body = article_body(page, std::slice::from_ref(&range)).expect("a body");
+        for (word, source) in [("Café", r"Caf\u00e9"), ("Oslo", "Oslo")] {
+            let start = body.as_str().find(word).expect("it is there");
+            assert_eq!(&page[body.source(start..start + word.len())], source);
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! NITF, the News Industry Text Format of the IPTC, versions 3.x: read to be classified.
+
+use super::{Record, newsml::markup, xml};
+use crate::article::{Article, Format};
+use xml::{Element, XmlError, escape};
+
+/// Parts of the content that are not text of the article.
+const MEDIA: &str = "media";
+
+/// The article in a document.
+///
+/// # Errors
+/// If it is not well-formed; the message does not quote its text.
+pub fn read(text: &str, place: &str) -> Result<Record, XmlError> {
+    let root = xml::parse(text)?;
+    let (headline, body) = parts(text, &root);
+    let head = |path: &[&str]| root.child("head").and_then(|head| head.at(path));
+    let said = |path: &[&str]| root.at(path).map(Element::text).filter(|text| !text.is_empty());
+    let headline = headline.or_else(|| said(&["head", "title"])).unwrap_or_default();
+    let docdata = head(&["docdata"]);
+    let of_docdata = |name: &str, attribute: &str| {
+        docdata.and_then(|data| data.child(name)).and_then(|found| found.attribute(attribute))
+    };
+    let published = of_docdata("date.issue", "norm").or_else(|| of_docdata("date.release", "norm"));
+    let published = published.or_else(|| head(&["pubdata"]).and_then(|data| data.attribute("date.publication")));
+    let dateline = root.at(&["body", "body.head", "dateline"]);
+    let dateline = dateline.map(|line| line.child("location").map_or_else(|| without_date(line), Element::text));
+    let source =
+        said(&["body", "body.head", "distributor"]).or_else(|| of_docdata("doc-id", "regsrc").map(str::to_owned));
+    Ok(Record {
+        article: Article {
+            id: of_docdata("doc-id", "id-string").map_or_else(|| place.to_owned(), str::to_owned),
+            headline: escape(&headline),
+            body,
+            format: Format::Html,
+            dateline: dateline.unwrap_or_default(),
+            language: root.attribute("baselang").or_else(|| root.attribute("lang")).unwrap_or_default().to_owned(),
+            source_country: String::new(),
+        },
+        topics: subjects(&root),
+        regions: None,
+        published: published.unwrap_or_default().to_owned(),
+        source: source.unwrap_or_default(),
+        place: place.to_owned(),
+        item: status(docdata),
+    })
+}
+
+/// What the management data of a document say of its publication.
+fn status(docdata: Option<&Element>) -> Option<super::Item> {
+    let status = docdata?.attribute("management-status")?.to_ascii_lowercase();
+    let release = docdata?.child("date.release").and_then(|date| date.attribute("norm"));
+    match &*status {
+        "canceled" | "cancelled" => Some(super::Item::Nitf { canceled: true, embargoed: String::new() }),
+        "embargoed" => {
+            let embargoed = release.unwrap_or("until further notice").to_owned();
+            Some(super::Item::Nitf { canceled: false, embargoed })
+        }
+        _ => None,
+    }
+}
+
+/// The headline and the text, as HTML, of an element `nitf`.
+pub fn parts(text: &str, nitf: &Element) -> (Option<String>, String) {
+    let filled = |text: &String| !text.is_empty();
+    let hedline = nitf.at(&["body", "body.head", "hedline"]).or_else(|| nitf.at(&["body", "body.head", "headline"]));
+    let headline = hedline.map(|hedline| hedline.child("hl1").unwrap_or(hedline).text()).filter(filled);
+    let Some(content) = nitf.at(&["body", "body.content"]) else { return (headline, String::new()) };
+    // A lead that is repeated in the full text counts once.
+    let full = content.elements().find(|block| block.name == "block" && block.attribute("class") == Some("full_text"));
+    let content = full.unwrap_or(content);
+    // From the last to the first, so that places stay true.
+    let mut html = markup(text, content);
+    if content.descendants(MEDIA).next().is_some() {
+        html = without_media(&html);
+    }
+    let headline = headline.or_else(|| content.descendants("hl2").map(Element::text).find(filled));
+    (headline, html)
+}
+
+/// HTML without the elements that show pictures and films, and their captions.
+fn without_media(html: &str) -> String {
+    let mut kept = String::with_capacity(html.len());
+    let mut rest = html;
+    while let Some((before, media)) = rest.split_once("<media") {
+        if !media.starts_with([' ', '>', '\n', '\t']) {
+            kept.push_str(before);
+            kept.push_str("<media");
+            rest = media;
+            continue;
+        }
+        kept.push_str(before);
+        rest = media.split_once("</media>").map_or("", |(_, after)| after);
+    }
+    kept + rest
+}
+
+/// The place in a dateline that is text and, perhaps, a date.
+fn without_date(dateline: &Element) -> String {
+    let texts = dateline.children.iter().filter_map(|node| match node {
+        xml::Node::Text(text) => Some(text.clone()),
+        xml::Node::Element(element) if element.name == "story.date" => None,
+        xml::Node::Element(element) => Some(element.text()),
+    });
+    texts.collect::<String>().trim().to_owned()
+}
+
+/// Labels: subject codes of the IPTC, whose seventeen top codes are those of Media Topics, otherwise names; and classifiers.
+fn subjects(root: &Element) -> Vec<String> {
+    let mut labels: Vec<String> = Vec::new();
+    let of_tobject = root.descendants("tobject.subject").filter_map(|subject| {
+        let code = subject.attribute("tobject.subject.refnum").filter(|code| code.len() == 8);
+        let named = || {
+            let parts = ["tobject.subject.detail", "tobject.subject.matter", "tobject.subject.type"];
+            parts.iter().find_map(|name| subject.attribute(name)).map(str::to_owned)
+        };
+        code.map(|code| format!("{}{code}", if code.ends_with("000000") { "medtop:" } else { "subj:" })).or_else(named)
+    });
+    let classified = root.descendants("classifier").filter_map(|classifier| {
+        let value = classifier.attribute("value").map(str::to_owned);
+        value.or_else(|| Some(classifier.text()).filter(|text| !text.is_empty()))
+    });
+    for label in of_tobject.chain(classified) {
+        if !labels.contains(&label) {
+            labels.push(label);
+        }
+    }
+    labels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An article about an invented event.
+    const NITF: &str = r#"
+<?xml version="1.0" encoding="UTF-8"?><!DOCTYPE nitf SYSTEM "http://www.nitf.org/IPTC/NITF/3.3/specification/dtd/nitf-3-3.dtd">
+<nitf baselang="en-KE"><head><title>SLUG-7</title><tobject><tobject.subject tobject.subject.refnum="09000000" tobject.subject.type="Labour"/>
+<tobject.subject tobject.subject.refnum="09003000"/></tobject><docdata management-status="embargoed"><doc-id id-string="wire-7" regsrc="LN"/>
+<date.issue norm="20300506T101112Z"/><date.release norm="20300507T060000Z"/></docdata></head>
+<body><body.head><hedline><hl1>Ferry crews walk out &amp; march</hl1><hl2>Port quiet</hl2></hedline>
+<dateline><location>Mombasa, Kenya</location><story.date>May 6</story.date></dateline></body.head>
+<body.content><block class="lead_paragraph"><p>Ferry crews walked out.</p></block><block class="full_text"><p>Ferry crews walked out.</p>
+<media media-type="image"><media-caption>A ferry in Lisbon</media-caption></media><p>The <org>union</org> said so.</p></block></body.content></body></nitf>"#;
+
+    #[test]
+    fn articles_are_read() {
+        let record = read(NITF.trim(), "a.xml").expect("XML");
+        assert_eq!((&*record.article.id, &*record.article.headline), ("wire-7", "Ferry crews walk out &amp; march"));
+        assert_eq!((&*record.article.dateline, &*record.article.language), ("Mombasa, Kenya", "en-KE"));
+        assert_eq!((&*record.published, &*record.source), ("20300506T101112Z", "LN"));
+        assert_eq!(record.topics, ["medtop:09000000", "subj:09003000"]);
+        let body = &record.article.body;
+        assert_eq!(body.matches("walked out").count(), 1, "{body}");
+        assert!(body.contains("union</org> said so") && !body.contains("Lisbon"), "{body}");
+        let item = record.item.expect("it is embargoed");
+        assert_eq!((item.embargoed(), item.is_canceled()), ("20300507T060000Z".to_owned(), false));
+        let canceled = read(&NITF.replace("\"embargoed\"", "\"canceled\""), "a.xml").expect("XML");
+        assert!(canceled.item.is_some_and(|item| item.is_canceled()));
+        let plain = read(
+            "<nitf><head><title>T</title></head><body><body.content>Rain <b>fell</b>.</body.content></body></nitf>",
+            "a.xml",
+        );
+        let plain = plain.expect("XML").article;
+        assert_eq!((&*plain.headline, &*plain.body, &*plain.id), ("T", "Rain <b>fell</b>.", "a.xml"));
+    }
+}

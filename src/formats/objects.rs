@@ -1,0 +1,341 @@
+//! The objects of a JSON file: JSON Lines, laid-out objects one after the other, and arrays of objects, in any mixture.
+//!
+//! Only where an object begins and ends is found here. Its bytes are parsed as a row or an item, so that one that is broken
+//! costs itself and the rest of its line.
+
+use super::{InputError, Reading, Record, jsonl::read_object};
+use std::io::BufRead;
+
+/// The largest object that is read, in bytes (16 MiB); a larger one is an error, and the next line follows.
+pub const MAX_OBJECT_BYTES: usize = 16 << 20;
+
+/// Records, one for each object.
+pub struct Objects<R> {
+    reader: R,
+    name: String,
+    reading: Reading,
+    /// The line that is read, from 1, how many of its bytes were read, and how many objects began on it.
+    line: usize,
+    column: usize,
+    on_line: usize,
+    in_array: bool,
+    /// Whether nothing but white space was found so far.
+    empty: bool,
+    ended: bool,
+}
+
+/// Why an object has no end.
+enum Cut {
+    /// The line, or the file, ends within it.
+    Here,
+    /// Another one begins.
+    Next,
+    TooLarge,
+    Io(String),
+}
+
+impl<R: BufRead> Objects<R> {
+    /// # Errors
+    /// If the encoding has no bytes for braces and line breaks.
+    pub fn new(reader: R, name: &str, reading: &Reading) -> Result<Self, InputError> {
+        reading.in_lines().map_err(|message| InputError::new(name, message))?;
+        let (name, reading) = (name.to_owned(), reading.clone());
+        let (line, column, on_line) = (1, 0, 0);
+        Ok(Objects { reader, name, reading, line, column, on_line, in_array: false, empty: true, ended: false })
+    }
+
+    fn peek(&mut self) -> Result<Option<u8>, String> {
+        self.reader.fill_buf().map(|bytes| bytes.first().copied()).map_err(|error| format!("cannot read on: {error}"))
+    }
+
+    /// Takes a byte that was peeked at.
+    fn consume(&mut self, byte: u8) {
+        self.reader.consume(1);
+        self.count(byte);
+    }
+
+    fn count(&mut self, byte: u8) {
+        self.column += 1;
+        if byte == b'\n' {
+            (self.line, self.column, self.on_line) = (self.line + 1, 0, 0);
+        }
+    }
+
+    fn place(&self) -> String {
+        match self.on_line {
+            0 => format!("{}:{}", self.name, self.line),
+            _ => format!("{}:{}:{}", self.name, self.line, self.column + 1),
+        }
+    }
+
+    fn skip_line(&mut self) -> Result<(), String> {
+        while let Some(byte) = self.peek()? {
+            self.consume(byte);
+            if byte == b'\n' {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Skips what is not an object, to the comma or bracket behind it, or to the end of the line.
+    fn skip_element(&mut self) -> Result<(), String> {
+        let (mut quoted, mut escaped) = (false, false);
+        while let Some(byte) = self.peek()? {
+            if byte == b'\n' || (!quoted && matches!(byte, b',' | b']')) {
+                return Ok(());
+            }
+            (escaped, quoted) = (quoted && byte == b'\\' && !escaped, quoted ^ (byte == b'"' && !escaped));
+            self.consume(byte);
+        }
+        Ok(())
+    }
+
+    /// Reads an object, from its brace to the one that ends it, into a buffer.
+    fn read_braces(&mut self, object: &mut Vec<u8>) -> Result<(), Cut> {
+        let mut open: Vec<u8> = Vec::new();
+        let (mut quoted, mut escaped, mut before) = (false, false, b' ');
+        loop {
+            let bytes = self.reader.fill_buf().map_err(|error| Cut::Io(format!("cannot read on: {error}")))?;
+            if bytes.is_empty() {
+                return Err(Cut::Here);
+            }
+            let (mut read, mut outcome) = (0, None);
+            let (mut line, mut column) = (self.line, self.column);
+            for byte in bytes {
+                // A brace that begins a line begins an object, unless an array or a field waits for one.
+                let awaited = before == b':' || (open.last() == Some(&b'[') && matches!(before, b'[' | b','));
+                if *byte == b'{' && !quoted && column == 0 && !open.is_empty() && !awaited {
+                    outcome = Some(Err(Cut::Next));
+                    break;
+                }
+                (read, column) = (read + 1, column + 1);
+                if *byte == b'\n' {
+                    (line, column) = (line + 1, 0);
+                    if quoted {
+                        outcome = Some(Err(Cut::Here));
+                        break;
+                    }
+                } else if quoted {
+                    (escaped, quoted) = (*byte == b'\\' && !escaped, *byte != b'"' || escaped);
+                } else {
+                    match byte {
+                        b'"' => quoted = true,
+                        b'{' | b'[' => open.push(*byte),
+                        b'}' | b']' => drop(open.pop()),
+                        _ => {}
+                    }
+                    if open.is_empty() {
+                        outcome = Some(Ok(()));
+                        break;
+                    }
+                }
+                if !byte.is_ascii_whitespace() {
+                    before = *byte;
+                }
+            }
+            if object.len() + read <= MAX_OBJECT_BYTES {
+                object.extend_from_slice(&bytes[..read]);
+            } else {
+                outcome = Some(Err(Cut::TooLarge));
+            }
+            self.reader.consume(read);
+            if line > self.line {
+                self.on_line = 0;
+            }
+            (self.line, self.column) = (line, column);
+            if let Some(outcome) = outcome {
+                return outcome;
+            }
+        }
+    }
+
+    fn object(&mut self) -> Result<Record, InputError> {
+        let (place, line) = (self.place(), self.line);
+        self.on_line += 1;
+        let mut object = Vec::new();
+        let fault = |message: String| InputError::new(&place, message);
+        let cut_off = || fault("the JSON object is cut off".to_owned());
+        match self.read_braces(&mut object) {
+            Ok(()) => match self.rest_of_line() {
+                Ok(true) => read_object(&object, &self.reading, place),
+                Ok(false) => Err(fault(format!("there is text behind the JSON object, after {} bytes", object.len()))),
+                Err(message) => Err(fault(message)),
+            },
+            // The parser says where.
+            Err(Cut::Here | Cut::Next) if self.line <= line + 1 && !object.trim_ascii().contains(&b'\n') => {
+                read_object(object.trim_ascii(), &self.reading, place.clone()).and(Err(cut_off()))
+            }
+            Err(Cut::Next) => Err(cut_off()),
+            Err(Cut::Here) => Err(InputError { cut_off: matches!(self.peek(), Ok(None)), ..cut_off() }),
+            Err(Cut::TooLarge) => {
+                let message = format!("the JSON object is larger than {} MiB", MAX_OBJECT_BYTES >> 20);
+                Err(fault(self.skip_line().err().unwrap_or(message)))
+            }
+            Err(Cut::Io(message)) => {
+                self.ended = true;
+                Err(InputError { cut_off: true, ..fault(message) })
+            }
+        }
+    }
+
+    /// Whether nothing, or another object, follows on the line behind an object; other text is skipped.
+    fn rest_of_line(&mut self) -> Result<bool, String> {
+        while let Some(byte) = self.peek()? {
+            match byte {
+                b'\n' => break,
+                b' ' | b'\t' | b'\r' => self.consume(byte),
+                b'{' | b'[' => break,
+                b',' | b']' if self.in_array => break,
+                _ => return self.skip_line().map(|()| false),
+            }
+        }
+        Ok(true)
+    }
+
+    fn step(&mut self) -> Result<Option<Result<Record, InputError>>, String> {
+        let Some(byte) = self.peek()? else {
+            self.ended = true;
+            let message = match (self.empty, self.in_array) {
+                (true, _) => "there is no article in it",
+                (false, true) => "the JSON array is cut off",
+                (false, false) => return Ok(None),
+            };
+            let cut_off = self.in_array;
+            return Ok(Some(Err(InputError { cut_off, ..InputError::new(&self.name, message) })));
+        };
+        // The byte-order mark of UTF-8, as some programs write it before each file that they append.
+        if byte.is_ascii_whitespace() || (self.column < 3 && b"\xEF\xBB\xBF".contains(&byte)) {
+            self.consume(byte);
+            return Ok(None);
+        }
+        match byte {
+            b'{' => {
+                self.empty = false;
+                Ok(Some(self.object()))
+            }
+            b'[' if !self.in_array => {
+                self.consume(byte);
+                self.in_array = true;
+                Ok(None)
+            }
+            b',' | b']' if self.in_array => {
+                self.consume(byte);
+                self.in_array = byte == b',';
+                Ok(None)
+            }
+            _ => {
+                self.empty = false;
+                let what = if self.in_array { "an element of the array" } else { "the line" };
+                let error =
+                    InputError::new(&self.place(), format!("{what} is not a JSON object: it must begin with {{"));
+                if self.in_array {
+                    self.skip_element()?
+                } else {
+                    self.skip_line()?
+                }
+                Ok(Some(Err(error)))
+            }
+        }
+    }
+}
+
+impl<R: BufRead> Iterator for Objects<R> {
+    type Item = Result<Record, InputError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.ended {
+            match self.step() {
+                Ok(None) => {}
+                Ok(Some(record)) => return Some(record),
+                Err(message) => {
+                    self.ended = true;
+                    return Some(Err(InputError { cut_off: true, ..InputError::new(&self.place(), message) }));
+                }
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    /// The bodies and places of what is read, or the messages and places of errors.
+    fn read(text: &str) -> Vec<String> {
+        let objects = Objects::new(text.as_bytes(), "a", &Reading::default()).expect("UTF-8");
+        objects
+            .map(|record| match record {
+                Ok(record) => format!("{} {}", record.place, record.article.body),
+                Err(error) => format!("{} ! {}", error.place, error.message),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn lines_laid_out_objects_and_arrays() {
+        assert_eq!(read("\u{FEFF}{\"body\": \"a\"}\r\n\n{\"body\": \"b\"}"), ["a:1 a", "a:3 b"]);
+        assert_eq!(
+            read("{ \"x\": [\n{\"y\": 1},\n{}\n],\n  \"body\": \"a\"\n}\n{\"body\": \"b\"}"),
+            ["a:1 a", "a:7 b"]
+        );
+        assert_eq!(read("{\"x\":\n{},\"body\": \"}\\\"{\"}"), ["a:1 }\"{"]);
+        assert_eq!(read("[{\"body\": \"a\"}, {\"body\": \"b\"}]"), ["a:1 a", "a:1:17 b"]);
+        assert_eq!(
+            read("[\n  {\"body\": \"a\"},\n  {\"body\": \"b\"}\n]\n{\"body\": \"c\"}"),
+            ["a:2 a", "a:3 b", "a:5 c"]
+        );
+        assert_eq!(read("\u{FEFF}[]"), ["a ! there is no article in it"]);
+        assert_eq!(read("{\"body\": \"a\"}\n\u{FEFF}{\"body\": \"b\"}"), ["a:1 a", "a:2 b"]);
+    }
+
+    #[test]
+    fn what_stands_behind_an_object_is_not_lost() {
+        assert_eq!(read("{\"body\": \"a\"}{\"body\": \"b\"} {\"body\": \"c\"}\n"), ["a:1 a", "a:1:14 b", "a:1:28 c"]);
+        let rubbish = read("{\"body\": \"a\"} {{{ rubbish\n{\"body\": \"b\"}");
+        assert_eq!(rubbish.len(), 3, "{rubbish:?}");
+        assert_eq!(rubbish[2], "a:2 b");
+        let text = read("{\"body\": \"a\"} and more\n{\"body\": \"b\"}");
+        assert_eq!(text, ["a:1 ! there is text behind the JSON object, after 13 bytes", "a:2 b"]);
+    }
+
+    #[test]
+    fn a_broken_object_costs_itself() {
+        let cut = read("{\"body\": \"secret\n{\"body\": \"b\"}\n");
+        assert_eq!(cut, ["a:1 ! the JSON object is cut off at column 16", "a:2 b"]);
+        let stray = read("{\n{\"body\": \"b\"}\n{\"body\": \"c\"}\n");
+        assert_eq!(stray.len(), 3, "{stray:?}");
+        assert_eq!(stray[1..], ["a:2 b", "a:3 c"]);
+        let half = read("{\n  \"body\": \"a\",\n{\"body\": \"b\"}");
+        assert_eq!(half, ["a:1 ! the JSON object is cut off", "a:3 b"]);
+        assert_eq!(read("{\n\"body\": 1")[0], "a:1 ! the JSON object is cut off");
+        let mixed = read("5\n[1, \"a,]\", {\"body\": \"a\"}]\n{\"body\": \"b\"}");
+        assert_eq!(mixed.len(), 5, "{mixed:?}");
+        assert_eq!((&*mixed[0], &*mixed[4]), ("a:1 ! the line is not a JSON object: it must begin with {", "a:3 b"));
+        assert!(
+            mixed[1].contains("an element of the array is not a JSON object") && mixed[3].ends_with(" a"),
+            "{mixed:?}"
+        );
+        assert_eq!(read("[{\"body\": \"a\"},\n").last().map(String::as_str), Some("a ! the JSON array is cut off"));
+        assert_eq!(read("")[0], "a ! there is no article in it");
+    }
+
+    #[test]
+    fn a_line_without_end_is_not_held() {
+        let long = std::io::repeat(b'x').take(3 * MAX_OBJECT_BYTES as u64).chain(&b"\n{\"body\": \"b\"}\n"[..]);
+        let objects = Objects::new(std::io::BufReader::new(long), "a", &Reading::default()).expect("UTF-8");
+        let rows: Vec<_> = objects.collect();
+        assert_eq!((rows.len(), rows[0].is_err(), rows[1].is_ok()), (2, true, true));
+    }
+
+    #[test]
+    fn depth_and_size_are_bounded() {
+        let deep = format!("{{\"x\": {}\n{{\"body\": \"b\"}}", "[".repeat(1 << 20));
+        let rows = read(&deep);
+        assert!(rows[0].starts_with("a:1 ! "), "{rows:?}");
+        let long = format!("{{\"body\": \"{}\"}}\n{{\"body\": \"b\"}}", "x".repeat(MAX_OBJECT_BYTES));
+        assert_eq!(read(&long), ["a:1 ! the JSON object is larger than 16 MiB", "a:2 b"]);
+    }
+}
