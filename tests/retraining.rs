@@ -152,7 +152,9 @@ fn a_check_tells_what_is_odd_and_trains_nothing() {
     assert_eq!(topics["years"]["2024"], 4);
     assert_eq!((&found["left_out"]["unlabelled"], &found["left_out"]["unusable"]), (&1.into(), &1.into()));
     let warnings = found["warnings"].to_string();
-    for warning in ["medtop:99999999 is none of the seventeen", "other labels than a copy", "needs at least 5"] {
+    for warning in
+        ["medtop:99999999 is none of the seventeen", "other labels than a copy", "will be left out: --min-rows"]
+    {
         assert!(warnings.contains(warning), "{warning} in {warnings}");
     }
     let table = run(&["train", "--topics", &archive, "--check"], b"");
@@ -421,23 +423,20 @@ fn what_is_bad_is_named_counted_and_limited() {
     let output = train(&["--topics", &mixed, "--out", &out]);
     let lines_of = good.lines().count();
     let told = stderr(&output);
-    for (line, reason) in [
-        (1, "the JSON object is cut off"),
-        (2, "not a JSON object"),
-        (3, "published is no day"),
-        (5, "a label is blank"),
-    ] {
+    for (line, reason) in [(1, "the JSON object is cut off"), (2, "a string is not UTF-8"), (5, "a label is blank")] {
         let place = format!("mixed.jsonl:{}", lines_of + line);
         assert!(told.lines().any(|row| row.contains(&place) && row.contains(reason)), "{place} {reason} in\n{told}");
     }
     assert!(!told.contains("half a li") && !told.contains("Caf"), "no article is told: {told}");
     let bad = done(&output)["left_out"]["bad"].clone();
     let rows: u64 = bad.as_array().expect("a list").iter().map(|bad| bad["rows"].as_u64().expect("a number")).sum();
-    assert_eq!(rows, 5, "{bad}");
-    let output = train(&["--topics", &mixed, "--out", &out, "--max-bad", "4"]);
+    assert_eq!(rows, 3, "{bad}");
+    let place = format!("mixed.jsonl:{}", lines_of + 3);
+    assert!(told.contains("2 rows are kept without their date, the first at") && told.contains(&place), "{told}");
+    let output = train(&["--topics", &mixed, "--out", &out, "--max-bad", "2"]);
     assert_eq!(output.status.code(), Some(3));
     assert!(
-        stderr(&output).contains("that is bad row 5, and no more than 4 are left out (--max-bad)"),
+        stderr(&output).contains("that is bad row 3, and no more than 2 are left out (--max-bad)"),
         "{}",
         stderr(&output)
     );
@@ -450,8 +449,8 @@ fn what_is_bad_is_named_counted_and_limited() {
     let table = folder.put("table.csv", "a,b\n1,2\n");
     let wrong_map = folder.put("map.csv", "a,b,c\n");
     for (args, status, message) in [
-        (&["--topics", &one, "--out", &out][..], 3, "the topic zz has 1 different rows"),
-        (&["--topics", &same, "--out", &out], 3, "at least two different topics"),
+        (&["--topics", &one, "--min-rows", "4", "--out", &out][..], 2, "5.."),
+        (&["--topics", &same, "--out", &out], 3, "no topic has 5 different rows"),
         (&["--topics", &none, "--out", &out], 3, "there is no article in it"),
         (&["--topics", &empty, "--out", &out], 3, "there is no file in this folder"),
         (&["--topics", &table, "--out", &out], 3, "no column is called body, headline, text or title; there are a, b"),

@@ -222,8 +222,8 @@ fn training_files_that_cannot_teach_are_told() {
         (&[], 2, "--topics <PATH>"),
         (&["--topics", "missing.jsonl"], 3, "no such file"),
         (&["--topics", &cut], 3, "cut.jsonl:2"),
-        (&["--topics", &one], 3, "at least two different topics"),
-        (&["--topics", &rare], 3, "the topic b has 1 different rows"),
+        (&["--topics", &one], 3, "no topic has 5 different rows"),
+        (&["--topics", &rare], 3, "at least two different topics"),
         (&["--topics", &none], 3, "no row has text and a \"topics\" list"),
         (&["--regions", &country], 3, "a region is no ISO 3166-1 alpha-2 country code"),
     ];

@@ -73,7 +73,10 @@ pub fn tell(left_out: &LeftOut) {
         eprintln!("{} rows are kept without their date, the first at {place}: {DATES}", left_out.undated);
     }
     for (label, rows) in &left_out.rare_labels {
-        eprintln!("the label {:?} is left out: it has {rows} different rows (--min-rows)", output::printable(label));
+        eprintln!(
+            "the label {:?} has too few rows: it has {rows} different rows (--min-rows)",
+            output::printable(label)
+        );
     }
     for [one, other] in &left_out.alike {
         let (one, other) = (output::printable(one), output::printable(other));

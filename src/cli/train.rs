@@ -135,7 +135,8 @@ impl From<TrainError> for Failure {
             | TrainError::NoRows { .. }
             | TrainError::NothingUnlabelled { .. }
             | TrainError::Rule { .. }
-            | TrainError::OneLabel { .. } => Failure::BadInput(error.to_string()),
+            | TrainError::OneLabel { .. }
+            | TrainError::AllRare { .. } => Failure::BadInput(error.to_string()),
             _ => Failure::failed(error),
         }
     }
@@ -169,6 +170,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         map: args.input.map,
         max_bad: args.input.max_bad,
         min_rows: args.min_rows as usize,
+        keep_rare_labels: args.check,
         vectors: args.vectors,
         params: TopicParams {
             seed: args.seed,

@@ -179,7 +179,8 @@ fn body(text: &str, item: &Element) -> (String, Format, Option<String>, Option<S
         let kind = data.attribute("contenttype").unwrap_or("text/plain");
         kind.starts_with("text/") && data.attribute("encoding").is_none()
     });
-    for data in plain.filter(|data| !data.text().is_empty()) {
+    let mut filled = plain.filter(|data| !data.text().is_empty());
+    if let Some(data) = filled.next() {
         let html = data.attribute("contenttype").is_some_and(|kind| kind.contains("html"));
         let format = if html { Format::Html } else { Format::Text };
         return (data.text(), format, None, None);

@@ -63,15 +63,16 @@ pub fn check(data: &Data) -> Check {
     let topics = part(&data.topics.records, |record| record.topics.clone());
     let regions = part(&data.regions.records, |record| record.regions.clone().unwrap_or_default());
     if let Some(topics) = &topics {
-        warn("topics", topics, &mut warnings);
+        warn("topics", topics, &data.left_out.rare_labels, &mut warnings);
         for [one, other] in &data.left_out.alike {
             warnings.push(format!(
                 "the labels {one:?} and {other:?} differ by case alone: are they one? --map makes them one"
             ));
         }
         for (label, rows) in &data.left_out.rare_labels {
-            warnings
-                .push(format!("{label} has {rows} different rows and is left out: --min-rows says how many it needs"));
+            warnings.push(format!(
+                "{label} has {rows} different rows and will be left out: --min-rows says how many it needs"
+            ));
         }
         let known: BTreeSet<&str> = taxonomy::codes().collect();
         for code in topics.labels.keys().filter(|code| code.starts_with("medtop:") && !known.contains(code.as_str())) {
@@ -90,7 +91,7 @@ pub fn check(data: &Data) -> Check {
         }
     }
     if let Some(regions) = &regions {
-        warn("regions", regions, &mut warnings);
+        warn("regions", regions, &data.left_out.rare_labels, &mut warnings);
     }
     if let Some(place) = &data.left_out.first_undated {
         let rows = data.left_out.undated;
@@ -106,7 +107,7 @@ pub fn check(data: &Data) -> Check {
     Check { topics, regions, unlabelled: data.unlabelled.len(), warnings, left_out: data.left_out.clone() }
 }
 
-fn warn(what: &str, part: &Part, warnings: &mut Vec<String>) {
+fn warn(what: &str, part: &Part, rare: &BTreeMap<String, u64>, warnings: &mut Vec<String>) {
     if part.conflicting > 0 {
         warnings.push(format!("{what}: {} rows have other labels than a copy of theirs", part.conflicting));
     }
@@ -121,7 +122,7 @@ fn warn(what: &str, part: &Part, warnings: &mut Vec<String>) {
     }
     if what == "topics" {
         for (label, rows) in &part.labels {
-            if *rows < FEW_ROWS {
+            if *rows < FEW_ROWS && !rare.contains_key(label) {
                 warnings.push(format!("{label} has {rows} rows, which is few: it will often be missed"));
             }
         }

@@ -90,6 +90,11 @@ pub struct BadRows {
 }
 
 impl LeftOut {
+    /// The first row that is bad, for the end of a message; empty if all are good.
+    pub fn first_bad(&self) -> String {
+        self.bad.first().map(|bad| format!("; {}: {}", bad.first, bad.reason)).unwrap_or_default()
+    }
+
     /// How many rows are bad.
     pub fn bad_rows(&self) -> u64 {
         self.bad.iter().map(|reason| reason.rows).sum()
@@ -139,8 +144,7 @@ impl Intake<'_> {
                 whole.store(true, Ordering::Relaxed);
             }
             if rows.len() == before {
-                let bad = self.left_out.bad.first();
-                let bad = bad.map(|bad| format!("; {}: {}", bad.first, bad.reason)).unwrap_or_default();
+                let bad = self.left_out.first_bad();
                 let no_rows = |field| TrainError::NoRows { file: path.clone(), field, bad };
                 return Err(match teaching {
                     Teaching::Topics => no_rows("topics"),

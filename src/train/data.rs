@@ -99,7 +99,7 @@ pub fn read(request: &TrainRequest, progress: &Progress) -> Result<Data, TrainEr
         ..Data::default()
     };
     data.correct(corrections);
-    data.leave_out_rare_labels(request.min_rows.max(FOLDS));
+    data.leave_out_rare_labels(request.min_rows.max(FOLDS), request.keep_rare_labels)?;
     data.left_out.alike = corpus::alike(data.topics.records.iter().flat_map(|record| &record.topics));
     if !test.is_empty() {
         data.test_topics = test.iter().filter(|record| !record.topics.is_empty()).cloned().collect();
@@ -151,12 +151,21 @@ fn of_task(files: &[TrainingFile], task: Task) -> impl Iterator<Item = TrainingF
 }
 
 impl Data {
-    /// Takes labels with fewer than `least` different rows from the rows that have them, and rows with no other label away.
-    fn leave_out_rare_labels(&mut self, least: usize) {
+    /// Takes labels with fewer than `least` different rows from the rows that have them, and rows with no other label away;
+    /// only notes these labels, if they are to be kept.
+    ///
+    /// # Errors
+    /// [`TrainError::AllRare`] if no label has so many.
+    fn leave_out_rare_labels(&mut self, least: usize, keep: bool) -> Result<(), TrainError> {
         let rows = &mut self.topics;
         let rare = rare_labels(&rows.records, least);
-        if rare.is_empty() {
-            return;
+        if rare.is_empty() || keep {
+            self.left_out.rare_labels = rare;
+            return Ok(());
+        }
+        if rows.records.iter().flat_map(|record| &record.topics).all(|label| rare.contains_key(label)) {
+            let (most, bad) = (rare.values().copied().max().unwrap_or(0), self.left_out.first_bad());
+            return Err(TrainError::AllRare { most, least, bad });
         }
         let (archive, mut i) = (rows.records.len() - rows.corrections, 0);
         let (corrections, removed) = (&mut rows.corrections, &mut self.left_out.of_rare_labels);
@@ -171,6 +180,7 @@ impl Data {
             stays
         });
         self.left_out.rare_labels = rare;
+        Ok(())
     }
 
     /// Lets corrections take the places of the rows that they correct: those with the same id, or the same text. Of several
@@ -398,7 +408,7 @@ mod tests {
         data.topics.records[0].topics.push("rare".to_owned());
         data.topics.records.push(row("last", "other words".into(), "rare", String::new()));
         data.topics.corrections = 1;
-        data.leave_out_rare_labels(5);
+        data.leave_out_rare_labels(5, false).expect("some have more");
         let rare = BTreeMap::from([("copied".to_owned(), 1), ("rare".to_owned(), 2)]);
         assert_eq!((data.left_out.rare_labels, data.left_out.of_rare_labels), (rare, 31));
         assert_eq!((data.topics.records.len(), data.topics.corrections), (20, 0));

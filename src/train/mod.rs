@@ -92,6 +92,18 @@ pub enum TrainError {
         /// What is wrong.
         reason: String,
     },
+    /// No label has enough rows.
+    #[error(
+        "no topic has {least} different rows, which cross-validation needs; the commonest has {most} (rows with the same words count once, whatever their numbers): add rows{bad}"
+    )]
+    AllRare {
+        /// The different rows of the commonest label.
+        most: u64,
+        /// How many it needs.
+        least: usize,
+        /// What is wrong with a row that cannot be read; empty if all can.
+        bad: String,
+    },
     /// All rows were held out, or are copies of test rows.
     #[error("{part}: no row is left to learn from: all are test rows, or copies of some")]
     NothingLeft {
@@ -163,6 +175,8 @@ pub struct TrainRequest {
     pub max_bad: u64,
     /// Labels with fewer different rows are left out; at least five, for cross-validation.
     pub min_rows: usize,
+    /// Whether rows of such labels are kept, to be looked at.
+    pub keep_rare_labels: bool,
     /// A file of word vectors; `None` takes those of the base, where there is one.
     pub vectors: Option<PathBuf>,
     /// How to train the topics; its seed is the seed of all.
@@ -183,6 +197,7 @@ impl Default for TrainRequest {
             reading: Reading::default(),
             max_bad: MAX_BAD,
             min_rows: topics::FOLDS,
+            keep_rare_labels: false,
             vectors: None,
             params: TopicParams::default(),
         }
