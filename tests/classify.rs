@@ -192,7 +192,7 @@ fn every_kind_of_bad_input_has_its_own_answer() {
         ("white space", b"{\"body\": \" \\n\\t \"}", "the article has no text"),
         ("10 MB", big.as_bytes(), "the limit is 2097152"),
         ("a cut line", b"{\"id\": \"cut\", \"body\": \"Floods in Ke", "the JSON object is cut off"),
-        ("a list", b"[1, 2]", "not a JSON object"),
+        ("a list of no articles", b"[1]", "not a JSON object"),
         ("a wrong type", b"{\"body\": 7}", "wrong type or value"),
         ("bytes that are not UTF-8", b"{\"body\": \"\xff\xfe\"}", "not"),
         (
