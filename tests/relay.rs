@@ -209,7 +209,7 @@ async fn articles_are_labelled_and_what_is_none_is_put_aside() {
         })
         .collect();
     for (payload, reason) in
-        [("secret", "not a JSON object"), ("{\"id\": \"empty\"}", "no text"), ("", "JSON object is cut off")]
+        [("secret", "not a JSON object"), ("{\"id\": \"empty\"}", "no text"), ("", "there is no article in it")]
     {
         assert!(
             dead.iter().any(|(text, why)| text == payload && why.contains(reason)),
@@ -304,6 +304,46 @@ async fn nothing_is_lost_and_nothing_counts_twice_whatever_dies() {
         assert!(header(&headers, "Dateline-Reason").contains("cut off"), "{headers:?}");
         assert!(String::from_utf8_lossy(&payload).ends_with("\"body\": "));
     }
+}
+
+#[tokio::test]
+async fn items_of_wires_keep_their_embargo_and_status() {
+    let Some(broker) = Broker::start("").await else { return };
+    let context = broker.context().await;
+    let _relay = Relay::start(&broker, &[]);
+    made(&context).await;
+    let superdesk = |guid: &str, status: &str| {
+        serde_json::json!({
+            "guid": guid, "type": "text", "pubstatus": status, "headline": "Parliament in Nairobi passes budget", "body_html": format!("<p>{BODY}</p>"),
+            "embargoed": "2030-01-01T00:00:00+0000", "place": null,
+        })
+        .to_string()
+    };
+    let newsml = format!(
+        "<newsItem guid=\"urn:wire.example:n\"><itemMeta><embargoed/></itemMeta><contentSet><inlineData>{BODY}</inlineData></contentSet></newsItem>"
+    );
+    let nitf = format!("<nitf><body><body.content><p>{BODY}</p></body.content></body></nitf>");
+    for message in [superdesk("urn:a", "usable"), superdesk("urn:b", "canceled"), newsml, nitf] {
+        context.publish("news.in.a", message.into()).await.expect("it is sent").await.expect("it is taken");
+    }
+    until("all are published", async || count(&context, "LABELLED").await == 4).await;
+    let labelled = all(&context, "LABELLED").await;
+    let find = |text: &str| {
+        let found = labelled.iter().find(|(.., payload)| String::from_utf8_lossy(payload).contains(text));
+        let (subject, headers, payload) = found.expect("it is there");
+        (subject.as_str(), header(headers, "Dateline-Embargoed"), String::from_utf8_lossy(payload).into_owned())
+    };
+    let (subject, embargoed, payload) = find("urn:a");
+    assert!(subject.ends_with(".KE") && payload.contains("\"code\":\"KE\""), "{subject} {payload}");
+    assert_eq!(embargoed, "2030-01-01T00:00:00+0000");
+    let (subject, embargoed, payload) = find("urn:b");
+    assert_eq!((subject, &*embargoed), ("labelled.none.none", "2030-01-01T00:00:00+0000"));
+    assert!(payload.contains("\"place\":null") && !payload.contains("subject"), "{payload}");
+    let (subject, embargoed, payload) = find("urn:wire.example:n");
+    assert!(subject.ends_with(".KE") && payload.contains("iso3166-1a2/KE"), "{subject} {payload}");
+    assert_eq!(embargoed, "until further notice");
+    let (subject, _, payload) = find("\"name\":\"ninjs\"");
+    assert!(subject.ends_with(".KE") && payload.contains("\"places\":["), "{subject} {payload}");
 }
 
 #[tokio::test]
