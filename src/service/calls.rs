@@ -6,6 +6,7 @@ use super::{
     admission::{Admission, Outbox},
     incoming::{ChargedBody, Encoding, Incoming, NoRoom, too_large},
     metrics::{Metrics, code_name},
+    nonzero,
     outgoing::{Answer, Ongoing},
     transport::Activity,
 };
@@ -132,11 +133,6 @@ where
             Ok(response.map(|body| Body::new(Answer::new(Ongoing { body, call, outbox, _open: open }, end, stall))))
         })
     }
-}
-
-/// A duration, unless it is zero, which stands for no limit.
-fn nonzero(time: Duration) -> Option<Duration> {
-    Some(time).filter(|time| !time.is_zero())
 }
 
 impl Calls {

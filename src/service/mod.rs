@@ -359,7 +359,7 @@ impl Listening {
         let server = || {
             Server::builder()
                 .max_concurrent_streams(limits.streams_per_connection)
-                .http2_keepalive_interval(some(limits.keepalive))
+                .http2_keepalive_interval(nonzero(limits.keepalive))
                 .http2_keepalive_timeout(Some(SIGN_OF_LIFE))
                 // Calls over the limit must be read to be refused with a status of gRPC.
                 .http2_max_header_list_size(limits.header_bytes.saturating_mul(REFUSED_HEADERS).min(16 << 20))
@@ -377,7 +377,7 @@ impl Listening {
             drain: drain_for,
         };
         let mut aged = server();
-        if let Some(age) = some(limits.connection_age) {
+        if let Some(age) = nonzero(limits.connection_age) {
             // Its streams end by themselves; whoever takes no end is closed where connections are read.
             aged = aged.max_connection_age(age);
         }
@@ -437,8 +437,8 @@ impl Listening {
     }
 }
 
-/// A time, if it is a limit.
-fn some(time: Duration) -> Option<Duration> {
+/// A duration, unless it is zero, which stands for no limit.
+fn nonzero(time: Duration) -> Option<Duration> {
     Some(time).filter(|time| !time.is_zero())
 }
 

@@ -3,6 +3,7 @@
 use super::{
     Limits,
     metrics::{GaugeGuard, Metrics},
+    nonzero,
     security::Tls,
 };
 use std::{
@@ -46,9 +47,8 @@ pub fn connections(
 ) -> ReceiverStream<io::Result<Connection>> {
     let (send, accepted) = mpsc::channel(1);
     let places = Arc::new(Semaphore::new(limits.connections));
-    let some = |time: Duration| Some(time).filter(|time| !time.is_zero());
-    let idle = some(limits.connection_idle);
-    let oldest = some(limits.connection_age).map(|age| age + drain);
+    let idle = nonzero(limits.connection_idle);
+    let oldest = nonzero(limits.connection_age).map(|age| age + drain);
     tokio::spawn(async move {
         loop {
             let place = tokio::select! {
