@@ -140,6 +140,7 @@ async fn what_happens_is_counted() {
         let text = get(&metrics, "/metrics").1;
         sample(&text, "dateline_calls_total{method=\"Classify\",code=\"OK\"}") == 1.0
             && sample(&text, "dateline_streams_open") == 0.0
+            && sample(&text, "dateline_text_taken_bytes") == 0.0
     })
     .await;
     let (status, text) = get(&metrics, "/metrics");
@@ -226,7 +227,8 @@ async fn a_client_that_reads_nothing_costs_no_memory() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_streams_get_their_own_answers() {
-    let server = Server::start(&["--max-articles", "64", "--max-message-bytes", "2000", "--max-text-bytes", "16000"]);
+    let little = ["--max-message-bytes", "2000", "--max-answer-bytes", "65536", "--max-text-bytes", "80000"];
+    let server = Server::start(&[&["--max-articles", "64"][..], &little].concat());
     let client = client(&server).await;
     let streams: Vec<_> = (0..200_usize)
         .map(|stream| {

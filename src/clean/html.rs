@@ -60,10 +60,19 @@ pub fn to_text(source: &str) -> HtmlText<'static> {
                 && (shown < HARDLY_ANY_TEXT
                     || (body.as_str().len() >= MUCH_TEXT && shown * 4 < body.as_str().len())) =>
         {
-            HtmlText { text: body, heading_in_text: None, ..page }
+            let source = body.source(0..body.as_str().len());
+            let mut removed = page.removed;
+            // What is read is not left out.
+            removed.retain(|(range, _)| range.end <= source.start || range.start >= source.end);
+            HtmlText { text: body, heading: page.heading, heading_in_text: None, removed }
         }
         _ => page,
     }
+}
+
+/// Reads a fragment that holds the text of an article alone.
+pub fn fragment_to_text(source: &str) -> MappedText<'static> {
+    read(source, Rules::default()).finish(false).text
 }
 
 /// Reads the markup of a headline: one line, in which a link is no menu entry.

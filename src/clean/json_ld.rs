@@ -1,54 +1,65 @@
 //! The article in the JSON-LD of a page (<https://schema.org/articleBody>), for pages that show no text without their scripts.
 
 use super::{html, mapped::MappedText};
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
 
 const BODY: &str = "\"articleBody\"";
 /// A page with this key is a live blog: its entries are one article.
 const LIVE: &str = "\"liveBlogUpdate\"";
 
+/// A live blog has at most this many entries.
+const MOST_ENTRIES: usize = 500;
+
 /// The longest `articleBody` in some scripts of a page, or all of a live blog, as text that maps back onto the page. The key is
 /// looked for rather than the JSON parsed: the JSON of pages is often not valid, and an article may stand at any depth.
 pub fn article_body(source: &str, scripts: &[Range<usize>]) -> Option<MappedText<'static>> {
-    let mut bodies: Vec<MappedText<'static>> = Vec::new();
-    let mut live = false;
-    for script in scripts {
-        let text = source.get(script.clone())?;
-        live |= text.contains(LIVE);
-        for (at, _) in text.match_indices(BODY) {
-            let value = text[at + BODY.len()..].trim_start().strip_prefix(':').map(str::trim_start);
-            let Some(value) = value.and_then(|value| value.strip_prefix('"')) else { continue };
-            let body = decode(value, script.end - value.len());
-            if !bodies.iter().any(|other| other.as_str() == body.as_str()) {
-                bodies.push(body);
-            }
-        }
-    }
-    let body = match live {
-        true => bodies.into_iter().reduce(|mut all, next| {
+    let texts = || scripts.iter().filter_map(|script| Some((script.end, source.get(script.clone())?)));
+    let strings = texts().flat_map(|(end, text)| {
+        text.match_indices(BODY).filter_map(move |(at, _)| {
+            let value = text[at + BODY.len()..].trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
+            Some((&value[..string_length(value)], end - value.len()))
+        })
+    });
+    let body = if texts().any(|(_, text)| text.contains(LIVE)) {
+        let mut seen = HashSet::new();
+        let entries = strings.filter(|(string, _)| seen.insert(*string)).take(MOST_ENTRIES);
+        entries.map(|(string, start)| decode(string, start)).reduce(|mut all, next| {
             let end = all.source(0..all.as_str().len()).end;
             all.push("\n\n", end..end);
             all.push_part(&next, 0..next.as_str().len());
             all
-        })?,
-        false => bodies.into_iter().max_by_key(|body| body.as_str().len())?,
+        })?
+    } else {
+        let (string, start) = strings.max_by_key(|(string, _)| string.len())?;
+        decode(string, start)
     };
+    if body.as_str().is_empty() {
+        return None;
+    }
     // Bodies are text, or a fragment of HTML.
     if !body.as_str().contains(['<', '&']) {
         return Some(body);
     }
-    Some(html::to_text(body.as_str()).text.through(&body))
+    Some(html::fragment_to_text(body.as_str()).through(&body))
 }
 
-/// Decodes a JSON string up to its closing quote, or as far as it goes. `start` is its place in the page.
+/// The length of a JSON string, up to its closing quote or as far as it goes.
+fn string_length(string: &str) -> usize {
+    let mut escaped = false;
+    let end = string.bytes().position(|byte| {
+        let closes = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        closes
+    });
+    end.unwrap_or(string.len())
+}
+
+/// Decodes what stands between the quotes of a JSON string. `start` is its place in the page.
 fn decode(string: &str, start: usize) -> MappedText<'static> {
-    let mut decoded = MappedText::with_capacity(string.len().min(1 << 16));
+    let mut decoded = MappedText::with_capacity(string.len());
     let mut at = 0;
-    while let Some(found) = string[at..].find(['"', '\\']).map(|found| at + found) {
+    while let Some(found) = string[at..].find('\\').map(|found| at + found) {
         decoded.push(&string[at..found], start + at..start + found);
-        if string.as_bytes()[found] == b'"' {
-            return decoded;
-        }
         let (text, length) = escape(&string[found..]);
         decoded.push(text.encode_utf8(&mut [0; 4]), start + found..start + found + length);
         at = found + length;
@@ -113,6 +124,16 @@ mod tests {
             body(r#"{"articleBody": "cut off \u12"#).as_deref().map(|body| body.starts_with("cut off")),
             Some(true)
         );
+    }
+
+    #[test]
+    fn hostile_scripts_take_time_that_grows_with_their_length() {
+        let many: String = (0..50_000).map(|i| format!("\"articleBody\": \"body {i}\" ")).collect();
+        assert!(body(&many).is_some());
+        let live = body(&format!("\"liveBlogUpdate\" {many}"));
+        assert!(live.is_some_and(|body| body.lines().count() <= 2 * MOST_ENTRIES));
+        let nested = "\"articleBody\": \"<script type=application/ld+json>".repeat(20_000);
+        let _ = body(&nested);
     }
 
     #[test]

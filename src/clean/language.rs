@@ -8,6 +8,9 @@ pub const UNDETERMINED: &str = "und";
 
 /// Guessing costs time by the byte, and the first paragraph tells as much as ten.
 const BYTES_TO_LOOK_AT: usize = 600;
+/// A line of this length is a paragraph; one is looked for in the first bytes of a text.
+const PARAGRAPH_BYTES: usize = 200;
+const BYTES_TO_SEARCH: usize = 20_000;
 /// Words of English that are no words of its neighbours. Guessing among seventy languages takes longer than all the rest
 /// of an article's way; where so many of its words are these, there is nothing to guess.
 const ENGLISH: [&str; 14] =
@@ -35,11 +38,7 @@ pub fn primary(tag: &str) -> Option<String> {
 
 /// The ISO 639 code of the language that `text` is written in, [`UNDETERMINED`] where it is too short or too mixed to tell.
 pub fn guess(text: &str) -> &'static str {
-    let mut end = text.len().min(BYTES_TO_LOOK_AT);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let text = &text[..end];
+    let text = cut(paragraph(text), BYTES_TO_LOOK_AT);
     if is_plainly_english(text) {
         return code(Lang::Eng);
     }
@@ -59,6 +58,21 @@ pub fn guess(text: &str) -> &'static str {
     let by_script =
         !matches!(info.script(), whatlang::Script::Latin | whatlang::Script::Cyrillic | whatlang::Script::Arabic);
     if by_script || (letters >= LEAST_LETTERS && info.is_reliable()) { code(info.lang()) } else { UNDETERMINED }
+}
+
+/// What tells most of a text: its first long line, which on a page is a paragraph of the article rather than of what surrounds it;
+/// otherwise the text as it is.
+fn paragraph(text: &str) -> &str {
+    let lines = cut(text, BYTES_TO_SEARCH).lines().map(str::trim);
+    lines.into_iter().find(|line| line.len() >= PARAGRAPH_BYTES).unwrap_or(text)
+}
+
+fn cut(text: &str, most: usize) -> &str {
+    let mut end = text.len().min(most);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 fn is_plainly_english(text: &str) -> bool {

@@ -99,7 +99,7 @@ const LONGEST_GREETING: usize = 12;
 /// The status line of HTTP as the first line of a page: nothing else begins so.
 static STATUS_LINE: LazyLock<Regex> = LazyLock::new(|| {
     words(
-        r"^\W*(?:http\s|error\s)?[45][0-9][0-9](?:\W+error)?\W+(?:not\sfound|forbidden|unauthori[sz]ed|bad\srequest|bad\sgateway|gone|service\s(?:temporarily\s)?unavailable|internal\sserver\serror|gateway\stime-?out|too\smany\srequests|access\sdenied|method\snot\sallowed|page\snot\sfound)",
+        r"^\W*(?:http\s|error\s)?[45][0-9][0-9](?:\W+error)?\W+(?:ray\sid|not\sfound|forbidden|unauthori[sz]ed|bad\srequest|bad\sgateway|gone|service\s(?:temporarily\s)?unavailable|internal\sserver\serror|gateway\stime-?out|too\smany\srequests|access\sdenied|method\snot\sallowed|page\snot\sfound)",
     )
 });
 /// Pages of servers and of their guards.
@@ -178,6 +178,7 @@ fn is_of_page(sentence: &str) -> bool {
         return false;
     }
     SERVER_PAGE.is_match(sentence)
+        || EMPTY_WORDS.is_match(sentence)
         || (SUSPICION.is_match(sentence) && REFUSAL.is_match(sentence) && ADDRESS.is_match(sentence))
         || is_about_data(sentence)
 }

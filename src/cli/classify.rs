@@ -296,7 +296,8 @@ impl Printer {
             (Form::Block, _) => output::block(&mut line, id, record, answer)?,
             (Form::Ninjs, record) => {
                 say_fault(id, answer);
-                if let Some(record) = record {
+                // Nothing is lost: an item without labels passes as it is. What is no item has nothing to pass.
+                if let Some(record) = record.filter(|record| answer.is_ok() || record.item.is_some()) {
                     line.extend(as_ninjs(record, answer.as_ref().ok()).as_bytes());
                     line.push(b'\n');
                 }
@@ -308,7 +309,9 @@ impl Printer {
                         answers.push(answer.as_ref().ok().cloned());
                         if item.is_last() {
                             line.extend(with_labels(item, &std::mem::take(answers)).as_bytes());
-                            line.push(b'\n');
+                            if !line.ends_with(b"\n") {
+                                line.push(b'\n');
+                            }
                         }
                     }
                     _ if record.is_some() => {

@@ -126,7 +126,11 @@ fn ack_wait(text: &str) -> Result<f64, String> {
 impl Args {
     /// This program, as it classifies articles in a process of its own.
     fn isolated(&self) -> Result<Vec<OsString>, Failure> {
-        let program = std::env::current_exe().map_err(Failure::failed)?;
+        // On Linux by the file that runs, which an upgrade may have replaced meanwhile.
+        let program = match cfg!(target_os = "linux") {
+            true => PathBuf::from("/proc/self/exe"),
+            false => std::env::current_exe().map_err(Failure::failed)?,
+        };
         let mut command = vec![program.into_os_string(), "classify".into(), "--json".into()];
         if let Some(folder) = &self.model {
             command.extend(["--model".into(), folder.clone().into_os_string()]);

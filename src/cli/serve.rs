@@ -162,6 +162,14 @@ fn check(args: &Args) -> Result<(), Failure> {
     if args.admin_listen.is_some() && args.admin_tokens.is_none() {
         return wrong("admin-listen needs admin-tokens: an operator's calls are never open to all".to_owned());
     }
+    let least = 3 * args.max_message_bytes as usize + args.max_answer_bytes as usize;
+    if args.max_text_bytes < least {
+        return wrong(format!(
+            "max-text-bytes is {}: with these max-message-bytes and max-answer-bytes at least {least} are needed, for one message as it \
+             comes, decompressed and decoded, and its answer",
+            args.max_text_bytes
+        ));
+    }
     // The addresses of other machines are not for plain text.
     let plain = args.tls_cert.is_none() && !args.insecure;
     let mut open = [Some(args.listen), args.admin_listen].into_iter().flatten();

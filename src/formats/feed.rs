@@ -6,8 +6,9 @@
 use super::{InputError, Reading, Record, xml};
 use crate::article::{Article, Format};
 use encoding_rs::Encoding;
-use std::ops::Range;
-use xml::{Element, Node, split_name};
+use memchr::memmem;
+use std::{collections::HashMap, ops::Range};
+use xml::{Element, split_name};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// What a document of XML is.
@@ -55,7 +56,7 @@ fn root(bytes: &[u8]) -> &[u8] {
             Some(b'?' | b'!') => {}
             Some(_) => {
                 let name = &bytes[at..];
-                return &name[..name.iter().position(|byte| b" \t\r\n/>".contains(byte)).unwrap_or(name.len())];
+                return &name[..name_length(name)];
             }
             None => break,
         }
@@ -68,7 +69,36 @@ fn local_name(name: &[u8]) -> &[u8] {
 }
 
 fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window == wanted)
+    memmem::find(bytes, wanted)
+}
+
+/// The length of a name in a tag; longer ones are of nothing that is read here.
+fn name_length(tag: &[u8]) -> usize {
+    const LONGEST: usize = 64;
+    let tag = &tag[..tag.len().min(LONGEST)];
+    tag.iter().position(|byte| b" \t\r\n/><".contains(byte)).unwrap_or(tag.len())
+}
+
+/// Finds what ends tags, comments and sections. The bytes are passed over once, however often is asked from places that rise.
+struct Finder<'b> {
+    bytes: &'b [u8],
+    wanted: &'static [u8],
+    /// The first end at or behind the last place that was asked from.
+    next: Option<usize>,
+}
+
+impl<'b> Finder<'b> {
+    fn new(bytes: &'b [u8], wanted: &'static [u8]) -> Self {
+        Finder { bytes, wanted, next: position(bytes, wanted) }
+    }
+
+    /// Behind the first end at or behind a place.
+    fn end(&mut self, from: usize) -> Option<usize> {
+        if self.next.is_some_and(|next| next < from) {
+            self.next = position(&self.bytes[from..], self.wanted).map(|found| from + found);
+        }
+        self.next.map(|next| next + self.wanted.len())
+    }
 }
 
 /// An entry in the bytes of a feed.
@@ -83,22 +113,25 @@ fn entries(bytes: &[u8]) -> Vec<Cut> {
     let mut cuts = Vec::new();
     let mut name: Option<&[u8]> = None;
     let mut open: Option<usize> = None;
+    let [mut comments, mut sections, mut tags] = [&b"-->"[..], b"]]>", b">"].map(|end| Finder::new(bytes, end));
     let mut at = 0;
     while let Some(found) = position(&bytes[at..], b"<") {
         let tag = at + found;
         let rest = &bytes[tag + 1..];
-        let skip = [(&b"!--"[..], &b"-->"[..]), (b"![CDATA[", b"]]>")];
-        if let Some((_, end)) = skip.iter().find(|(begin, _)| rest.starts_with(begin)) {
-            // One without an end costs the entry that it stands in, and not the others.
-            at = position(rest, end).map_or(tag + 1, |end| tag + 1 + end);
+        // One without an end costs the entry that it stands in, and not the others.
+        if rest.starts_with(b"!--") {
+            at = comments.end(tag).unwrap_or(tag + 1);
+            continue;
+        }
+        if rest.starts_with(b"![CDATA[") {
+            at = sections.end(tag).unwrap_or(tag + 1);
             continue;
         }
         let (closing, written) = match rest.strip_prefix(b"/") {
             Some(rest) => (true, rest),
             None => (false, rest),
         };
-        let length = written.iter().position(|byte| b" \t\r\n/>".contains(byte)).unwrap_or(written.len());
-        let written = &written[..length];
+        let written = &written[..name_length(written)];
         at = tag + 1;
         let is_entry = match name {
             Some(name) => written == name,
@@ -108,7 +141,7 @@ fn entries(bytes: &[u8]) -> Vec<Cut> {
             continue;
         }
         name = Some(written);
-        let end = position(&bytes[tag..], b">").map_or(bytes.len(), |end| tag + end + 1);
+        let end = tags.end(tag).unwrap_or(bytes.len());
         match (closing, open.take()) {
             (true, Some(start)) => cuts.push(Cut { range: start..end, whole: true }),
             (true, None) => {}
@@ -125,13 +158,23 @@ fn entries(bytes: &[u8]) -> Vec<Cut> {
     cuts
 }
 
+/// What a feed says of itself goes with every entry: longer texts are cut off.
+const LONGEST_SAID: usize = 1024;
+/// Feeds declare a few namespaces.
+const MOST_NAMESPACES: usize = 64;
+
+fn shortened(text: &str) -> String {
+    let end = (0..=text.len().min(LONGEST_SAID)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text[..end].to_owned()
+}
+
 /// What a feed says of all its entries.
 #[derive(Debug, Default)]
 struct Channel {
     title: String,
     language: String,
     /// Prefixes that the root declares, and their namespaces.
-    namespaces: Vec<(String, String)>,
+    namespaces: HashMap<String, String>,
 }
 
 impl Channel {
@@ -147,7 +190,9 @@ impl Channel {
                     for attribute in tag.html_attributes().with_checks(false).flatten() {
                         let value = htmlize::unescape(&*attribute.value).into_owned();
                         match split_name(attribute.key.into_inner()) {
-                            ("xmlns", prefix) => channel.namespaces.push((prefix.to_owned(), value)),
+                            ("xmlns", prefix) if channel.namespaces.len() < MOST_NAMESPACES => {
+                                channel.namespaces.insert(prefix.to_owned(), value);
+                            }
                             ("xml", "lang") if channel.language.is_empty() => channel.language = value,
                             _ => {}
                         }
@@ -164,8 +209,8 @@ impl Channel {
                 _ => {}
             }
         }
-        channel.title = htmlize::unescape(channel.title.trim()).into_owned();
-        channel.language = channel.language.trim().to_owned();
+        channel.title = shortened(&htmlize::unescape(channel.title.trim()));
+        channel.language = shortened(channel.language.trim());
         channel
     }
 
@@ -189,8 +234,8 @@ impl Channel {
         if element.prefix == entry.prefix {
             return "";
         }
-        let declared = self.namespaces.iter().find(|(prefix, _)| *prefix == element.prefix);
-        let known = declared.and_then(|(_, uri)| MODULES.iter().find(|(part, _)| uri.contains(part)));
+        let declared = self.namespaces.get(&element.prefix);
+        let known = declared.and_then(|uri| MODULES.iter().find(|(part, _)| uri.contains(part)));
         match known {
             Some((_, module)) => module,
             // Of no namespace, in an entry that has one.
@@ -226,7 +271,7 @@ pub fn read(mut bytes: Vec<u8>, name: &str, reading: &Reading) -> Vec<Result<Rec
         .map(|(i, cut)| {
             let place = format!("{name}:{}", i + 1);
             let entry = parse(&bytes[cut.range.clone()], cut.whole, &reading);
-            entry.map(|(text, entry)| record(&text, &entry, &channel, place.clone())).map_err(|message| {
+            entry.map(|entry| record(&entry, &channel, place.clone())).map_err(|message| {
                 let last = i + 1 == cuts.len();
                 InputError { cut_off: last && !cut.whole, ..InputError::new(&place, message) }
             })
@@ -234,24 +279,23 @@ pub fn read(mut bytes: Vec<u8>, name: &str, reading: &Reading) -> Vec<Result<Rec
         .collect()
 }
 
-fn parse(bytes: &[u8], whole: bool, reading: &Reading) -> Result<(String, Element), String> {
+fn parse(bytes: &[u8], whole: bool, reading: &Reading) -> Result<Element, String> {
     if !whole {
         return Err("the entry is cut off: it has no end tag".to_owned());
     }
     let text = reading.text(bytes.to_vec())?;
-    let entry = xml::parse(&text).map_err(|error| format!("the entry is {error}"))?;
-    Ok((text, entry))
+    xml::parse(&text).map_err(|error| format!("the entry is {error}"))
 }
 
-fn record(text: &str, entry: &Element, channel: &Channel, place: String) -> Record {
+fn record(entry: &Element, channel: &Channel, place: String) -> Record {
     let of = |module: &'static str, names: &'static [&'static str]| {
         entry
             .elements()
             .filter(move |element| channel.module(entry, element) == module && names.contains(&element.name.as_str()))
     };
-    let markup = |element: &Element| markup_of(text, element);
+    let markup = markup_of;
     let filled = |html: &String| !html.trim().is_empty();
-    let headline = of("", &["title"]).map(markup).find(filled);
+    let headline = of("", &["title"]).chain(of("media", &["title"])).map(markup).find(filled);
     let bodies = of("content", &["encoded"])
         .chain(of("xhtml", &["body", "div"]))
         .chain(of("", &["content"]))
@@ -260,7 +304,7 @@ fn record(text: &str, entry: &Element, channel: &Channel, place: String) -> Reco
     let body = bodies.map(markup).find(filled);
     let said = |module, names| of(module, names).map(Element::text).find(filled);
     let published = said("", &["pubDate", "published", "issued", "date"])
-        .or_else(|| said("dc", &["date"]))
+        .or_else(|| said("dc", &["date", "issued", "created", "modified"]))
         .or_else(|| said("", &["updated", "modified", "created"]))
         .unwrap_or_default();
     let language = said("dc", &["language"])
@@ -290,12 +334,13 @@ fn record(text: &str, entry: &Element, channel: &Channel, place: String) -> Reco
 }
 
 /// What an element holds, as HTML.
-fn markup_of(source: &str, element: &Element) -> String {
-    if element.children.iter().any(|node| matches!(node, Node::Element(_))) {
-        return source[element.content.clone()].to_owned();
+fn markup_of(element: &Element) -> String {
+    if element.elements().next().is_some() {
+        return element.to_html(&[]);
     }
     let kind = element.attribute("type").unwrap_or_default();
-    if element.attribute("mode") == Some("base64") || element.attribute("src").is_some() {
+    let is_text = kind.is_empty() || ["text", "html", "xhtml", "xml"].iter().any(|text| kind.contains(text));
+    if element.attribute("mode") == Some("base64") || element.attribute("src").is_some() || !is_text {
         return String::new();
     }
     let text = element.text();
@@ -441,6 +486,18 @@ mod tests {
         assert!(
             cut[0].is_ok() && cut[1].as_ref().is_err_and(|error| error.cut_off && error.message.contains("cut off"))
         );
+    }
+
+    #[test]
+    fn hostile_feeds_take_time_that_grows_with_their_length() {
+        for part in ["<", "<!--", "<![CDATA[", "<item ", "<item>", "</item>", "<a b"] {
+            let feed = format!("<rss>{}", part.repeat(1_000_000));
+            assert!(read_text(&feed).iter().all(Result::is_err), "{part}");
+        }
+        let title = "x".repeat(1 << 20);
+        let feed = format!("<rss><channel><title>{title}</title>{}", "<item><title>a</title></item>".repeat(20_000));
+        let held: usize = read_text(&feed).iter().flatten().map(|record| record.source.len()).sum();
+        assert!(held <= 20_000 * LONGEST_SAID, "{held}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::{InputError, Reading, Record, ninjs};
 use crate::article::{Article, Format};
 use serde::{Deserialize, de::IgnoredAny};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// The row, or the item of ninjs, in a JSON object.
@@ -129,7 +130,16 @@ pub struct Row {
 
 /// What nobody classifies by is no reason to refuse a row.
 fn text_or_nothing<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
-    Ok(serde_json::Value::deserialize(value)?.as_str().map(ToOwned::to_owned))
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum TextOrOther {
+        Text(String),
+        Other(IgnoredAny),
+    }
+    Ok(match TextOrOther::deserialize(value)? {
+        TextOrOther::Text(text) => Some(text),
+        TextOrOther::Other(_) => None,
+    })
 }
 
 #[derive(Deserialize)]
@@ -153,11 +163,18 @@ fn list(cell: &str) -> Vec<String> {
     cell.split(['|', ';']).map(str::trim).filter(|part| !part.is_empty()).map(ToOwned::to_owned).collect()
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Id {
-    Text(String),
-    Number(serde_json::Number),
+/// An identifier: a string, or a number as it is written.
+struct Id(String);
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: serde::Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(value)?;
+        let is_number = raw.get().starts_with(|c: char| c == '-' || c.is_ascii_digit());
+        match is_number {
+            true => Ok(Id(raw.get().to_owned())),
+            false => serde_json::from_str(raw.get()).map(Id).map_err(|_| serde::de::Error::custom("not an id")),
+        }
+    }
 }
 
 #[derive(Deserialize, Clone, Copy)]
@@ -174,7 +191,7 @@ impl Row {
     /// others have some: it is taken for one that does not say.
     pub fn set(&mut self, field: &str, cell: String) {
         match field {
-            "id" => self.id = Some(Id::Text(cell)),
+            "id" => self.id = Some(Id(cell)),
             "headline" => self.headline = Some(cell),
             "body" => self.body = Some(cell),
             "dateline" => self.dateline = Some(cell),
@@ -193,11 +210,7 @@ impl Row {
 
     pub fn record(self, place: String) -> Record {
         let article = Article {
-            id: match self.id {
-                Some(Id::Text(id)) => id,
-                Some(Id::Number(id)) => id.to_string(),
-                None => String::new(),
-            },
+            id: self.id.map(|id| id.0).unwrap_or_default(),
             headline: self.headline.or(self.title).unwrap_or_default(),
             body: self.body.or(self.text).unwrap_or_default(),
             format: match self.format {
@@ -234,6 +247,11 @@ mod tests {
         let first = read("{\"id\": 7, \"title\": \"T\", \"text\": \"B\", \"x\": [1]}").expect("a row");
         assert_eq!((&*first.article.id, &*first.article.headline, &*first.article.body), ("7", "T", "B"));
         assert_eq!(first.regions, None);
+        assert_eq!(
+            read("{\"id\": 123456789012345678901234567890, \"body\": \"b\"}").expect("a row").article.id.len(),
+            30
+        );
+        assert!(read("{\"id\": [1], \"body\": \"b\"}").is_err_and(|error| error.starts_with("id has the wrong type")));
         let second = read("{\"body\": null, \"regions\": []}").expect("a row");
         assert_eq!((&*second.article.id, &second.regions), ("a:1", &Some(vec![])));
         let item =

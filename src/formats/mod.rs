@@ -77,6 +77,11 @@ impl Item {
         }
     }
 
+    /// Whether it may not be published for now.
+    pub fn is_withheld(&self) -> bool {
+        matches!(self, Item::NewsMl(item) if item.is_withheld())
+    }
+
     /// Until when it must not be published, as it says; empty if it does not.
     pub fn embargoed(&self) -> String {
         match self {
@@ -240,19 +245,28 @@ fn read_xml_bytes(bytes: Vec<u8>, name: &str, reading: &Reading) -> Vec<Result<R
         return feed::read(bytes, name, reading);
     }
     let read = |bytes| xml::decode_document(bytes, reading);
-    match document {
-        feed::Document::NewsMl => {
-            let records = read(bytes).and_then(|text| newsml::read(text, name).map_err(|error| error.to_string()));
-            match records {
-                Ok(records) if records.is_empty() => fault("there is no newsItem in it".to_owned()),
-                Ok(records) => records.into_iter().map(Ok).collect(),
-                Err(message) => fault(message),
+    // Of several documents, one behind the other, each is read.
+    let each = |bytes, read_one: fn(&str, &str) -> Result<Vec<Record>, xml::XmlError>| match read(bytes) {
+        Err(message) => fault(message),
+        Ok(text) => {
+            let documents: Vec<&str> = xml::documents(&text).collect();
+            let mut read = Vec::new();
+            for (i, document) in documents.iter().enumerate() {
+                let place = if documents.len() == 1 { name.to_owned() } else { format!("{name}:{}", i + 1) };
+                match read_one(document, &place) {
+                    Ok(records) if records.is_empty() => {
+                        read.push(Err(InputError::new(&place, "there is no newsItem in it")))
+                    }
+                    Ok(records) => read.extend(records.into_iter().map(Ok)),
+                    Err(error) => read.push(Err(InputError::new(&place, error.to_string()))),
+                }
             }
+            read
         }
-        feed::Document::Nitf => {
-            let record = read(bytes).and_then(|text| nitf::read(text.trim(), name).map_err(|error| error.to_string()));
-            vec![record.map_err(|message| InputError::new(name, message))]
-        }
+    };
+    match document {
+        feed::Document::NewsMl => each(bytes, newsml::read),
+        feed::Document::Nitf => each(bytes, |text, place| nitf::read(text, place).map(|record| vec![record])),
         feed::Document::Page => vec![document::of_bytes(bytes, name, true, reading)],
         _ => fault(
             "the XML is of an unknown kind: RSS, Atom, NewsML-G2 and NITF are read, and HTML under a name that ends in .html"
@@ -276,14 +290,18 @@ fn begins_array(start: &[u8]) -> bool {
 /// If there is none, or something beside it; the message does not quote its text.
 pub fn read_one(bytes: &[u8], place: &str) -> Result<Record, String> {
     if first_character(bytes) == Some(b'<') {
+        // Before anything is parsed: feeds may hold any number of articles.
+        let document = feed::Document::of(&bytes[..bytes.len().min(MARKUP_LOOK)]);
+        if !matches!(document, feed::Document::NewsMl | feed::Document::Nitf) {
+            return Err(
+                "neither a row of JSON nor ninjs, NewsML-G2 or NITF: feeds and pages are not messages".to_owned()
+            );
+        }
         let mut records = read_xml_bytes(bytes.to_vec(), place, &Reading::default());
         return match (records.pop(), records.is_empty()) {
-            (Some(Ok(record)), true) if record.item.is_some() || feed::Document::of(bytes) == feed::Document::Nitf => {
-                Ok(record)
-            }
-            (Some(Err(error)), true) => Err(error.message),
+            (Some(record), true) => record.map_err(|error| error.message),
+            (None, _) => Err("there is no article in it".to_owned()),
             (_, false) => Err("there is more than one article in it: send one article a message".to_owned()),
-            _ => Err("a feed or a page is not a message: send a row of JSON, ninjs, NewsML-G2 or NITF".to_owned()),
         };
     }
     let mut objects = objects::Objects::new(bytes, place, &Reading::default()).map_err(|error| error.message)?;
@@ -292,13 +310,6 @@ pub fn read_one(bytes: &[u8], place: &str) -> Result<Record, String> {
         None => Ok(record),
         Some(_) => Err("there is more than one JSON object in it: send one article a message".to_owned()),
     }
-}
-
-/// Whether a page of HTML begins soon.
-fn holds_page(start: &[u8]) -> bool {
-    const SOON: usize = 1024;
-    let start = String::from_utf8_lossy(&start[..start.len().min(SOON)]).to_ascii_lowercase();
-    start.contains("<html") || start.contains("<!doctype html")
 }
 
 fn reason(error: &io::Error) -> String {
@@ -346,10 +357,12 @@ impl Kind {
         Ok(match first_character(start) {
             Some(b'{') => Kind::Json,
             Some(b'[') if begins_array(start) => Kind::Json,
-            // Pages may be XML too.
-            Some(b'<') if begins(b"<?xml") && holds_page(start) => Kind::Html,
-            Some(b'<') if begins(b"<?xml") || feed::Document::of(start).is_news() => Kind::Xml,
-            Some(b'<') => Kind::Html,
+            Some(b'<') => match feed::Document::of(start) {
+                document if document.is_news() => Kind::Xml,
+                feed::Document::Unknown if begins(b"<?xml") => Kind::Xml,
+                // Pages may be XML too.
+                _ => Kind::Html,
+            },
             _ if !reading.columns.is_empty() => Kind::Table,
             _ => Kind::Text,
         })

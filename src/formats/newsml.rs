@@ -8,7 +8,12 @@ use crate::{
     article::{Article, Classification, Decision, Format, Label, Role},
     region::tree,
 };
-use std::{fmt::Write as _, ops::Range, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Write as _,
+    ops::Range,
+    sync::Arc,
+};
 use xml::{Element, XmlError, escape};
 
 const MEDIA_TOPICS: &str = "http://cv.iptc.org/newscodes/mediatopic/";
@@ -41,19 +46,24 @@ const DESCRIPTIVE: [&str; 9] =
 /// A document: one item of news, or a message with several.
 #[derive(Debug, PartialEq)]
 pub struct Document {
+    /// Without its byte-order mark.
     text: String,
+    has_mark: bool,
     items: Vec<Parts>,
 }
 
 /// What is needed of an item of news.
 #[derive(Debug, PartialEq)]
 struct Parts {
-    canceled: bool,
+    /// `usable`, `withheld`, `canceled`, or what it says instead.
+    status: String,
     embargoed: String,
     /// Where labels are put in.
     insert: usize,
     /// Whether the metadata that holds them is missing.
     without_metadata: bool,
+    /// Metadata that holds nothing, which what is put in replaces.
+    empty_metadata: Option<Range<usize>>,
     /// Labels that this creator gave before.
     former: Vec<Range<usize>>,
     /// The prefix of its elements, with its colon.
@@ -80,7 +90,12 @@ impl Item {
 
     /// Whether its publication was taken back.
     pub fn is_canceled(&self) -> bool {
-        self.document.items[self.index].canceled
+        matches!(&*self.document.items[self.index].status, "canceled" | "cancelled")
+    }
+
+    /// Whether it may not be published for now.
+    pub fn is_withheld(&self) -> bool {
+        self.document.items[self.index].status == "withheld"
     }
 
     /// Until when it must not be published, as it says; empty if it may be.
@@ -93,7 +108,9 @@ impl Item {
 ///
 /// # Errors
 /// If it is not well-formed; the message does not quote its text.
-pub fn read(text: String, place: &str) -> Result<Vec<Record>, XmlError> {
+pub fn read(text: &str, place: &str) -> Result<Vec<Record>, XmlError> {
+    let has_mark = text.starts_with('\u{FEFF}');
+    let text = xml::declared_as_utf8(xml::without_mark(text).to_owned());
     let root = xml::parse(&text)?;
     let items: Vec<&Element> = match &*root.name {
         "newsItem" => vec![&root],
@@ -103,19 +120,19 @@ pub fn read(text: String, place: &str) -> Result<Vec<Record>, XmlError> {
         1 => vec![place.to_owned()],
         all => (1..=all).map(|i| format!("{place}:{i}")).collect(),
     };
-    let mut records: Vec<Record> = items.iter().zip(places).map(|(item, place)| record(&text, item, place)).collect();
+    let mut records: Vec<Record> = items.iter().zip(places).map(|(item, place)| record(item, place)).collect();
     let parts = items.iter().map(|item| Parts::of(&text, item)).collect();
-    let document = Arc::new(Document { text, items: parts });
+    let document = Arc::new(Document { text, has_mark, items: parts });
     for (index, record) in records.iter_mut().enumerate() {
         record.item = Some(super::Item::NewsMl(Item { document: document.clone(), index }));
     }
     Ok(records)
 }
 
-fn record(text: &str, item: &Element, place: String) -> Record {
+fn record(item: &Element, place: String) -> Record {
     let at = |path: &[&str]| item.at(path);
     let said = |path: &[&str]| at(path).map(Element::text).filter(|text| !text.is_empty());
-    let (body, format, body_headline, body_language) = body(text, item);
+    let (body, format, body_headline, body_language) = body(item);
     let headline = headline(item).or_else(|| said(&["itemMeta", "title"])).or(body_headline).unwrap_or_default();
     let headline = if format == Format::Html { escape(&headline) } else { headline };
     let language = at(&["contentMeta", "language"]).and_then(|language| language.attribute("tag")).map(str::to_owned);
@@ -158,7 +175,7 @@ fn headline(item: &Element) -> Option<String> {
 }
 
 /// Text, format, headline and language of the first rendition that has text: marked up before plain.
-fn body(text: &str, item: &Element) -> (String, Format, Option<String>, Option<String>) {
+fn body(item: &Element) -> (String, Format, Option<String>, Option<String>) {
     let renditions = |name: &'static str| {
         item.child("contentSet").into_iter().flat_map(Element::elements).filter(move |element| element.name == name)
     };
@@ -166,14 +183,14 @@ fn body(text: &str, item: &Element) -> (String, Format, Option<String>, Option<S
         let Some(root) = rendition.elements().next().filter(|root| !root.text().is_empty()) else { continue };
         let language = rendition.attribute("lang").map(str::to_owned);
         if root.name.eq_ignore_ascii_case("nitf") {
-            let (headline, body) = super::nitf::parts(text, root);
+            let (headline, body) = super::nitf::parts(root);
             if !body.is_empty() {
                 return (body, Format::Html, headline, language);
             }
         }
         let content = root.descendants("body").next().unwrap_or(root);
         let title = root.at(&["head", "title"]).map(Element::text).filter(|title| !title.is_empty());
-        return (markup(text, content), Format::Html, title, language);
+        return (content.to_html(&[]), Format::Html, title, language);
     }
     let plain = renditions("inlineData").filter(|data| {
         let kind = data.attribute("contenttype").unwrap_or("text/plain");
@@ -189,34 +206,18 @@ fn body(text: &str, item: &Element) -> (String, Format, Option<String>, Option<S
     (description, Format::Text, None, None)
 }
 
-/// The content of an element as HTML, its tags without prefixes. Some write HTML as escaped text.
-pub fn markup(text: &str, element: &Element) -> String {
-    if element.elements().next().is_none() {
-        return element.text();
-    }
-    let mut html = String::with_capacity(element.content.len());
-    let mut rest = &text[element.content.clone()];
-    while let Some(at) = rest.find('<') {
-        let (before, tag) = rest.split_at(at);
-        html.push_str(before);
-        let slash = if tag[1..].starts_with('/') { 2 } else { 1 };
-        let name_end = tag[slash..]
-            .find(|c: char| !(c.is_alphanumeric() || "-_.:".contains(c)))
-            .map_or(tag.len(), |end| end + slash);
-        let name = xml::split_name(&tag[slash..name_end]).1;
-        html.push_str(&tag[..slash]);
-        html.push_str(name);
-        rest = &tag[name_end..];
-    }
-    html + rest
-}
-
 /// Labels that others gave: codes of Media Topics, otherwise names or codes as they wrote them. Parents that were added to a
 /// subject are not labels.
 fn subjects(item: &Element, metadata: &Element) -> Vec<String> {
     let subjects = metadata.elements().filter(|element| element.name == "subject");
     let given = subjects
         .filter(|subject| !is_ours(subject) && !subject.attribute("why").is_some_and(|why| why.ends_with(":ancestor")));
+    let named = |element: &Element| element.child("name").map(Element::text).filter(|name| !name.is_empty());
+    let asserted: HashMap<&str, &Element> = item
+        .elements()
+        .filter(|element| element.name == "assert")
+        .filter_map(|assert| Some((assert.attribute("qcode")?, assert)))
+        .collect();
     let label = |subject: &Element| -> Option<String> {
         let media_topic = |concept: &Element| {
             let code = concept.attribute("qcode").and_then(|qcode| qcode.strip_prefix("medtop:"));
@@ -224,24 +225,12 @@ fn subjects(item: &Element, metadata: &Element) -> Vec<String> {
             code.map(|code| format!("medtop:{code}"))
         };
         let same = || subject.elements().filter(|element| element.name == "sameAs").find_map(media_topic);
-        let named = |element: &Element| element.child("name").map(Element::text).filter(|name| !name.is_empty());
-        let asserted = || {
-            let qcode = subject.attribute("qcode")?;
-            named(
-                item.elements()
-                    .find(|element| element.name == "assert" && element.attribute("qcode") == Some(qcode))?,
-            )
-        };
+        let in_assert = || named(asserted.get(subject.attribute("qcode")?)?);
         let written = || ["literal", "qcode", "uri"].iter().find_map(|name| subject.attribute(name)).map(str::to_owned);
-        media_topic(subject).or_else(same).or_else(|| named(subject)).or_else(asserted).or_else(written)
+        media_topic(subject).or_else(same).or_else(|| named(subject)).or_else(in_assert).or_else(written)
     };
-    let mut labels: Vec<String> = Vec::new();
-    for label in given.filter_map(label) {
-        if !labels.contains(&label) {
-            labels.push(label);
-        }
-    }
-    labels
+    let mut seen = HashSet::new();
+    given.filter_map(label).filter(|label| seen.insert(label.clone())).collect()
 }
 
 fn is_ours(subject: &Element) -> bool {
@@ -257,15 +246,8 @@ impl Parts {
         let embargoed = item.at(&["itemMeta", "embargoed"]).map(Element::text);
         let metadata = item.child("contentMeta");
         let prefix = if item.prefix.is_empty() { String::new() } else { format!("{}:", item.prefix) };
-        let insert = match metadata {
-            Some(metadata)
-                if metadata.content.end <= metadata.range.end && text[metadata.range.clone()].ends_with("/>") =>
-            {
-                None
-            }
-            Some(metadata) => Some(place_of_subjects(metadata)),
-            None => None,
-        };
+        let empty = metadata.filter(|metadata| text[metadata.range.clone()].ends_with("/>"));
+        let insert = metadata.filter(|_| empty.is_none()).map(place_of_subjects);
         let behind_metadata = ["itemMeta", "rightsInfo", "catalog", "catalogRef"]
             .iter()
             .find_map(|name| item.elements().filter(|element| element.name == *name).last())
@@ -275,13 +257,14 @@ impl Parts {
             .flat_map(Element::elements)
             .filter(|element| element.name == "subject" && is_ours(element));
         Parts {
-            canceled: matches!(&*status, "canceled" | "cancelled"),
+            status,
             // Empty stands for an embargo without an end.
             embargoed: embargoed
                 .map(|until| if until.is_empty() { "until further notice".to_owned() } else { until })
                 .unwrap_or_default(),
-            insert: insert.unwrap_or_else(|| metadata.map_or(behind_metadata, |empty| empty.range.end)),
+            insert: insert.unwrap_or(behind_metadata),
             without_metadata: insert.is_none(),
+            empty_metadata: empty.map(|empty| empty.range.clone()),
             former: former.map(|subject| subject.range.clone()).collect(),
             prefix,
         }
@@ -308,7 +291,8 @@ impl Document {
     pub fn labelled(&self, answers: &[Option<&Classification>]) -> String {
         let mut changes: Vec<(Range<usize>, String)> = Vec::new();
         for (parts, answer) in self.items.iter().zip(answers) {
-            let Some(answer) = answer.filter(|_| !parts.canceled) else { continue };
+            let is_canceled = matches!(&*parts.status, "canceled" | "cancelled");
+            let Some(answer) = answer.filter(|_| !is_canceled) else { continue };
             changes.extend(parts.former.iter().map(|range| (range.clone(), String::new())));
             let mut subjects = String::new();
             // Writing to a string cannot fail.
@@ -316,10 +300,14 @@ impl Document {
             if parts.without_metadata && !subjects.is_empty() {
                 subjects = format!("<{0}contentMeta>{subjects}</{0}contentMeta>", parts.prefix);
             }
-            changes.push((parts.insert..parts.insert, subjects));
+            let place = parts.empty_metadata.clone().filter(|_| !subjects.is_empty());
+            changes.push((place.unwrap_or(parts.insert..parts.insert), subjects));
         }
         changes.sort_by_key(|(range, _)| (range.start, range.end));
         let mut labelled = String::with_capacity(self.text.len() + 1024);
+        if self.has_mark {
+            labelled.push('\u{FEFF}');
+        }
         let mut from = 0;
         for (range, new) in changes {
             labelled.push_str(&self.text[from..range.start.max(from)]);
@@ -378,7 +366,7 @@ mod tests {
 </newsItem>"#;
 
     fn one(text: &str) -> Record {
-        let mut records = read(text.to_owned(), "a.xml").expect("XML");
+        let mut records = read(text, "a.xml").expect("XML");
         assert_eq!(records.len(), 1);
         records.remove(0)
     }
@@ -419,8 +407,24 @@ mod tests {
         assert_eq!(again.topics, record.topics, "what this program said is not an editor's");
         assert_eq!(item(&again).document().labelled(&[Some(&answer)]), labelled, "labels take the place of labels");
         assert_eq!(item(&record).document().labelled(&[None]), ITEM);
+        let marked = one(&format!("\u{FEFF}{ITEM}"));
+        assert_eq!(item(&marked).document().labelled(&[Some(&answer)]), format!("\u{FEFF}{labelled}"));
         let canceled = ITEM.replace("stat:usable", "stat:canceled");
         assert_eq!(item(&one(&canceled)).document().labelled(&[Some(&answer)]), canceled);
+    }
+
+    #[test]
+    fn character_data_is_text_and_documents_say_how_they_are_encoded() {
+        let record =
+            one("<?xml version='1.0' encoding='iso-8859-1'?><newsItem><contentSet><inlineXML><html><body><p>Lead</p>\
+            <p><![CDATA[2 < 3 in Kenya]]></p></body></html></inlineXML></contentSet></newsItem>");
+        assert_eq!(record.article.body, "<p>Lead</p><p>2 &lt; 3 in Kenya</p>");
+        assert!(item(&record).document().labelled(&[None]).starts_with("<?xml version='1.0' encoding='UTF-8'?>"));
+        let many =
+            format!("<newsItem><contentMeta>{}</contentMeta></newsItem>", "<subject qcode='a:b'/>".repeat(90_000));
+        assert_eq!(one(&many).topics, ["a:b"]);
+        let more = format!("<newsItem>{}</newsItem>", "<a/>".repeat(300_000));
+        assert!(read(&more, "a.xml").is_err_and(|error| error.reason.contains("too many")));
     }
 
     #[test]
@@ -429,7 +433,7 @@ mod tests {
             <n:newsItem guid='1'><n:itemMeta/><n:contentSet><n:inlineData contenttype='text/plain'>Rain fell in Kenya.</n:inlineData></n:contentSet></n:newsItem>\
             <n:newsItem guid='2'><n:contentMeta/><n:contentSet><n:inlineXML><nitf><body><body.head><hedline><hl1>Rain</hl1></hedline></body.head>\
             <body.content><p>It fell.</p></body.content></body></nitf></n:inlineXML></n:contentSet></n:newsItem></n:itemSet></n:newsMessage>";
-        let records = read(message.to_owned(), "a.xml").expect("XML");
+        let records = read(message, "a.xml").expect("XML");
         assert_eq!(records.len(), 2);
         assert_eq!((&*records[0].article.body, records[0].article.format), ("Rain fell in Kenya.", Format::Text));
         assert_eq!((&*records[1].article.headline, &*records[1].place), ("Rain", "a.xml:2"));
@@ -445,7 +449,10 @@ mod tests {
         let answer = answer.expect("labels");
         let labelled = item(&records[0]).document().labelled(&[Some(&answer), Some(&answer)]);
         assert_eq!(labelled.matches("<n:contentMeta>").count(), 2, "{labelled}");
-        let again = xml::parse(&labelled).expect("it is XML still");
-        assert!(again.descendants("subject").count() >= 4);
+        let root = xml::parse(&labelled).expect("it is XML still");
+        assert!(root.descendants("subject").count() >= 4);
+        assert_eq!(root.descendants("contentMeta").count(), 2, "an empty one is filled");
+        let again = read(&labelled, "a.xml").expect("XML");
+        assert_eq!(item(&again[0]).document().labelled(&[Some(&answer), Some(&answer)]), labelled);
     }
 }

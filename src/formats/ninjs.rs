@@ -197,7 +197,11 @@ impl Item {
         let article = &record.article;
         let item = record.item.as_ref();
         let embargoed = item.map(super::Item::embargoed).filter(|until| !until.is_empty());
-        let canceled = item.is_some_and(super::Item::is_canceled).then_some("canceled");
+        let status = match item {
+            Some(item) if item.is_canceled() => Some("canceled"),
+            Some(item) if item.is_withheld() => Some("withheld"),
+            _ => None,
+        };
         let version = date::rfc3339(&record.published);
         // Without a time it is a day, which is less than a version has.
         let created = match version {
@@ -214,7 +218,7 @@ impl Item {
             ("versionCreated", version.map(Into::into)),
             ("contentCreated", created.map(Into::into)),
             ("embargoed", embargoed.map(Into::into)),
-            ("pubStatus", canceled.map(Into::into)),
+            ("pubStatus", status.map(Into::into)),
             ("language", Some(article.language.as_str()).filter(|language| !language.is_empty()).map(Into::into)),
             ("located", Some(article.dateline.as_str()).filter(|place| !place.is_empty()).map(Into::into)),
             ("headlines", Some(article.headline.as_str()).filter(|text| !text.is_empty()).map(part)),
@@ -356,9 +360,12 @@ impl Item {
         let named = Named { item: self, creator: format!("{CREATOR}{}", answer.model_version) };
         let topics = answer.topics.iter().filter(|label| label.decision != Decision::Abstain);
         let topics: Vec<_> = topics.map(|label| named.subject(label)).collect();
+        // Of what is no article, or in a language that is not known, nothing can be said.
+        let is_read = !answer.notes.iter().any(|note| note.starts_with("ABSTAIN:"));
         let countries: Vec<_> = answer
             .regions
             .iter()
+            .filter(|_| is_read)
             .filter(|region| region.role != Role::About || region.label.decision != Decision::Abstain)
             .map(|region| {
                 let rel = match region.role {

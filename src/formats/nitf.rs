@@ -1,7 +1,8 @@
 //! NITF, the News Industry Text Format of the IPTC, versions 3.x: read to be classified.
 
-use super::{Record, newsml::markup, xml};
+use super::{Record, xml};
 use crate::article::{Article, Format};
+use std::collections::HashSet;
 use xml::{Element, XmlError, escape};
 
 /// Parts of the content that are not text of the article.
@@ -12,8 +13,8 @@ const MEDIA: &str = "media";
 /// # Errors
 /// If it is not well-formed; the message does not quote its text.
 pub fn read(text: &str, place: &str) -> Result<Record, XmlError> {
-    let root = xml::parse(text)?;
-    let (headline, body) = parts(text, &root);
+    let root = xml::parse(xml::without_mark(text.trim_start()))?;
+    let (headline, body) = parts(&root);
     let head = |path: &[&str]| root.child("head").and_then(|head| head.at(path));
     let said = |path: &[&str]| root.at(path).map(Element::text).filter(|text| !text.is_empty());
     let headline = headline.or_else(|| said(&["head", "title"])).unwrap_or_default();
@@ -61,7 +62,7 @@ fn status(docdata: Option<&Element>) -> Option<super::Item> {
 }
 
 /// The headline and the text, as HTML, of an element `nitf`.
-pub fn parts(text: &str, nitf: &Element) -> (Option<String>, String) {
+pub fn parts(nitf: &Element) -> (Option<String>, String) {
     let filled = |text: &String| !text.is_empty();
     let hedline = nitf.at(&["body", "body.head", "hedline"]).or_else(|| nitf.at(&["body", "body.head", "headline"]));
     let headline = hedline.map(|hedline| hedline.child("hl1").unwrap_or(hedline).text()).filter(filled);
@@ -69,30 +70,9 @@ pub fn parts(text: &str, nitf: &Element) -> (Option<String>, String) {
     // A lead that is repeated in the full text counts once.
     let full = content.elements().find(|block| block.name == "block" && block.attribute("class") == Some("full_text"));
     let content = full.unwrap_or(content);
-    // From the last to the first, so that places stay true.
-    let mut html = markup(text, content);
-    if content.descendants(MEDIA).next().is_some() {
-        html = without_media(&html);
-    }
+    let html = content.to_html(&[MEDIA]);
     let headline = headline.or_else(|| content.descendants("hl2").map(Element::text).find(filled));
     (headline, html)
-}
-
-/// HTML without the elements that show pictures and films, and their captions.
-fn without_media(html: &str) -> String {
-    let mut kept = String::with_capacity(html.len());
-    let mut rest = html;
-    while let Some((before, media)) = rest.split_once("<media") {
-        if !media.starts_with([' ', '>', '\n', '\t']) {
-            kept.push_str(before);
-            kept.push_str("<media");
-            rest = media;
-            continue;
-        }
-        kept.push_str(before);
-        rest = media.split_once("</media>").map_or("", |(_, after)| after);
-    }
-    kept + rest
 }
 
 /// The place in a dateline that is text and, perhaps, a date.
@@ -107,7 +87,6 @@ fn without_date(dateline: &Element) -> String {
 
 /// Labels: subject codes of the IPTC, whose seventeen top codes are those of Media Topics, otherwise names; and classifiers.
 fn subjects(root: &Element) -> Vec<String> {
-    let mut labels: Vec<String> = Vec::new();
     let of_tobject = root.descendants("tobject.subject").filter_map(|subject| {
         let code = subject.attribute("tobject.subject.refnum").filter(|code| code.len() == 8);
         let named = || {
@@ -120,12 +99,8 @@ fn subjects(root: &Element) -> Vec<String> {
         let value = classifier.attribute("value").map(str::to_owned);
         value.or_else(|| Some(classifier.text()).filter(|text| !text.is_empty()))
     });
-    for label in of_tobject.chain(classified) {
-        if !labels.contains(&label) {
-            labels.push(label);
-        }
-    }
-    labels
+    let mut seen = HashSet::new();
+    of_tobject.chain(classified).filter(|label| seen.insert(label.clone())).collect()
 }
 
 #[cfg(test)]
@@ -157,6 +132,8 @@ mod tests {
         assert_eq!((item.embargoed(), item.is_canceled()), ("20300507T060000Z".to_owned(), false));
         let canceled = read(&NITF.replace("\"embargoed\"", "\"canceled\""), "a.xml").expect("XML");
         assert!(canceled.item.is_some_and(|item| item.is_canceled()));
+        let empty = "<nitf><body><body.content><p>Lead.</p><media media-type='image'/><p>The rest.</p></body.content></body></nitf>";
+        assert_eq!(read(empty, "a.xml").expect("XML").article.body, "<p>Lead.</p><p>The rest.</p>");
         let plain = read(
             "<nitf><head><title>T</title></head><body><body.content>Rain <b>fell</b>.</body.content></body></nitf>",
             "a.xml",

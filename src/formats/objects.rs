@@ -94,11 +94,11 @@ impl<R: BufRead> Objects<R> {
     /// Reads an object, from its brace to the one that ends it, into a buffer.
     fn read_braces(&mut self, object: &mut Vec<u8>) -> Result<(), Cut> {
         let mut open: Vec<u8> = Vec::new();
-        let (mut quoted, mut escaped, mut before) = (false, false, b' ');
+        let (mut quoted, mut escaped, mut before, mut too_large) = (false, false, b' ', false);
         loop {
             let bytes = self.reader.fill_buf().map_err(|error| Cut::Io(format!("cannot read on: {error}")))?;
             if bytes.is_empty() {
-                return Err(Cut::Here);
+                return Err(if too_large { Cut::TooLarge } else { Cut::Here });
             }
             let (mut read, mut outcome) = (0, None);
             let (mut line, mut column) = (self.line, self.column);
@@ -134,18 +134,21 @@ impl<R: BufRead> Objects<R> {
                     before = *byte;
                 }
             }
-            if object.len() + read <= MAX_OBJECT_BYTES {
+            // What is too large goes by to its end without being held.
+            if object.len() + read <= MAX_OBJECT_BYTES && !too_large {
                 object.extend_from_slice(&bytes[..read]);
             } else {
-                outcome = Some(Err(Cut::TooLarge));
+                too_large = true;
             }
             self.reader.consume(read);
             if line > self.line {
                 self.on_line = 0;
             }
             (self.line, self.column) = (line, column);
-            if let Some(outcome) = outcome {
-                return outcome;
+            match outcome {
+                None => {}
+                Some(_) if too_large => return Err(Cut::TooLarge),
+                Some(outcome) => return outcome,
             }
         }
     }
@@ -170,7 +173,9 @@ impl<R: BufRead> Objects<R> {
             Err(Cut::Here) => Err(InputError { cut_off: matches!(self.peek(), Ok(None)), ..cut_off() }),
             Err(Cut::TooLarge) => {
                 let message = format!("the JSON object is larger than {} MiB", MAX_OBJECT_BYTES >> 20);
-                Err(fault(self.skip_line().err().unwrap_or(message)))
+                // Unless it ended with its line.
+                let rest = if self.column == 0 { Ok(true) } else { self.rest_of_line() };
+                Err(fault(rest.err().unwrap_or(message)))
             }
             Err(Cut::Io(message)) => {
                 self.ended = true;
@@ -337,5 +342,10 @@ mod tests {
         assert!(rows[0].starts_with("a:1 ! "), "{rows:?}");
         let long = format!("{{\"body\": \"{}\"}}\n{{\"body\": \"b\"}}", "x".repeat(MAX_OBJECT_BYTES));
         assert_eq!(read(&long), ["a:1 ! the JSON object is larger than 16 MiB", "a:2 b"]);
+        let open = format!("{{\"body\": \"{}\n{{\"body\": \"b\"}}\n{{\"body\": \"c\"}}", "x".repeat(MAX_OBJECT_BYTES));
+        assert_eq!(read(&open), ["a:1 ! the JSON object is larger than 16 MiB", "a:2 b", "a:3 c"]);
+        let laid_out =
+            format!("{{\n{}\"x\": {{\n}}}}\n{{\"body\": \"b\"}}", "\"x\": {},\n".repeat(MAX_OBJECT_BYTES / 8));
+        assert_eq!(read(&laid_out).len(), 2);
     }
 }

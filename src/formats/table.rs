@@ -26,10 +26,13 @@ impl Rows {
         let fault = |message: String| InputError::new(name, message);
         reading.in_lines().map_err(fault)?;
         let mut reader = BufReader::with_capacity(1 << 16, reader);
+        let mut reading = reading.clone();
         let mut start = reader.fill_buf().map_err(|error| fault(super::reason(&error)))?;
         if let Some(rest) = start.strip_prefix(b"\xEF\xBB\xBF") {
             let mark = start.len() - rest.len();
             reader.consume(mark);
+            // The mark says it.
+            reading.encoding = None;
             start = reader.fill_buf().map_err(|error| fault(super::reason(&error)))?;
         }
         let first = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
@@ -56,7 +59,7 @@ impl Rows {
                 places
             }
         };
-        let (name, reading) = (name.to_owned(), reading.clone());
+        let name = name.to_owned();
         Ok(Rows { reader, name, reading, places, record: csv::ByteRecord::new(), empty: true, ended: false })
     }
 

@@ -1,7 +1,7 @@
 //! XML as feeds and agencies write it: a small tree of one item, with the place of each element in the source.
 //!
 //! quick-xml reads the syntax. Prefixes need not be declared, HTML's names of characters are known, nothing is fetched and no
-//! entity of a document type is expanded, so that memory stays within a few times the source.
+//! entity of a document type is expanded. Depth and the number of elements and attributes are bounded, and memory with them.
 
 use super::Reading;
 use encoding_rs::Encoding;
@@ -13,6 +13,8 @@ use std::ops::Range;
 
 /// Elements may be nested this deep.
 const MOST_DEPTH: usize = 256;
+/// An item has at most this many elements and attributes: each takes a few hundred bytes.
+const MOST_NODES: usize = 200_000;
 
 /// An element.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -109,6 +111,35 @@ impl Element {
         found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
     }
 
+    /// What it holds as HTML, made of the tree: names without prefixes, character data escaped. Elements of some names are left
+    /// out. Some write HTML as escaped text: an element that holds text alone is given as that text.
+    pub fn to_html(&self, without: &[&str]) -> String {
+        fn write(element: &Element, without: &[&str], html: &mut String) {
+            for node in &element.children {
+                match node {
+                    Node::Text(text) => html.push_str(&escape(text)),
+                    Node::Element(child) if without.contains(&child.name.as_str()) => {}
+                    Node::Element(child) => {
+                        html.push_str(&format!("<{}", child.name));
+                        for (name, value) in &child.attributes {
+                            html.push_str(&format!(" {}=\"{}\"", split_name(name).1, escape(value)));
+                        }
+                        html.push('>');
+                        // Not deeper than MOST_DEPTH.
+                        write(child, without, html);
+                        html.push_str(&format!("</{}>", child.name));
+                    }
+                }
+            }
+        }
+        if self.elements().next().is_none() {
+            return self.text();
+        }
+        let mut html = String::with_capacity(self.content.len());
+        write(self, without, &mut html);
+        html
+    }
+
     /// All text in it, without white space around it.
     pub fn text(&self) -> String {
         fn collect(element: &Element, text: &mut String) {
@@ -131,11 +162,32 @@ pub fn split_name(name: &str) -> (&str, &str) {
     name.split_once(':').unwrap_or(("", name))
 }
 
+/// The documents of a text, one behind the other: each from where the one before ends to the end of its root element, with the
+/// white space behind it. What cannot be read is the last one.
+pub fn documents(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest.take()?;
+        let end = parse(text).map_or(text.len(), |root| root.range.end);
+        let (document, behind) = text.split_at(end);
+        match behind.trim_start().trim_start_matches('\u{FEFF}').starts_with('<') {
+            true => {
+                rest = Some(behind);
+                Some(document)
+            }
+            false => Some(text),
+        }
+    })
+}
+
 /// Reads the root element of a text; what stands around it is ignored.
+///
+/// A byte-order mark before it must have been taken away.
 pub fn parse(text: &str) -> Result<Element, XmlError> {
     let mut reader = Reader::from_str(text);
     reader.config_mut().check_end_names = true;
     let mut open: Vec<Element> = Vec::new();
+    let mut nodes = 0;
     loop {
         let start = reader.buffer_position() as usize;
         let fault = |reason| XmlError { reason, at: start };
@@ -164,6 +216,10 @@ pub fn parse(text: &str) -> Result<Element, XmlError> {
             Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
         }
         if let Some(element) = closed {
+            nodes += 1 + element.attributes.len();
+            if nodes > MOST_NODES {
+                return Err(fault("it has too many elements"));
+            }
             match open.last_mut() {
                 Some(parent) => parent.children.push(Node::Element(element)),
                 None => return Ok(element),
@@ -201,7 +257,9 @@ fn reason(error: &quick_xml::Error) -> &'static str {
 
 /// XML as text that can be given back: characters that are markup, as references.
 pub fn escape(text: &str) -> String {
-    let text: String = text.chars().filter(|c| !c.is_control() || c.is_whitespace()).collect();
+    // The characters of XML 1.0.
+    let allowed = |c: &char| matches!(c, '\t' | '\n' | '\r') || (*c >= ' ' && !matches!(c, '\u{FFFE}' | '\u{FFFF}'));
+    let text: String = text.chars().filter(allowed).collect();
     quick_xml::escape::escape(text.as_str()).into_owned()
 }
 
@@ -216,15 +274,39 @@ pub fn decode_document(bytes: Vec<u8>, reading: &Reading) -> Result<String, Stri
     }
 }
 
-/// The encoding that an XML declaration names.
+/// A text without the byte-order mark that it may begin with.
+pub fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{FEFF}').unwrap_or(text)
+}
+
+/// The encoding that an XML declaration names, if that is known.
 pub fn declared_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
-    let declaration = bytes.trim_ascii_start().strip_prefix(b"<?xml")?;
-    let declaration = &declaration[..declaration.windows(2).position(|end| end == b"?>")?];
+    Encoding::for_label(&bytes[encoding_label(bytes)?])
+}
+
+/// Where the declaration of a document names its encoding.
+fn encoding_label(bytes: &[u8]) -> Option<Range<usize>> {
+    const LONGEST: usize = 256;
+    let start = bytes.len() - bytes.trim_ascii_start().len();
+    let declaration = bytes[start..].strip_prefix(b"<?xml")?;
+    let declaration = &declaration[..declaration.windows(2).take(LONGEST).position(|end| end == b"?>")?];
     let declaration = std::str::from_utf8(declaration).ok()?;
     let (_, value) = declaration.split_once("encoding")?;
     let value = value.trim_start().strip_prefix('=')?.trim_start();
     let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-    Encoding::for_label(value[1..].split(quote).next()?.as_bytes())
+    let label = value[1..].split(quote).next()?;
+    let at = start + b"<?xml".len() + (declaration.len() - value.len()) + 1;
+    Some(at..at + label.len())
+}
+
+/// A document that is UTF-8 now, with a declaration that says so.
+pub fn declared_as_utf8(mut text: String) -> String {
+    if declared_encoding(text.as_bytes()).is_some_and(|encoding| encoding != encoding_rs::UTF_8)
+        && let Some(label) = encoding_label(text.as_bytes())
+    {
+        text.replace_range(label, "UTF-8");
+    }
+    text
 }
 
 #[cfg(test)]

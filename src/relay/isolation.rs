@@ -13,12 +13,23 @@ use tokio::{
 };
 
 /// How long one article may take, the start of the process included.
-const ARTICLE_TIME: Duration = Duration::from_secs(60);
+const ARTICLE_TIME: Duration = Duration::from_secs(30);
 
-/// A process that answers JSON Lines as `dateline classify --json -` does; started when it is needed.
+/// A process that answers JSON Lines as `dateline classify --json -` does; started when it is needed, and again for another model.
 pub struct Isolated {
     command: Vec<OsString>,
     running: Option<Running>,
+    model: String,
+}
+
+/// The process cannot be started: that is no article's fault.
+#[derive(Debug)]
+pub struct StartError(io::Error);
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "a process of its own for redelivered articles cannot be started: {}", self.0)
+    }
 }
 
 struct Running {
@@ -43,35 +54,43 @@ struct Error {
 impl Isolated {
     /// A program and its arguments.
     pub fn new(command: Vec<OsString>) -> Self {
-        Isolated { command, running: None }
+        Isolated { command, running: None, model: String::new() }
     }
 
-    /// The answer about an article.
+    /// The answer about an article of the model in service, whose version is `model`: [`Fault::Article`] if the article cannot be
+    /// classified, [`Fault::Program`] if the process ended or did not answer in time; the next article gets another one.
     ///
     /// # Errors
-    /// [`Fault::Article`] if the article cannot be classified, [`Fault::Program`] if the process ended or did not answer in time;
-    /// the next article gets another one.
-    pub async fn classify(&mut self, article: &Article) -> Result<Classification, Fault> {
-        let ended =
-            |error: io::Error| Fault::Program(format!("a process of its own did not classify the article: {error}"));
-        match tokio::time::timeout(ARTICLE_TIME, self.ask(article)).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => {
-                self.running = None;
-                Err(ended(error))
-            }
-            Err(_) => {
-                self.running = None;
-                Err(ended(io::ErrorKind::TimedOut.into()))
-            }
+    /// [`StartError`].
+    pub async fn classify(
+        &mut self,
+        article: &Article,
+        model: &str,
+    ) -> Result<Result<Classification, Fault>, StartError> {
+        if self.model != model {
+            (self.running, self.model) = (None, model.to_owned());
         }
-    }
-
-    async fn ask(&mut self, article: &Article) -> io::Result<Result<Classification, Fault>> {
-        let running = match &mut self.running {
+        let mut running = match self.running.take() {
             Some(running) => running,
-            none => none.insert(start(&self.command)?),
+            None => start(&self.command).map_err(StartError)?,
         };
+        let answer = match tokio::time::timeout(ARTICLE_TIME, running.ask(article)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        };
+        Ok(match answer {
+            Ok(answer) => {
+                self.running = Some(running);
+                answer
+            }
+            Err(error) => Err(Fault::Program(format!("a process of its own did not classify the article: {error}"))),
+        })
+    }
+}
+
+impl Running {
+    async fn ask(&mut self, article: &Article) -> io::Result<Result<Classification, Fault>> {
+        let running = self;
         let mut row = row_of(article).to_string();
         row.push('\n');
         running.articles.write_all(row.as_bytes()).await?;
@@ -136,7 +155,7 @@ mod tests {
         let mut isolated = Isolated::new(["sh", "-c", DIES_OF_POISON].map(OsString::from).to_vec());
         let article = |body: &str| Article { body: body.to_owned(), ..Article::default() };
         for body in ["a", "poison one", "b", "c", "poison two", "blank", "d"] {
-            let answer = isolated.classify(&article(body)).await;
+            let answer = isolated.classify(&article(body), "v1").await.expect("it starts");
             match body {
                 "blank" => assert_eq!(answer, Err(Fault::Article("no text".to_owned()))),
                 poison if poison.contains("poison") => assert!(matches!(answer, Err(Fault::Program(_))), "{answer:?}"),
@@ -148,7 +167,7 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_cannot_be_started_is_said() {
         let mut isolated = Isolated::new(vec!["/no/such/program".into()]);
-        let Err(Fault::Program(reason)) = isolated.classify(&Article::default()).await else { panic!("a fault") };
-        assert!(reason.contains("did not classify the article"), "{reason}");
+        let error = isolated.classify(&Article::default(), "v1").await.expect_err("there is none");
+        assert!(error.to_string().contains("cannot be started"), "{error}");
     }
 }

@@ -77,6 +77,14 @@ impl Labeller {
         }
     }
 
+    /// The version of the model in this process; empty without one.
+    pub fn model(&self) -> String {
+        match self {
+            Labeller::Here { slot, .. } => slot.current().version().to_owned(),
+            Labeller::Server(_) => String::new(),
+        }
+    }
+
     /// The answers about a range of articles, in their order.
     ///
     /// # Errors

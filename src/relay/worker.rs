@@ -4,6 +4,7 @@ use super::{
     Settings,
     backoff::{BackOff, LONGEST_WAIT},
     cause,
+    isolation::Isolated,
     labeller::{Broken, Fault, Labeller},
     message::{Incoming, Outgoing, one_line, passed_on},
     metrics::{MessageOutcome, Metrics},
@@ -21,6 +22,7 @@ use async_nats::{
 use futures_util::future::join_all;
 use std::{
     collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -30,6 +32,8 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Code;
 
+/// The message of an internal error.
+const FAULT: &str = "internal error";
 /// What may be at work at once, in KiB of messages: each is held several times over then.
 const AT_WORK_KIB: usize = 32 << 10;
 /// An article that an internal error met is delivered again after this time.
@@ -40,6 +44,8 @@ const MOST_BREAKS: u32 = 3;
 /// What works on messages.
 pub struct Worker {
     labeller: Labeller,
+    /// One for all messages that come again, so that they take the memory of one model more; `None` with a server.
+    isolated: Option<tokio::sync::Mutex<Isolated>>,
     metrics: Arc<Metrics>,
     context: Context,
     settings: Settings,
@@ -91,6 +97,8 @@ struct Sorted {
     canceled: Vec<(Held, Incoming)>,
     /// Dead letters, with the reason.
     dead: Vec<(Held, String)>,
+    /// Those that met an internal error.
+    faults: Vec<Held>,
 }
 
 /// What becomes of a message.
@@ -98,6 +106,16 @@ enum Fate {
     Publish(Outgoing, MessageOutcome),
     DeadLetter(String),
     Again(String),
+}
+
+impl Fate {
+    /// Of a message that met an internal error: it is tried again, until it was delivered often enough.
+    fn of_fault(held: &Held, reason: String, max_deliver: u32) -> Fate {
+        match held.deliveries >= i64::from(max_deliver) {
+            true => Fate::DeadLetter(reason),
+            false => Fate::Again(reason),
+        }
+    }
 }
 
 impl Worker {
@@ -109,7 +127,8 @@ impl Worker {
         ack_wait: Duration,
     ) -> Self {
         let (at_work, held, next) = (Semaphore::new(AT_WORK_KIB), Mutex::default(), AtomicU64::default());
-        Worker { labeller, metrics, context, settings, ack_wait, at_work, held, next }
+        let isolated = labeller.isolated().map(tokio::sync::Mutex::new);
+        Worker { labeller, isolated, metrics, context, settings, ack_wait, at_work, held, next }
     }
 
     /// Tracks a message; `None` if it is not one of a stream.
@@ -146,7 +165,7 @@ impl Worker {
     /// Processes messages together.
     pub async fn process(self: Arc<Self>, messages: Vec<Held>) {
         let Some(_room) = self.admit(&messages).await else { return };
-        let Sorted { mut articles, canceled, dead } = read(messages).await;
+        let Sorted { mut articles, canceled, dead, faults } = read(messages).await;
         let label = async {
             let wanted = articles.iter_mut().map(|(_, incoming)| std::mem::take(&mut incoming.article)).collect();
             let answers = self.label(wanted).await;
@@ -154,7 +173,7 @@ impl Worker {
         };
         let pass = self.pass(canceled);
         // What needs no answer does not wait for any.
-        tokio::join!(label, pass, self.bury(dead));
+        tokio::join!(label, pass, self.bury(dead), self.fail(faults));
     }
 
     /// Processes messages that were delivered before, each alone: one of them may have ended the process that took it. A model of
@@ -162,21 +181,29 @@ impl Worker {
     /// suspected.
     pub async fn process_redelivered(self: Arc<Self>, mut messages: Vec<Held>) {
         messages.sort_by_key(|held| held.sequence);
-        let mut isolated = self.labeller.isolated();
         for held in messages {
             let messages = vec![held];
-            let Some(isolated) = &mut isolated else {
+            let Some(isolated) = &self.isolated else {
                 self.clone().process(messages).await;
                 continue;
             };
             let Some(_room) = self.admit(&messages).await else { return };
-            let Sorted { articles, canceled, dead } = read(messages).await;
+            let Sorted { articles, canceled, dead, faults } = read(messages).await;
             for (held, mut incoming) in articles {
-                let answer = isolated.classify(&std::mem::take(&mut incoming.article)).await;
-                self.finish(vec![(held, incoming)], vec![Some(answer)]).await;
+                let article = std::mem::take(&mut incoming.article);
+                let answer = isolated.lock().await.classify(&article, &self.labeller.model()).await;
+                let answers = match answer {
+                    Ok(answer) => vec![answer],
+                    Err(error) => {
+                        tracing::warn!(%error, "classified in this process");
+                        self.label(vec![article]).await
+                    }
+                };
+                self.finish(vec![(held, incoming)], answers.into_iter().map(Some).collect()).await;
             }
             self.pass(canceled).await;
             self.bury(dead).await;
+            self.fail(faults).await;
         }
     }
 
@@ -260,19 +287,19 @@ impl Worker {
         if messages.is_empty() {
             return;
         }
-        let (publish, max_deliver) = (self.settings.publish.clone(), i64::from(self.settings.max_deliver));
+        let (publish, max_deliver) = (self.settings.publish.clone(), self.settings.max_deliver);
         let fate = move |held: &Held, incoming: Incoming, answer: Option<Result<Classification, Fault>>| match answer {
             None => Fate::Publish(incoming.outgoing(None, &publish), MessageOutcome::Passed),
             Some(Ok(answer)) => Fate::Publish(incoming.outgoing(Some(&answer), &publish), MessageOutcome::Labelled),
             Some(Err(Fault::Article(reason))) => Fate::DeadLetter(reason),
-            Some(Err(Fault::Program(reason))) if held.deliveries >= max_deliver => Fate::DeadLetter(reason),
-            Some(Err(Fault::Program(reason))) => Fate::Again(reason),
+            Some(Err(Fault::Program(reason))) => Fate::of_fault(held, reason, max_deliver),
         };
         let fates = off_the_runtime(move || {
             let pairs = messages.into_iter().zip(answers);
             pairs
                 .map(|((held, incoming), answer)| {
-                    let fate = fate(&held, incoming, answer);
+                    let made = catch_unwind(AssertUnwindSafe(|| fate(&held, incoming, answer)));
+                    let fate = made.unwrap_or_else(|_| Fate::of_fault(&held, FAULT.to_owned(), max_deliver));
                     (held, fate)
                 })
                 .collect::<Vec<_>>()
@@ -302,6 +329,16 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// Finishes messages that met an internal error.
+    async fn fail(&self, faults: Vec<Held>) {
+        let fate = |held: &Held| Fate::of_fault(held, FAULT.to_owned(), self.settings.max_deliver);
+        join_all(faults.into_iter().map(|held| {
+            let fate = fate(&held);
+            self.meet(held, fate)
+        }))
+        .await;
     }
 
     async fn bury(&self, dead: Vec<(Held, String)>) {
@@ -390,7 +427,12 @@ async fn read(messages: Vec<Held>) -> Sorted {
     off_the_runtime(move || {
         let mut sorted = Sorted::default();
         for held in messages {
-            match Incoming::read(&held.message.payload, &held.place) {
+            let read = catch_unwind(AssertUnwindSafe(|| Incoming::read(&held.message.payload, &held.place)));
+            let Ok(read) = read else {
+                sorted.faults.push(held);
+                continue;
+            };
+            match read {
                 Ok(incoming) if incoming.is_canceled() => sorted.canceled.push((held, incoming)),
                 Ok(incoming) => match incoming.article.check() {
                     Ok(()) => sorted.articles.push((held, incoming)),

@@ -217,7 +217,7 @@ impl Classifier for Service {
         // client takes answers: a client that stops reading stops the reading of its requests. Each article has a task of its
         // own, so that what is read is answered, and gives its place free, though nobody polls. Dropping the stream, as a
         // client that goes away does, ends these tasks.
-        let answers = requests(request.into_inner(), self.0.streams.clone(), accepted)
+        let answers = requests(request.into_inner(), incoming.clone(), self.0.streams.clone(), accepted)
             // Before the next is read.
             .then(move |message| {
                 let (reader, incoming) = (reader.clone(), incoming.clone());

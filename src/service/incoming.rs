@@ -18,7 +18,10 @@ use std::{
     future::Future,
     io::{self, Read},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -27,6 +30,8 @@ use tonic::{Status, body::Body, metadata::MetadataValue};
 
 /// Messages up to this size, in bytes, pass as they are, unless they are compressed.
 const SMALL: usize = 16 << 10;
+/// A large message of which nothing comes for this time is given up.
+const STOPPED: Duration = Duration::from_secs(10);
 /// The length of what gRPC puts before a message.
 const PREFIX: usize = 5;
 /// A message without a byte, not compressed.
@@ -36,29 +41,40 @@ const BLANK: &[u8] = &[0; PREFIX];
 #[derive(Clone)]
 pub struct Incoming {
     budget: CallBudget,
-    /// One entry for each message that has passed and was not taken yet, in order.
+    /// The messages that have passed and were not taken yet, in order.
     passed: Arc<Mutex<VecDeque<Passed>>>,
+    waiting: Arc<AtomicBool>,
 }
 
-/// What became of a message.
+/// What became of messages.
 enum Passed {
-    /// It passed as it was.
-    Small,
+    /// This many passed as they were, one after the other.
+    Small(usize),
     /// It was charged and decoded, and a blank one passed.
     Decoded(Box<ClassifyRequest>, TextPermit),
 }
 
 impl Incoming {
     pub fn new(budget: CallBudget) -> Self {
-        Incoming { budget, passed: Arc::default() }
+        Incoming { budget, passed: Arc::default(), waiting: Arc::default() }
     }
 
     /// The request that a message stands for, and what it has taken of the budget.
     pub fn take(&self, message: ClassifyRequest) -> (ClassifyRequest, Option<TextPermit>) {
-        match self.passed.lock().unwrap_or_else(PoisonError::into_inner).pop_front() {
+        let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        match passed.pop_front() {
             Some(Passed::Decoded(request, permit)) => (*request, Some(permit)),
-            Some(Passed::Small) | None => (message, None),
+            Some(Passed::Small(left)) if left > 1 => {
+                passed.push_front(Passed::Small(left - 1));
+                (message, None)
+            }
+            Some(Passed::Small(_)) | None => (message, None),
         }
+    }
+
+    /// Whether a message of the client's waits for room: it is not the client that is idle then.
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// The budget of the call.
@@ -66,8 +82,17 @@ impl Incoming {
         &self.budget
     }
 
-    fn push(&self, passed: Passed) {
-        self.passed.lock().unwrap_or_else(PoisonError::into_inner).push_back(passed);
+    fn push_small(&self) {
+        let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        match passed.back_mut() {
+            Some(Passed::Small(count)) => *count += 1,
+            _ => passed.push_back(Passed::Small(1)),
+        }
+    }
+
+    fn push_decoded(&self, request: ClassifyRequest, permit: TextPermit) {
+        let decoded = Passed::Decoded(Box::new(request), permit);
+        self.passed.lock().unwrap_or_else(PoisonError::into_inner).push_back(decoded);
     }
 }
 
@@ -126,6 +151,10 @@ pub struct ChargedBody {
     /// A large message that is being read.
     large: Option<Large>,
     late: Option<Pin<Box<Sleep>>>,
+    /// When a large message that stopped coming is given up: it holds a part of the budget.
+    stopped: Option<Pin<Box<Sleep>>>,
+    /// Whether a message has begun.
+    begun: bool,
     ended: bool,
 }
 
@@ -155,6 +184,8 @@ impl ChargedBody {
             acquiring: None,
             large: None,
             late: None,
+            stopped: None,
+            begun: false,
             ended: false,
         }
     }
@@ -180,28 +211,53 @@ impl ChargedBody {
             let passes =
                 !is_large || length > self.incoming.budget.message_bytes() || (compressed && self.encoding.is_none());
             if !passes {
-                // What stands before it passes first.
-                if end == 0 {
+                // What stands before it passes first, and a client that announces a message must send some of it.
+                let has_begun = self.read.len() - end >= PREFIX + length.min(SMALL);
+                if end == 0 && has_begun {
+                    self.begin_message()?;
                     self.acquire(compressed, length)?;
                 }
                 break;
             }
-            self.incoming.push(Passed::Small);
+            self.begin_message()?;
+            self.incoming.push_small();
             (self.left, self.late, end) = (length, None, end + PREFIX);
         }
         Ok((end > 0).then(|| self.read.split_to(end).freeze()))
     }
 
+    /// A unary call has one message: whoever reads it reads the call to its end.
+    fn begin_message(&mut self) -> Result<(), Status> {
+        match self.no_room {
+            NoRoom::Refuse if self.begun => Err(Status::unimplemented("a unary call has one message")),
+            NoRoom::Refuse | NoRoom::Wait => {
+                self.begun = true;
+                Ok(())
+            }
+        }
+    }
+
     /// Takes room for a message as it comes, as it is decompressed, and as it is decoded.
     fn acquire(&mut self, compressed: bool, length: usize) -> Result<(), Status> {
         let budget = self.incoming.budget.clone();
-        let bytes = if compressed { length + 2 * budget.message_bytes() } else { 2 * length };
+        let largest = budget.message_bytes();
+        let decompressed = match (compressed, self.encoding) {
+            (true, Some(encoding)) if length <= SMALL => {
+                // It is all there: how large it gets is counted before it takes any room.
+                let read = self.read.get(PREFIX..PREFIX + length).unwrap_or_default();
+                decompressed_length(read, encoding, largest)?
+            }
+            (true, _) => largest,
+            (false, _) => 0,
+        };
+        let bytes = if compressed { length + 2 * decompressed } else { 2 * length };
         match self.no_room {
             NoRoom::Refuse => {
                 let permit = budget.try_acquire_large(bytes).ok_or_else(overloaded)?;
                 self.admit(permit);
             }
             NoRoom::Wait if self.acquiring.is_none() => {
+                self.incoming.waiting.store(true, Ordering::Relaxed);
                 self.acquiring = Some(Box::pin(async move { budget.acquire_large(bytes).await }));
             }
             NoRoom::Wait => {}
@@ -228,12 +284,19 @@ impl ChargedBody {
         };
         let request = ClassifyRequest::decode(bytes)
             .map_err(|error| Status::internal(format!("a message is not a ClassifyRequest: {error}")))?;
-        self.incoming.push(Passed::Decoded(Box::new(request), permit));
+        self.incoming.push_decoded(request, permit);
+        self.stopped = None;
         Ok(Bytes::from_static(BLANK))
     }
 
-    /// Whether the current message has taken too long; the task is woken when it has.
+    /// Whether the current message has taken too long, or a large one has stopped coming; the task is woken when it has.
     fn is_late(&mut self, context: &mut Context<'_>) -> bool {
+        if self.large.is_some() && !self.message_time.is_zero() {
+            let time = self.message_time.min(STOPPED);
+            if self.stopped.get_or_insert_with(|| Box::pin(sleep(time))).as_mut().poll(context).is_ready() {
+                return true;
+            }
+        }
         let between_messages = self.left == 0 && self.read.is_empty() && self.large.is_none();
         if self.message_time.is_zero() || between_messages {
             self.late = None;
@@ -251,17 +314,24 @@ fn read_prefix(prefix: &[u8; PREFIX]) -> (bool, usize) {
 
 /// A message as it was before it was compressed, unless that is larger than the limit.
 fn decompress(bytes: &[u8], encoding: Encoding, largest: usize) -> Result<Bytes, Status> {
+    let mut decompressed = Vec::new();
+    decompress_into(bytes, encoding, largest, &mut decompressed)?;
+    Ok(decompressed.into())
+}
+
+/// How long a message was before it was compressed; it is not held.
+fn decompressed_length(bytes: &[u8], encoding: Encoding, largest: usize) -> Result<usize, Status> {
+    decompress_into(bytes, encoding, largest, &mut io::sink())
+}
+
+fn decompress_into(bytes: &[u8], encoding: Encoding, largest: usize, out: &mut dyn io::Write) -> Result<usize, Status> {
     let fault = |error: io::Error| Status::internal(format!("a message cannot be decompressed: {error}"));
     let reader: Box<dyn Read + '_> = match encoding {
         Encoding::Gzip => Box::new(MultiGzDecoder::new(bytes)),
         Encoding::Zstd => Box::new(zstd::Decoder::with_buffer(bytes).map_err(fault)?),
     };
-    let mut decompressed = Vec::new();
-    reader.take(largest as u64 + 1).read_to_end(&mut decompressed).map_err(fault)?;
-    match decompressed.len() > largest {
-        true => Err(too_large(largest)),
-        false => Ok(decompressed.into()),
-    }
+    let length = io::copy(&mut reader.take(largest as u64 + 1), out).map_err(fault)? as usize;
+    if length > largest { Err(too_large(largest)) } else { Ok(length) }
 }
 
 impl http_body::Body for ChargedBody {
@@ -274,6 +344,7 @@ impl http_body::Body for ChargedBody {
             if let Some(acquiring) = &mut body.acquiring {
                 let permit = ready!(acquiring.as_mut().poll(context));
                 body.acquiring = None;
+                body.incoming.waiting.store(false, Ordering::Relaxed);
                 permit.into_iter().for_each(|permit| body.admit(permit));
             }
             let reading = body.large.is_some();
@@ -294,7 +365,10 @@ impl http_body::Body for ChargedBody {
             }
             match Pin::new(&mut body.body).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(data) => body.read.extend_from_slice(&data),
+                    Ok(data) => {
+                        body.stopped = None;
+                        body.read.extend_from_slice(&data);
+                    }
                     Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
                 },
                 Poll::Ready(Some(Err(status))) => return Poll::Ready(Some(Err(status))),
@@ -322,6 +396,7 @@ impl http_body::Body for ChargedBody {
 mod tests {
     use super::super::{Limits, admission::Admission, metrics::Metrics, proto::dateline::v1::Article};
     use super::*;
+    use futures_util::StreamExt;
     use http_body_util::{BodyExt, StreamBody};
     use std::io::Write;
 
@@ -412,7 +487,29 @@ mod tests {
         let refused = charged(budget.clone()).collect().await.expect_err("no room");
         assert_eq!(refused.code(), tonic::Code::Unavailable);
         drop(all);
-        assert!(charged(budget).collect().await.is_ok());
+        assert!(charged(budget.clone()).collect().await.is_ok());
+        // A second message would never be taken.
+        let twice = [&wire[..], &framed(false, b"")].concat();
+        let incoming = Incoming::new(budget);
+        let body = Body::new(http_body_util::Full::new(Bytes::from(twice)));
+        let refused = ChargedBody::new(body, incoming, None, NoRoom::Refuse, Duration::ZERO).collect().await;
+        assert_eq!(refused.expect_err("two messages").code(), tonic::Code::Unimplemented);
+    }
+
+    #[tokio::test]
+    async fn a_message_that_is_only_announced_takes_nothing() {
+        let budget = budget();
+        for prefix in [&b"\x01\0\0\0\x01"[..], b"\0\0\x0f\0\0"] {
+            let body = Body::new(StreamBody::new(
+                tokio_stream::iter([Ok::<_, Status>(Frame::data(Bytes::from_static(prefix)))])
+                    .chain(futures_util::stream::pending()),
+            ));
+            let (encoding, incoming) = (Some(Encoding::Gzip), Incoming::new(budget.clone()));
+            let mut charged =
+                Box::pin(ChargedBody::new(body, incoming, encoding, NoRoom::Wait, Duration::ZERO).collect());
+            assert!(futures_util::poll!(&mut charged).is_pending());
+            assert!(budget.try_acquire_large(3 * LARGEST).is_some(), "nothing is held");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -23,9 +23,11 @@ use tracing::Instrument;
 /// The largest part that the transport is handed at once, in bytes; a client that takes less than this in the time of a stall
 /// takes nothing.
 const PART: usize = 16 << 10;
-/// What has been encoded and not been taken when an answer is ended goes out before its status, up to this size, in bytes. What
-/// is larger goes, and the stream is reset.
+/// Of what has been encoded and not been taken when an answer is ended, the message that is on its way goes out before the status:
+/// a client understands no status in the midst of a message. If more than this is left of it, in bytes, the stream is reset.
 const KEPT: usize = 64 << 10;
+/// The length of what gRPC puts before a message.
+const PREFIX: usize = 5;
 
 /// A call whose answer has begun.
 pub struct Ongoing {
@@ -46,6 +48,8 @@ struct State {
     ongoing: Option<Ongoing>,
     /// Encoded messages that were not handed over yet.
     encoded: Bytes,
+    /// The same from its first byte on, to know where messages begin.
+    frame: Bytes,
     /// Since when the transport has held a part without asking for the next one.
     handed: Option<Instant>,
     /// What the client is still to be told.
@@ -62,6 +66,7 @@ impl Answer {
         let state = State {
             ongoing: Some(ongoing),
             encoded: Bytes::new(),
+            frame: Bytes::new(),
             handed: None,
             status: None,
             reset: false,
@@ -112,9 +117,14 @@ impl State {
         let _ = status.add_header(&mut trailers);
         ongoing.call.see(&mut trailers);
         locked.status = Some(status);
-        if locked.encoded.len() > KEPT {
-            (locked.encoded, locked.reset) = (Bytes::new(), true);
+        let left = locked.left_of_message();
+        let frame = std::mem::take(&mut locked.frame);
+        match left <= KEPT {
+            // Copied, so that it does not hold the rest.
+            true => locked.encoded = Bytes::copy_from_slice(&locked.encoded[..left]),
+            false => (locked.encoded, locked.reset) = (Bytes::new(), true),
         }
+        drop(frame);
         let waker = locked.waker.take();
         drop(locked);
         ongoing.outbox.taken();
@@ -123,6 +133,18 @@ impl State {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// How much is left of the message that is on its way.
+    fn left_of_message(&self) -> usize {
+        let handed = self.frame.len() - self.encoded.len();
+        let mut start = 0;
+        while start < handed
+            && let Some(prefix) = self.frame[start..].first_chunk::<PREFIX>()
+        {
+            start += PREFIX + u32::from_be_bytes([prefix[1], prefix[2], prefix[3], prefix[4]]) as usize;
+        }
+        start.min(self.frame.len()).saturating_sub(handed)
     }
 
     fn hand_over(&mut self) -> Frame<Bytes> {
@@ -161,7 +183,7 @@ impl http_body::Body for Answer {
         match Pin::new(&mut ongoing.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                 Ok(data) => {
-                    state.encoded = data;
+                    (state.frame, state.encoded) = (data.clone(), data);
                     Poll::Ready(Some(Ok(state.hand_over())))
                 }
                 Err(mut frame) => {

@@ -1,6 +1,6 @@
 //! The requests of a stream, and when a stream ends that its client has not ended.
 
-use super::proto::dateline::v1 as pb;
+use super::{incoming::Incoming, proto::dateline::v1 as pb};
 use futures_util::{Stream, StreamExt};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -27,11 +27,13 @@ pub struct StreamEnd {
 /// client knows that the rest was not.
 pub fn requests(
     input: Streaming<pb::ClassifyRequest>,
+    incoming: Incoming,
     end: StreamEnd,
     accepted: Option<tokio::time::Instant>,
 ) -> impl Stream<Item = Result<pb::ClassifyRequest, Status>> + Send {
     struct Reading {
         input: Streaming<pb::ClassifyRequest>,
+        incoming: Incoming,
         end: StreamEnd,
         /// When the connection is old.
         old: Option<tokio::time::Instant>,
@@ -39,7 +41,7 @@ pub fn requests(
         over: bool,
     }
     let old = accepted.filter(|_| !end.connection_age.is_zero()).map(|accepted| accepted + end.connection_age);
-    let reading = Reading { input, end, old, until: None, over: false };
+    let reading = Reading { input, incoming, end, old, until: None, over: false };
     futures_util::stream::unfold(reading, async |mut reading| {
         if reading.over {
             return None;
@@ -54,15 +56,19 @@ pub fn requests(
                     _ = draining.wait_for(|draining| *draining) => reading.until = Some(Instant::now() + *read_on),
                     () = sleep_until(reading.old) => reading.until = Some(Instant::now() + *read_on),
                     next = reading.input.next() => break Ok(next),
-                    () = sleep(*idle) => break Err("no article has come for long: open a stream again when there is one"),
+                    // A message of the client's that waits for room has come.
+                    () = sleep(*idle), if !reading.incoming.is_waiting() => break Err("no article has come for long: open a stream again when there is one"),
                 }
                 continue;
             };
             let left = until.saturating_duration_since(Instant::now()).min(PAUSE);
+            let waits = reading.incoming.is_waiting() && !left.is_zero();
             break match tokio::time::timeout(left, reading.input.next()).await {
                 // The client has ended it, however late that is seen.
                 Ok(None) => Ok(None),
                 Ok(next) if !left.is_zero() => Ok(next),
+                // It pauses for the server's sake.
+                Err(_) if waits => continue,
                 _ if reading.old.is_some_and(|old| old <= tokio::time::Instant::now()) => {
                     Err("the connection is old: send again, on another, what was not answered")
                 }
