@@ -140,7 +140,9 @@ async fn what_happens_is_counted() {
         let text = get(&metrics, "/metrics").1;
         sample(&text, "dateline_calls_total{method=\"Classify\",code=\"OK\"}") == 1.0
             && sample(&text, "dateline_streams_open") == 0.0
-            && sample(&text, "dateline_text_taken_bytes") == 0.0
+            && ["places_taken", "text_taken_bytes", "articles_in_flight"]
+                .iter()
+                .all(|gauge| sample(&text, &format!("dateline_{gauge}")) == 0.0)
     })
     .await;
     let (status, text) = get(&metrics, "/metrics");

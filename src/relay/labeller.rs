@@ -89,7 +89,7 @@ impl Labeller {
     ///
     /// # Errors
     /// [`Broken`].
-    pub async fn label(
+    pub(super) async fn label(
         &self,
         articles: &Arc<Vec<Article>>,
         range: Range<usize>,
