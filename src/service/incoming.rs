@@ -289,21 +289,27 @@ impl ChargedBody {
         Ok(Bytes::from_static(BLANK))
     }
 
-    /// Whether the current message has taken too long, or a large one has stopped coming; the task is woken when it has.
-    fn is_late(&mut self, context: &mut Context<'_>) -> bool {
-        if self.large.is_some() && !self.message_time.is_zero() {
-            let time = self.message_time.min(STOPPED);
-            if self.stopped.get_or_insert_with(|| Box::pin(sleep(time))).as_mut().poll(context).is_ready() {
-                return true;
-            }
-        }
+    /// Ready when the current message has taken too long, or a large one has stopped coming.
+    fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<Status> {
         let between_messages = self.left == 0 && self.read.is_empty() && self.large.is_none();
         if self.message_time.is_zero() || between_messages {
             self.late = None;
-            return false;
+            return Poll::Pending;
         }
-        let time = self.message_time;
-        self.late.get_or_insert_with(|| Box::pin(sleep(time))).as_mut().poll(context).is_ready()
+        let mut late = |timer: &mut Option<Pin<Box<Sleep>>>, what: &str, time: Duration| {
+            let timer = timer.get_or_insert_with(|| Box::pin(sleep(time)));
+            timer
+                .as_mut()
+                .poll(context)
+                .map(|()| Status::aborted(format!("{what} {} s: send it again, on a new stream", time.as_secs_f64())))
+        };
+        if self.large.is_some() {
+            let time = self.message_time.min(STOPPED);
+            if let Poll::Ready(status) = late(&mut self.stopped, "nothing more of a message came for", time) {
+                return Poll::Ready(status);
+            }
+        }
+        late(&mut self.late, "a message was not complete within", self.message_time)
     }
 }
 
@@ -373,13 +379,7 @@ impl http_body::Body for ChargedBody {
                 },
                 Poll::Ready(Some(Err(status))) => return Poll::Ready(Some(Err(status))),
                 Poll::Ready(None) => body.ended = true,
-                Poll::Pending if body.is_late(context) => {
-                    return Poll::Ready(Some(Err(Status::aborted(format!(
-                        "a message was not complete within {} s: send it again, on a new stream",
-                        body.message_time.as_secs_f64()
-                    )))));
-                }
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => return body.poll_late(context).map(|status| Some(Err(status))),
             }
         }
     }
@@ -514,11 +514,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_message_that_stays_incomplete_ends_its_stream() {
-        let wire = framed(false, &request("a", 100).encode_to_vec());
-        let (start, rest) = wire.split_at(20);
-        let (start, rest) = (Bytes::copy_from_slice(start), Bytes::copy_from_slice(rest));
-        for (pause, late) in [(5, false), (15, true)] {
-            let (start, rest) = (start.clone(), rest.clone());
+        // Of a large message, which holds much of the budget, more must come soon.
+        for (length, allowed, pause, late) in [
+            (100, 10, 5, false),
+            (100, 10, 15, true),
+            (100, 60, 15, false),
+            (3 * SMALL, 60, 5, false),
+            (3 * SMALL, 60, 15, true),
+        ] {
+            let wire = framed(false, &request("a", length).encode_to_vec());
+            let (start, rest) = wire.split_at(wire.len() / 2);
+            let (start, rest) = (Bytes::copy_from_slice(start), Bytes::copy_from_slice(rest));
             let pieces = futures_util::stream::unfold(0, move |step| {
                 let (start, rest) = (start.clone(), rest.clone());
                 async move {
@@ -534,10 +540,11 @@ mod tests {
                 }
             });
             let body = Body::new(StreamBody::new(pieces));
-            let time = Duration::from_secs(10);
+            let time = Duration::from_secs(allowed);
             let charged = ChargedBody::new(body, Incoming::new(budget()), None, NoRoom::Wait, time);
             let outcome = charged.collect().await.map(|_| ()).map_err(|status| status.code());
-            assert_eq!(outcome, if late { Err(tonic::Code::Aborted) } else { Ok(()) });
+            let expected = if late { Err(tonic::Code::Aborted) } else { Ok(()) };
+            assert_eq!(outcome, expected, "{length} bytes, {pause} s of {allowed} s");
         }
     }
 }
