@@ -90,7 +90,7 @@ impl Item {
 
     /// Whether its publication was taken back.
     pub fn is_canceled(&self) -> bool {
-        matches!(&*self.document.items[self.index].status, "canceled" | "cancelled")
+        self.document.items[self.index].is_canceled()
     }
 
     /// Whether it may not be published for now.
@@ -238,6 +238,10 @@ fn is_ours(subject: &Element) -> bool {
 }
 
 impl Parts {
+    fn is_canceled(&self) -> bool {
+        matches!(&*self.status, "canceled" | "cancelled")
+    }
+
     fn of(text: &str, item: &Element) -> Parts {
         let status = item.at(&["itemMeta", "pubStatus"]);
         let status =
@@ -291,8 +295,7 @@ impl Document {
     pub fn labelled(&self, answers: &[Option<&Classification>]) -> String {
         let mut changes: Vec<(Range<usize>, String)> = Vec::new();
         for (parts, answer) in self.items.iter().zip(answers) {
-            let is_canceled = matches!(&*parts.status, "canceled" | "cancelled");
-            let Some(answer) = answer.filter(|_| !is_canceled) else { continue };
+            let Some(answer) = answer.filter(|_| !parts.is_canceled()) else { continue };
             changes.extend(parts.former.iter().map(|range| (range.clone(), String::new())));
             let mut subjects = String::new();
             // Writing to a string cannot fail.
