@@ -83,17 +83,15 @@ pub fn find(text: &str, known: impl Fn(&str) -> Known) -> Vec<Range<usize>> {
 }
 
 fn classify(line: &str, known: &impl Fn(&str) -> Known) -> Line {
-    // Most lines are sentences: only one with many separators can hold a long list.
-    let words = || line.split_whitespace();
-    let lower = words().filter(|word| word.starts_with(char::is_lowercase) && !is_joint(word)).count();
-    let chooser = CHOOSER.find(line).map(|lead| lead.end());
-    let separators = line.bytes().filter(|byte| b",;|/".contains(byte)).count();
-    if lower > 0 && chooser.is_none() && separators + 2 < LONG_LIST {
+    // Most lines are sentences.
+    let has_text = line.split_whitespace().any(|word| word.starts_with(char::is_lowercase) && !is_joint(word));
+    let is_chooser = CHOOSER.is_match(line);
+    if has_text && !is_chooser && !may_hold_long_list(line) {
         return Line::Text(Vec::new());
     }
     let runs = runs(line, known);
     let names: usize = runs.iter().map(|run| run.names).sum();
-    let sentence = line.ends_with(['.', '!', '?']) || lower > 0;
+    let sentence = line.ends_with(['.', '!', '?']) || has_text;
     let whole = runs.len() == 1 && is_blank(&line[..runs[0].range.start]) && is_blank(&line[runs[0].range.end..]);
     if whole && names == 1 {
         return Line::Name;
@@ -102,12 +100,26 @@ fn classify(line: &str, known: &impl Fn(&str) -> Known) -> Line {
     let mostly_names = covered * 5 >= line.len() * 3;
     let separated_by_commas = line.contains(',');
     let is_list = (whole && names >= LINE_OF_NAMES)
-        || (chooser.is_some() && names >= 2)
+        || (is_chooser && names >= 2)
         || (!sentence && !separated_by_commas && names >= LINE_WITH_NAMES && mostly_names);
     if is_list {
         return Line::List;
     }
     Line::Text(runs.into_iter().filter(|run| run.names >= LONG_LIST).map(|run| run.range).collect())
+}
+
+/// Whether separators stand as close together somewhere as in a long list.
+fn may_hold_long_list(line: &str) -> bool {
+    /// The names between the first separator and the last; a joint may stand before the last name.
+    const BETWEEN: usize = LONG_LIST - 3;
+    /// Names of countries are shorter in the mean, in bytes.
+    const MEAN_NAME: usize = 30;
+    let mut last = [usize::MAX; BETWEEN];
+    let is_separator = |byte: u8| matches!(byte, b',' | b';' | b'|' | b'/');
+    line.bytes().enumerate().filter(|(_, byte)| is_separator(*byte)).enumerate().any(|(i, (at, _))| {
+        let first = std::mem::replace(&mut last[i % BETWEEN], at);
+        first != usize::MAX && at - first <= BETWEEN * MEAN_NAME
+    })
 }
 
 fn is_joint(word: &str) -> bool {
@@ -126,12 +138,14 @@ fn runs(line: &str, known: &impl Fn(&str) -> Known) -> Vec<Run> {
     let mut joined = false;
     let mut i = 0;
     while i < words.len() {
-        let name = (i..(i + MOST_WORDS).min(words.len())).rev().find(|last| {
-            let range = words[i].start..words[*last].end;
-            let one_part = !line[range.clone()].contains([',', ';', '|', '/', '·', '•', '\t']);
-            one_part && line[range.clone()].starts_with(char::is_uppercase) && known(&line[range]) != Known::Nothing
+        let name = line[words[i].start..].starts_with(char::is_uppercase).then(|| {
+            (i..(i + MOST_WORDS).min(words.len())).rev().find(|last| {
+                let range = words[i].start..words[*last].end;
+                let one_part = !line[range.clone()].contains([',', ';', '|', '/', '·', '•', '\t']);
+                one_part && known(&line[range]) != Known::Nothing
+            })
         });
-        match name {
+        match name.flatten() {
             Some(last) => {
                 let range = words[i].start..words[last].end;
                 match runs.last_mut().filter(|_| joined) {
@@ -201,6 +215,9 @@ mod tests {
         ] {
             assert_eq!(left(list), "", "{list}");
         }
+        let form = "Offers hold in Albania, Algeria, Angola, Argentina, Armenia, Austria, Belgium, Benin and Bolivia.";
+        let far = "Rain fell, it is said, for long, ".repeat(20);
+        assert_eq!(left(&format!("{far}{form}")).trim_end_matches('.'), format!("{far}Offers hold in").trim());
         let form =
             "Offer valid in Albania, Algeria, Angola, Argentina, Armenia, Austria, Belgium, Benin and Bolivia only.";
         assert_eq!(left(form), "Offer valid in only.");
