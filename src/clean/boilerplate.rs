@@ -5,8 +5,8 @@
 //! shape of one: "Copyright law was changed on Monday." and "Register to vote by Monday, officials said." are sentences of
 //! articles. A heading such as "Related Articles" takes the headlines below it with it.
 
-use super::notices;
-use regex::{Regex, RegexBuilder};
+use super::{notices, rules::rule};
+use regex::Regex;
 use std::{ops::Range, sync::LazyLock};
 
 /// A longer line is a paragraph, and no paragraph of an article is dropped whole.
@@ -57,15 +57,6 @@ fn is_notice(line: &str) -> bool {
 /// A headline of another article: short, and not a sentence.
 fn is_teaser(line: &str) -> bool {
     line.len() <= LONGEST_TEASER && !line.ends_with(['.', '!', '"', '\'', ':', ';', ','])
-}
-
-fn rule(pattern: &str) -> Regex {
-    // ASCII word boundaries: those of Unicode keep the regex engine from its fast ways.
-    RegexBuilder::new(&pattern.replace(r"\b", r"(?-u:\b)"))
-        .case_insensitive(true)
-        .ignore_whitespace(true)
-        .build()
-        .unwrap_or_else(|error| unreachable!("the patterns of this file are valid: {error}"))
 }
 
 /// Headings above lists of other articles.

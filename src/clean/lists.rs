@@ -3,8 +3,8 @@
 //! A list is told by its shape: place names with nothing but separators between them. A chooser has no sentence around it; in a
 //! sentence only a list as long as those of forms is left out, and the sentence stays.
 
-use super::dateline::Known;
-use regex::{Regex, RegexBuilder};
+use super::{dateline::Known, rules::rule};
+use regex::Regex;
 use std::{ops::Range, sync::LazyLock};
 
 /// This many names with only separators between them are a list, whatever surrounds them.
@@ -19,17 +19,14 @@ const MOST_WORDS: usize = 5;
 
 /// A line that asks its reader to choose, and needs only two names.
 static CHOOSER: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern = r"^[\W_]*(?:
+    rule(
+        r"^[\W_]*(?:
         (?:please\s)?(?:choose|select|change|switch|pick|set)\s(?:(?:your|a|an|the|another|to)\s)?(?:\w+\s){0,2}(?:editions?|countr(?:y|ies)|regions?|locations?|languages?|markets?|territor(?:y|ies)|sites?|stores?)
       | (?:you\s(?:are|'re)\s(?:viewing|reading|on|in)|switch\sto|go\sto)\s(?:the|our|your)\s
       | (?:international|other|global|local|regional|our)\s(?:editions?|sites?|websites?|stores?)
       | (?:edition|country|region|location|language|shipping|deliver(?:y|\sto)|ship\sto)s?\s?:
-    )";
-    RegexBuilder::new(pattern)
-        .case_insensitive(true)
-        .ignore_whitespace(true)
-        .build()
-        .unwrap_or_else(|error| unreachable!("the pattern of this file is valid: {error}"))
+    )",
+    )
 });
 
 /// Names with only separators between them.

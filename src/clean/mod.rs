@@ -11,6 +11,7 @@ pub mod language;
 mod lists;
 mod mapped;
 mod notices;
+mod rules;
 mod unicode;
 mod visibility;
 

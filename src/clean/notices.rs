@@ -3,16 +3,9 @@
 //! A notice is told by its grammar rather than by its wording: a site speaks to its reader about data. Each of these has words of
 //! its own, and a line that has three of the four, and quotes nobody, is a notice.
 
-use regex::{Regex, RegexBuilder};
+use super::rules::{rule, words};
+use regex::Regex;
 use std::{collections::HashSet, sync::LazyLock};
-
-fn words(pattern: &str) -> Regex {
-    RegexBuilder::new(&format!(r"\b(?:{})\b", pattern.trim()).replace(r"\b", r"(?-u:\b)"))
-        .case_insensitive(true)
-        .ignore_whitespace(true)
-        .build()
-        .unwrap_or_else(|error| unreachable!("the patterns of this file are valid: {error}"))
-}
 
 /// What notices are about.
 static DATA: LazyLock<Regex> = LazyLock::new(|| {
@@ -141,11 +134,7 @@ static EMPTY_WORDS: LazyLock<Regex> = LazyLock::new(|| {
         | world | team | readers | dear | happy | (?:mon|tues|wednes|thurs|fri|satur|sun)day | weekend | thanks? | you | welcome | to | my | our | the | site
         | page | blog | website | home | how | are | today | tests? | testing | just | a | this | is | post | message | article | title | text | here | goes
         | loading | please | wait | untitled | null | none | undefined | nan | tb[acd] | n/a | placeholder | foo | bar | headline | body | content | no";
-    RegexBuilder::new(&format!(r"^\W*(?:(?:{words})\W*)+$"))
-        .case_insensitive(true)
-        .ignore_whitespace(true)
-        .build()
-        .unwrap_or_else(|error| unreachable!("the patterns of this file are valid: {error}"))
+    rule(&format!(r"^\W*(?:(?:{words})\W*)+$"))
 });
 
 /// Whether a text, headline and body together, is a page that stands in an article's place: an error or block page, a login wall,
