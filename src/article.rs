@@ -83,6 +83,15 @@ impl Article {
     }
 }
 
+/// The start of a text in at most `most` bytes, without a part of a character.
+pub(crate) fn prefix(text: &str, most: usize) -> &str {
+    let mut end = text.len().min(most);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 /// Checks the length of a field.
 ///
 /// # Errors

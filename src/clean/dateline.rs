@@ -5,6 +5,7 @@
 //! in capitals or known; bare only in the first line, as `CITY - ` where part of it is known, or as `City: ` where it is a
 //! known city, so that "Analysis: ", "Mr Smith (left) - " and "Jordan: " stay text.
 
+use crate::article::prefix;
 use regex::Regex;
 use std::{ops::Range, sync::LazyLock};
 
@@ -59,11 +60,7 @@ pub fn find(text: &str, known: impl Fn(&str) -> Known) -> Option<Found> {
 }
 
 fn in_line(line: &str, is_first: bool, known: &impl Fn(&str) -> Known) -> Option<Found> {
-    let mut end = line.len().min(LONGEST);
-    while !line.is_char_boundary(end) {
-        end -= 1;
-    }
-    let head = &line[..end];
+    let head = prefix(line, LONGEST);
     if let Some(agency) = AGENCY_ALONE.find(head) {
         return Some(Found { whole: 0..agency.end(), place: 0..0 });
     }

@@ -1,5 +1,6 @@
 //! A guess at the language, for telling which articles the model was not trained on. whatlang does the guessing.
 
+use crate::article::prefix;
 use std::collections::HashSet;
 use whatlang::Lang;
 
@@ -38,7 +39,7 @@ pub fn primary(tag: &str) -> Option<String> {
 
 /// The ISO 639 code of the language that `text` is written in, [`UNDETERMINED`] where it is too short or too mixed to tell.
 pub fn guess(text: &str) -> &'static str {
-    let text = cut(paragraph(text), BYTES_TO_LOOK_AT);
+    let text = prefix(paragraph(text), BYTES_TO_LOOK_AT);
     if is_plainly_english(text) {
         return code(Lang::Eng);
     }
@@ -63,16 +64,8 @@ pub fn guess(text: &str) -> &'static str {
 /// What tells most of a text: its first long line, which on a page is a paragraph of the article rather than of what surrounds it;
 /// otherwise the text as it is.
 fn paragraph(text: &str) -> &str {
-    let lines = cut(text, BYTES_TO_SEARCH).lines().map(str::trim);
-    lines.into_iter().find(|line| line.len() >= PARAGRAPH_BYTES).unwrap_or(text)
-}
-
-fn cut(text: &str, most: usize) -> &str {
-    let mut end = text.len().min(most);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
+    let mut lines = prefix(text, BYTES_TO_SEARCH).lines().map(str::trim);
+    lines.find(|line| line.len() >= PARAGRAPH_BYTES).unwrap_or(text)
 }
 
 fn is_plainly_english(text: &str) -> bool {

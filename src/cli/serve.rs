@@ -162,7 +162,7 @@ fn check(args: &Args) -> Result<(), Failure> {
     if args.admin_listen.is_some() && args.admin_tokens.is_none() {
         return wrong("admin-listen needs admin-tokens: an operator's calls are never open to all".to_owned());
     }
-    let least = 3 * args.max_message_bytes as usize + args.max_answer_bytes as usize;
+    let least = args.settings().limits.least_text_bytes();
     if args.max_text_bytes < least {
         return wrong(format!(
             "max-text-bytes is {}: with these max-message-bytes and max-answer-bytes at least {least} are needed, for one message as it \

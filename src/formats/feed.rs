@@ -4,7 +4,7 @@
 //! names and the namespace of the entry, whatever that is: feeds put RSS into those of Atom, UserLand, Harvard and none.
 
 use super::{InputError, Reading, Record, xml};
-use crate::article::{Article, Format};
+use crate::article::{Article, Format, prefix};
 use encoding_rs::Encoding;
 use memchr::memmem;
 use std::{collections::HashMap, ops::Range};
@@ -163,11 +163,6 @@ const LONGEST_SAID: usize = 1024;
 /// Feeds declare a few namespaces.
 const MOST_NAMESPACES: usize = 64;
 
-fn shortened(text: &str) -> String {
-    let end = (0..=text.len().min(LONGEST_SAID)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    text[..end].to_owned()
-}
-
 /// What a feed says of all its entries.
 #[derive(Debug, Default)]
 struct Channel {
@@ -209,8 +204,8 @@ impl Channel {
                 _ => {}
             }
         }
-        channel.title = shortened(&htmlize::unescape(channel.title.trim()));
-        channel.language = shortened(channel.language.trim());
+        channel.title = prefix(&htmlize::unescape(channel.title.trim()), LONGEST_SAID).to_owned();
+        channel.language = prefix(channel.language.trim(), LONGEST_SAID).to_owned();
         channel
     }
 

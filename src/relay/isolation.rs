@@ -90,12 +90,11 @@ impl Isolated {
 
 impl Running {
     async fn ask(&mut self, article: &Article) -> io::Result<Result<Classification, Fault>> {
-        let running = self;
         let mut row = row_of(article).to_string();
         row.push('\n');
-        running.articles.write_all(row.as_bytes()).await?;
-        running.articles.flush().await?;
-        let line = running.answers.next_line().await?.ok_or_else(|| io::Error::other("the process ended"))?;
+        self.articles.write_all(row.as_bytes()).await?;
+        self.articles.flush().await?;
+        let line = self.answers.next_line().await?.ok_or_else(|| io::Error::other("the process ended"))?;
         let answer: Answer =
             serde_json::from_str(&line).map_err(|_| io::Error::other("the answer is not understood"))?;
         Ok(match (answer.classification, answer.error) {

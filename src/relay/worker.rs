@@ -333,9 +333,8 @@ impl Worker {
 
     /// Finishes messages that met an internal error.
     async fn fail(&self, faults: Vec<Held>) {
-        let fate = |held: &Held| Fate::of_fault(held, FAULT.to_owned(), self.settings.max_deliver);
         join_all(faults.into_iter().map(|held| {
-            let fate = fate(&held);
+            let fate = Fate::of_fault(&held, FAULT.to_owned(), self.settings.max_deliver);
             self.meet(held, fate)
         }))
         .await;

@@ -53,8 +53,7 @@ pub struct PlacePermit {
 
 impl Admission {
     pub fn new(limits: &Limits, metrics: &Metrics) -> Self {
-        // A compressed message takes room as it comes, as it is decompressed, and as it is decoded.
-        let largest = pieces(3 * limits.message_bytes + limits.answer_bytes);
+        let largest = pieces(limits.least_text_bytes());
         let whole = pieces(limits.text_bytes).max(largest);
         Admission {
             places: Arc::new(Semaphore::new(limits.articles)),

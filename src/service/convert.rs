@@ -113,11 +113,7 @@ pub fn answer_to_proto(answer: Classification) -> pb::Classification {
 
 /// The identifier that an answer carries: that of the article, cut off at the limit for identifiers.
 pub fn shortened_id(id: &str) -> String {
-    let mut end = id.len().min(article::MAX_ID_BYTES);
-    while !id.is_char_boundary(end) {
-        end -= 1;
-    }
-    id[..end].to_owned()
+    article::prefix(id, article::MAX_ID_BYTES).to_owned()
 }
 
 /// The answer within `most` bytes: explanations go first, those of the least confident labels before others, and then the least

@@ -96,8 +96,8 @@ pub struct Limits {
     pub streams_per_connection: u32,
     /// Articles under way in all streams and calls: streams wait for their turn, unary calls are refused with UNAVAILABLE.
     pub articles: usize,
-    /// Bytes of requests in work and of answers that clients have not taken, in all; the same holds. At least the largest
-    /// message with the largest answer. One call may hold a sixteenth of it, or one message with its answer.
+    /// Bytes of requests in work and of answers that clients have not taken, in all; the same holds. At least
+    /// [`Limits::least_text_bytes`]. One call may hold a sixteenth of it, or one message with its answer.
     pub text_bytes: usize,
     /// The largest answer, in bytes: explanations that do not fit are left out.
     pub answer_bytes: usize,
@@ -145,6 +145,14 @@ impl Default for Settings {
             web_origins: Vec::new(),
             limits: Limits::default(),
         }
+    }
+}
+
+impl Limits {
+    /// The least text budget that is enough for the largest message and its answer, in bytes: a compressed message takes room as
+    /// it comes, as it is decompressed, and as it is decoded.
+    pub fn least_text_bytes(&self) -> usize {
+        3 * self.message_bytes + self.answer_bytes
     }
 }
 
