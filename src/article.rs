@@ -197,6 +197,9 @@ pub enum Field {
 pub struct Classification {
     /// Topics, most confident first.
     pub topics: Vec<Label>,
+    /// Narrower topics within `topics`, most confident first; each names its topic in [`Label::broader`].
+    #[serde(default)]
+    pub subtopics: Vec<Label>,
     /// Countries, most confident first.
     pub regions: Vec<Region>,
     /// ISO 639 code of the language, `und` where it cannot be told.
@@ -211,7 +214,7 @@ pub struct Classification {
 }
 
 /// What may be done with a label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Decision {
     /// Good enough to apply unseen.
@@ -219,6 +222,7 @@ pub enum Decision {
     /// Worth suggesting to an editor.
     Review,
     /// Not to be relied on.
+    #[default]
     Abstain,
 }
 
@@ -251,12 +255,15 @@ impl Thresholds {
 }
 
 /// A label with its calibrated probability.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Label {
     /// `medtop:11000000`, `PK`, or whatever the model was trained on.
     pub code: Arc<str>,
     /// The English name.
     pub name: Arc<str>,
+    /// Of a sub-topic, the code of the topic that it belongs to; `None` for all other labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broader: Option<Arc<str>>,
     /// The probability that the label is right, from 0 to 1.
     #[serde(serialize_with = "round_confidence")]
     pub confidence: f32,
@@ -265,6 +272,10 @@ pub struct Label {
     /// What it rests on; only with [`Options::explain`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Evidence>,
+    /// Of a topic or sub-topic, what all that is not in `evidence` adds to the log-odds: function words and further terms. Only
+    /// with [`Options::explain`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence_remainder: Option<f32>,
 }
 
 /// Confidence goes out with four decimals: more would be noise, and makes equal answers look different.

@@ -93,7 +93,7 @@ fn json_has_the_documented_shape() {
         run(&["classify", "--json", "-"], b"{\"id\": \"x\", \"headline\": \"Parliament in Kenya passes budget\"}\n");
     let answer = &json_lines(&output)[0];
     let keys: Vec<&String> = answer.as_object().expect("an object").keys().collect();
-    assert_eq!(keys, ["id", "topics", "regions", "language", "model_version", "notes"]);
+    assert_eq!(keys, ["id", "topics", "subtopics", "regions", "language", "model_version", "notes"]);
     let topic = answer["topics"][0].as_object().expect("a topic");
     assert_eq!(topic.keys().collect::<Vec<_>>(), ["code", "name", "confidence", "decision"]);
     let region = answer["regions"][0].as_object().expect("a region");

@@ -3,7 +3,10 @@
 mod common;
 
 use common::{dateline, file, run, stderr, stdout};
-use dateline::{Article, Model, Options, model::Task};
+use dateline::{
+    Article, Model, Options,
+    model::{LabelSource, Task},
+};
 use safetensors::{Dtype, tensor::TensorView};
 use std::{fs, path::Path, process::Output};
 
@@ -168,36 +171,201 @@ fn word_vectors_tell_topics_by_words_that_no_row_has() {
     }
 }
 
-#[test]
-fn rules_label_rows_without_topics_and_those_are_told_apart() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = |name: &str| folder.path().join(name).to_str().expect("a path in UTF-8").to_owned();
-    let towns = ["Ulm", "Graz", "Brno", "Pecs", "Cluj", "Linz", "Bern", "Nice", "Faro", "Turku"];
-    let row = |i: usize| match i % 3 {
-        0 => format!("The rain fell on {} for all of the day and the river rose.", towns[i % 10]),
-        1 => format!("The sun shone and the rain stayed away from {} for the day.", towns[i % 10]),
-        _ => format!("The mayor of {} opened a bridge over the river today.", towns[i % 10]),
-    };
-    let lines: String = (0..60).map(|i| serde_json::json!({"body": row(i)}).to_string() + "\n").collect();
-    fs::write(path("unlabelled.jsonl"), lines).expect("it is written");
-    fs::write(path("rules.tsv"), "rain\t8\t1\t\\brain\\b\t\\bsun\\b\n").expect("it is written");
-    let args = ["--topics", TOPICS, "--unlabelled", &path("unlabelled.jsonl"), "--rules", &path("rules.tsv")];
-    let output = train(&folder.path().join("model"), &args);
-    assert!(output.status.success(), "{}", stderr(&output));
+/// Rows of an invented desk: each is about one or two of three topics, and names a sub-topic of the first in half of the rows.
+fn desk_rows(n: usize) -> Vec<serde_json::Value> {
+    let words = [
+        ("sport", ["match", "coach", "league", "stadium"], [("rowing", "oarsmen"), ("chess", "gambit")]),
+        ("money", ["bank", "shares", "profit", "market"], [("coffee", "arabica"), ("ships", "tanker")]),
+        ("court", ["judge", "trial", "jury", "verdict"], [("fraud", "forged"), ("theft", "burglar")]),
+    ];
+    (0..n)
+        .map(|i| {
+            let (topic, of_topic, narrower) = words[i % 3];
+            let (other, of_other, _) = words[(i + 1) % 3];
+            let (subtopic, telling) = narrower[(i / 6) % 2];
+            let is_second = i % 5 == 0;
+            // Short, and with a word of its own: no row is a copy of another.
+            let mut body =
+                format!("Town{i}: {} and {}, {}", of_topic[i % 4], of_topic[(i / 4) % 4], of_topic[(i / 5) % 4]);
+            if is_second {
+                body += &format!(", then {} and {}", of_other[i % 4], of_other[(i / 3) % 4]);
+            }
+            if i % 2 == 0 {
+                body += &format!(", the {telling}");
+            }
+            let topics = if is_second { vec![topic, other] } else { vec![topic] };
+            let subtopics = if i % 2 == 0 { vec![subtopic] } else { vec![] };
+            let source = ["north", "south"][(i / 7) % 2];
+            serde_json::json!({"body": body, "language": "en", "topics": topics, "subtopics": subtopics, "source": source})
+        })
+        .collect()
+}
 
-    let model = Model::load(&folder.path().join("model")).expect("it loads");
-    let labels = &model.manifest().topics.labels;
-    let rain = labels.iter().find(|label| label.code == "rain").expect("a label");
-    assert_eq!((labels.len(), rain.support, rain.weak), (7, 0, 8));
-    for label in labels.iter().filter(|label| label.code != "rain") {
-        assert!(label.support >= 40 && label.weak == 0, "{label:?}");
+fn put(folder: &Path, name: &str, rows: &[serde_json::Value]) -> String {
+    let path = folder.join(name);
+    let lines: Vec<String> = rows.iter().map(ToString::to_string).collect();
+    fs::write(&path, lines.join("\n")).expect("it is written");
+    path.to_str().expect("a path in UTF-8").to_owned()
+}
+
+#[test]
+fn articles_have_several_topics_and_subtopics_within_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let archive = put(folder.path(), "desk.jsonl", &desk_rows(600));
+    let model = folder.path().join("model");
+    let page = folder.path().join("report.html");
+    let report = page.to_str().expect("UTF-8");
+    let output = train(&model, &["--topics", &archive, "--leave-sources-out", "--report", report, "--json"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let summary: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("one JSON object");
+    let measure = |part: &str, name: &str| summary[part][name].as_f64().expect("a number");
+    for (part, name) in [
+        ("topics", "micro_f1"),
+        ("topics", "macro_f1"),
+        ("topics", "exact"),
+        ("topics", "accuracy"),
+        ("subtopics", "micro_f1"),
+    ] {
+        assert!(measure(part, name) > 0.9, "{part}.{name}: {summary}");
     }
-    let weak = model.manifest().trained_on.iter().find(|file| file.weak).expect("a file");
-    assert_eq!((weak.name.as_str(), weak.rows), ("unlabelled.jsonl", 8));
-    let article = Article { body: "Rain fell on Porto for all of the day.".into(), ..Article::default() };
-    assert_eq!(&*model.classify(&article, &Options::default()).expect("an answer").topics[0].code, "rain");
-    let card = fs::read_to_string(folder.path().join("model/MODEL_CARD.md")).expect("a card");
-    assert!(card.contains("| by rule |") && card.contains("| rain "), "{card}");
+    assert!(measure("topics", "auto_precision") >= 0.95 && measure("topics", "calibration_error") < 0.05, "{summary}");
+    for part in ["sources", "left_out_sources"] {
+        let sources = summary[part].as_object().expect("sources");
+        assert_eq!(sources.keys().collect::<Vec<_>>(), ["north", "south"]);
+        assert!(sources.values().all(|score| score["micro_f1"].as_f64().is_some_and(|f1| f1 > 0.8)), "{summary}");
+    }
+    let card = fs::read_to_string(model.join("MODEL_CARD.md")).expect("a card");
+    for part in ["### Sub-topics", "| rowing", "| north", "do not exclude each other", "AUTO from"] {
+        assert!(card.contains(part), "{part} is missing in\n{card}");
+    }
+    let page = fs::read_to_string(page).expect("a page");
+    assert!(page.contains("Sub-topics") && page.contains("has seen no row of it"), "the page tells of both");
+
+    let model = Model::load(&model).expect("it loads");
+    assert!(!model.manifest().topics.exclusive && model.manifest().topics.subtopics.len() == 6);
+    let article = Article {
+        body: "Match and coach, stadium, then judge and trial, the oarsmen".into(),
+        language: "en".into(),
+        ..Article::default()
+    };
+    let answer = model.classify(&article, &Options { explain: true, ..Options::default() }).expect("an answer");
+    let given: Vec<&str> = answer.topics.iter().take(2).map(|label| &*label.code).collect();
+    assert!(given.contains(&"sport") && given.contains(&"court"), "{:?}", answer.topics);
+    let sum: f32 = answer.topics.iter().map(|label| label.confidence).sum();
+    assert!(sum > 1.2, "topics stand for themselves: {:?}", answer.topics);
+    let narrower = answer.subtopics.first().unwrap_or_else(|| panic!("{answer:?}"));
+    assert_eq!((&*narrower.code, narrower.broader.as_deref()), ("rowing", Some("sport")));
+    let sport = answer.topics.iter().find(|label| &*label.code == "sport").expect("a topic");
+    assert!(narrower.confidence <= sport.confidence);
+    assert!(narrower.evidence.iter().any(|one| one.term == "oarsmen"), "{:?}", narrower.evidence);
+    // Weights add up to the log-odds, function words in the remainder.
+    let listed: f32 = sport.evidence.iter().map(|one| one.weight).sum();
+    let log_odds = (sport.confidence / (1.0 - sport.confidence)).ln();
+    let remainder = sport.evidence_remainder.expect("a remainder");
+    assert!((listed + remainder - log_odds).abs() < 0.02 * log_odds.abs().max(1.0), "{listed} {remainder} {log_odds}");
+    assert!(sport.evidence.iter().all(|one| one.term != "the"), "{:?}", sport.evidence);
+
+    let folder = model_folder(&folder);
+    let output = run(&["evaluate", "--topics", &archive, "--model", &folder, "--json"], b"");
+    let report: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("one JSON object");
+    let keys: Vec<&String> = report["topics"].as_object().expect("topics").keys().collect();
+    assert_eq!(
+        keys,
+        [
+            "rows",
+            "accuracy",
+            "micro_f1",
+            "macro_f1",
+            "exact",
+            "calibration_error",
+            "auto_precision",
+            "auto_recall",
+            "auto_coverage",
+            "auto_articles_right",
+            "labels",
+            "sources"
+        ]
+    );
+    assert_eq!(report["subtopics"]["labels"].as_object().expect("labels").len(), 6);
+    let output = run(&["evaluate", "--topics", &archive, "--model", &folder], b"");
+    for part in ["Sub-topics", "north", "AUTO right"] {
+        assert!(stdout(&output).contains(part), "{part} is missing in\n{}", stdout(&output));
+    }
+}
+
+fn model_folder(folder: &tempfile::TempDir) -> String {
+    folder.path().join("model").to_str().expect("a path in UTF-8").to_owned()
+}
+
+#[test]
+fn rows_with_one_topic_teach_beside_rows_with_all() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rows = desk_rows(600);
+    let archive = put(folder.path(), "desk.jsonl", &rows[..200]);
+    // The others lose all topics but the first; some are copies, one has a topic that the archive lacks.
+    let single = rows[190..]
+        .iter()
+        .map(|row| serde_json::json!({"body": row["body"], "language": "en", "topics": [row["topics"][0]]}));
+    let unknown = serde_json::json!({"body": "A cake was baked.", "topics": ["food"]});
+    let single = put(folder.path(), "single.jsonl", &single.chain([unknown]).collect::<Vec<_>>());
+    let model = folder.path().join("model");
+    let output = run(&["train", "--topics", &archive, &single, "--check"], b"");
+    assert!(stdout(&output).contains("single.jsonl: each of its 411 rows has one topic"), "{}", stdout(&output));
+    let output = train(&model, &["--topics", &archive, "--single-topic", &single, "--json"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("1 rows of --single-topic have the topic \"food\""), "{}", stderr(&output));
+    let summary: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("one JSON object");
+    assert_eq!(summary["left_out"]["copied_single_topics"], 10, "{summary}");
+    let model = Model::load(&model).expect("it loads");
+    assert!(model.manifest().topics.measured["micro_f1"] > 0.85, "{:?}", model.manifest().topics.measured);
+    let file = model.manifest().trained_on.iter().find(|file| file.labels == LabelSource::SingleTopic).expect("a file");
+    assert_eq!((file.name.as_str(), file.rows), ("single.jsonl", 400));
+    assert!(model.manifest().topics.labels.iter().all(|label| label.support < 200), "they are not among the archive's");
+}
+
+#[test]
+fn odd_labels_are_told_and_nothing_crashes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut rows = desk_rows(240);
+    // A sub-topic without its topic, and one that is a topic.
+    rows[0]["topics"] = serde_json::json!(["court"]);
+    rows[0]["subtopics"] = serde_json::json!(["chess"]);
+    rows[1]["subtopics"] = serde_json::json!(["court", "unheard of"]);
+    // A topic of one row.
+    rows[2]["topics"] = serde_json::json!(["sport", "kites"]);
+    let odd = put(folder.path(), "odd.jsonl", &rows);
+    let model = folder.path().join("model");
+    let output = train(&model, &["--topics", &odd, "--min-subtopic-rows", "10"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    for part in
+        ["sub-topics stand in rows without their topic", "odd.jsonl:1", "unheard of (1)", "\"kites\" has too few rows"]
+    {
+        assert!(stderr(&output).contains(part), "{part} is missing in\n{}", stderr(&output));
+    }
+    let output = train(&model, &["--topics", &odd, "--min-rows", "1", "--min-subtopic-rows", "1"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(
+        Model::load(&model).expect("it loads").topics().topics().len(),
+        4,
+        "a topic of one row is learned if wanted"
+    );
+
+    // All rows have all labels: nothing tells them apart, and no label is ever sure.
+    let mut alike = desk_rows(60);
+    alike.iter_mut().for_each(|row| row["topics"] = serde_json::json!(["sport", "money", "court"]));
+    let alike = put(folder.path(), "alike.jsonl", &alike);
+    let output = train(&model, &["--topics", &alike]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(stderr(&output).contains("all rows have the same topics"), "{}", stderr(&output));
+
+    // Many labels.
+    let many: Vec<serde_json::Value> = (0..960)
+        .map(|i| serde_json::json!({"body": format!("Word{} again word{} on day{i}.", i / 8, i / 8), "topics": [format!("t{}", i / 8)]}))
+        .collect();
+    let many = put(folder.path(), "many.jsonl", &many);
+    let output = train(&model, &["--topics", &many]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(Model::load(&model).expect("it loads").topics().topics().len(), 120);
 }
 
 #[test]
@@ -215,10 +383,9 @@ fn training_files_that_cannot_teach_are_told() {
     let rare = write("rare.jsonl", &((1..9).map(different).collect::<String>() + &row("b")));
     let none = write("none.jsonl", "{\"body\": \"Rain fell.\"}\n");
     let country = write("country.jsonl", "{\"body\": \"Rain fell.\", \"regions\": [\"Kenya\"]}\n");
-    let rules = write("rules.tsv", "a\tmany\t1\tb\tc\n");
     let cases: [(&[&str], i32, &str); 9] = [
-        (&["--topics", TOPICS, "--unlabelled", &none, "--rules", &rules], 3, "rules.tsv:1: \"many\" is no number"),
-        (&["--topics", TOPICS, "--unlabelled", TOPICS], 3, "every row has topics or regions; give it with --topics"),
+        (&["--topics", TOPICS, "--unlabelled", TOPICS], 2, "--regions <PATH>"),
+        (&["--regions", REGIONS, "--unlabelled", TOPICS], 3, "every row has topics or regions; give it with --topics"),
         (&[], 2, "--topics <PATH>"),
         (&["--topics", "missing.jsonl"], 3, "no such file"),
         (&["--topics", &cut], 3, "cut.jsonl:2"),
@@ -247,7 +414,7 @@ fn a_damaged_or_foreign_model_is_one_clear_error() {
     let middle = flipped.len() / 2;
     flipped[middle] ^= 1;
     let edited = text.replacen("\"review\": 0.", "\"review\": 0.0", 1);
-    let foreign = text.replacen("\"schema\": 3", "\"schema\": 99", 1);
+    let foreign = text.replacen("\"schema\": 4", "\"schema\": 99", 1);
     let cases: [(&str, &[u8], &[u8], &str); 7] = [
         ("a flipped bit", &flipped, &manifest, "model.safetensors is damaged"),
         ("half a file", &tensors[..middle], &manifest, "model.safetensors is damaged"),
@@ -296,8 +463,8 @@ fn rows_without_labels_teach_which_words_speak_for_a_country() {
     fs::write(&unlabelled, rows.join("\n")).expect("it is written");
     let unlabelled = unlabelled.to_str().expect("a path in UTF-8");
     let model = Model::load(trained(&["--regions", REGIONS, "--unlabelled", unlabelled]).path()).expect("it loads");
-    let weak: Vec<_> =
-        model.manifest().trained_on.iter().filter(|file| file.weak && file.task == Task::Regions).collect();
+    let weak: Vec<_> = model.manifest().trained_on.iter().filter(|file| file.labels == LabelSource::Rule).collect();
     assert_eq!(weak.len(), 1, "{:?}", model.manifest().trained_on);
+    assert_eq!(weak[0].task, Task::Regions);
     assert!(weak[0].name == "unlabelled.jsonl" && weak[0].rows > 50 && weak[0].rows < 150, "{weak:?}");
 }

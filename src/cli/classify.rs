@@ -236,6 +236,7 @@ fn is_canceled(record: &Record) -> bool {
 fn without_labels() -> Classification {
     Classification {
         topics: Vec::new(),
+        subtopics: Vec::new(),
         regions: Vec::new(),
         language: UNDETERMINED.to_owned(),
         model_version: "".into(),

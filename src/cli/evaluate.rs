@@ -2,7 +2,7 @@ use super::{Failure, input, model, output};
 use crate::train::{
     Intake, LabelMap, LeftOut, Teaching,
     evaluate::{self, Report},
-    metrics::{RegionScores, TopicScores},
+    metrics::RegionScores,
     report::{self, RegionReport, TopicReport},
 };
 use anstream::{eprintln, print, println};
@@ -10,8 +10,9 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 /// Measure a model on labelled articles
 ///
-/// Topics: how often the best topic is right, and precision, recall and F1 of each label; where a row has several topics,
-/// the answer is right if it is one of them, and the row counts under that one. Regions: F1 over the countries answered as
+/// Topics: F1 over all pairs of an article and a topic that is AUTO or REVIEW, how often the set is exactly right, how often the
+/// best topic is one of the article's, how often AUTO is right, and precision, recall and F1 of each label and source. The same
+/// for sub-topics, if rows carry some. Regions: F1 over the countries answered as
 /// ABOUT, how often the set is exactly right, and how often the most confident country is one of them.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("files").args(["topics", "regions"]).required(true).multiple(true))]
@@ -53,7 +54,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let topic_answers = evaluate::topics(&model, &topics);
     let region_answers = evaluate::regions(&model, &regions);
     let report = Report {
-        topics: (!topics.is_empty()).then(|| TopicScores::of_answers(&topic_answers)),
+        topics: topic_answers.scores(),
+        subtopics: topic_answers.subtopic_scores(),
         regions: (!regions.is_empty()).then(|| RegionScores::of(&region_answers)),
     };
     if let Some(path) = &args.report {
@@ -61,7 +63,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
             version: model.version().to_owned(),
             how: vec!["Measured on labelled rows that were given.".to_owned()],
             trained_on: model.manifest().trained_on.clone(),
-            topics: (!topics.is_empty()).then(|| TopicReport::of(&model, &topics, &topic_answers, Vec::new())),
+            topics: TopicReport::of_answers(&model, &topics, &topic_answers),
             regions: (!regions.is_empty()).then(|| RegionReport::of(&regions, &region_answers)),
             comparisons: Vec::new(),
             corrections: BTreeMap::new(),

@@ -61,6 +61,7 @@ pub fn tell(left_out: &LeftOut) {
         (left_out.unusable, "have no text, or a field over its limit"),
         (left_out.unwanted, "have labels that the map leaves out"),
         (left_out.of_rare_labels, "have only labels with too few rows to be learned (--min-rows)"),
+        (left_out.copied_single_topics, "with a single topic are copies of other rows"),
         (left_out.corrected, "gave way to corrections"),
         (left_out.unused_corrections, "are corrections of what is not trained: give its archive too"),
     ] {
@@ -71,6 +72,26 @@ pub fn tell(left_out: &LeftOut) {
     if let Some(place) = &left_out.first_undated {
         let place = output::printable(place);
         eprintln!("{} rows are kept without their date, the first at {place}: {DATES}", left_out.undated);
+    }
+    if let Some(place) = &left_out.first_orphan_subtopic {
+        let place = output::printable(place);
+        let orphans = left_out.orphan_subtopics;
+        eprintln!(
+            "{orphans} sub-topics stand in rows without their topic and are not learned there, the first at {place}"
+        );
+    }
+    let rare = left_out.rare_subtopics.iter();
+    let rare: Vec<String> = rare.map(|(label, rows)| format!("{} ({rows})", output::printable(label))).collect();
+    if !rare.is_empty() {
+        eprintln!(
+            "{} sub-topics have too few rows to be learned (--min-subtopic-rows): {}",
+            rare.len(),
+            rare.join(", ")
+        );
+    }
+    for (label, rows) in &left_out.unknown_single_topics {
+        let label = output::printable(label);
+        eprintln!("{rows} rows of --single-topic have the topic {label:?}, which no row of --topics carries");
     }
     for (label, rows) in &left_out.rare_labels {
         eprintln!(

@@ -2,15 +2,16 @@
 
 use super::Failure;
 use crate::{
-    article::{Classification, Decision, Evidence, Field, Role},
+    article::{Classification, Decision, Evidence, Field, Label, Role},
     formats::Record,
     model::Model,
     region::tree,
     train::{
         Check,
         evaluate::Report,
-        metrics::{LabelScore, RegionScores, TopicScores},
+        metrics::{LabelScore, RegionScores},
         promotion::Comparison,
+        topic_scores::{SourceScore, TopicScores},
         topics::Tried,
     },
 };
@@ -91,20 +92,9 @@ pub fn block(
             );
         }
     };
-    let mut what = "topics";
-    for label in &answer.topics {
-        let style = style_of(label.decision);
-        writeln!(
-            out,
-            "  {what:<8} {:<44} {:>5.2}  {style}{}{style:#}",
-            printable(&label.name),
-            label.confidence,
-            label.decision.as_str()
-        )?;
-        evidence(out, &label.evidence)?;
-        what = "";
-    }
-    what = "regions";
+    labels(out, "topics", &answer.topics)?;
+    labels(out, "narrower", &answer.subtopics)?;
+    let mut what = "regions";
     for region in &answer.regions {
         let label = &region.label;
         let style = style_of(label.decision);
@@ -153,6 +143,27 @@ pub fn block(
         )?;
     }
     writeln!(out)
+}
+
+/// Topics or sub-topics, a line each, with what they rest on.
+fn labels(out: &mut dyn io::Write, title: &str, labels: &[Label]) -> io::Result<()> {
+    let mut what = title;
+    for label in labels {
+        let style = style_of(label.decision);
+        writeln!(
+            out,
+            "  {what:<8} {:<44} {:>5.2}  {style}{}{style:#}",
+            printable(&label.name),
+            label.confidence,
+            label.decision.as_str()
+        )?;
+        evidence(out, &label.evidence)?;
+        if let Some(remainder) = label.evidence_remainder {
+            writeln!(out, "           {FAINT}{remainder:>+7.3}  (function words and all other terms){FAINT:#}")?;
+        }
+        what = "";
+    }
+    Ok(())
 }
 
 fn evidence(out: &mut dyn io::Write, evidence: &[Evidence]) -> io::Result<()> {
@@ -294,11 +305,13 @@ pub fn check(check: &Check) -> String {
 pub fn tried(tried: &[Tried]) -> Table {
     let mut sorted = tried.to_vec();
     sorted.sort_by(|a, b| b.accuracy.total_cmp(&a.accuracy));
-    let mut table = table(&["cost of an error", "weight of word vectors", "accuracy, first fold", ""], 0);
+    let head = ["cost of an error", "weight of word vectors", "character n-grams", "accuracy, first fold", ""];
+    let mut table = table(&head, 0);
     for one in sorted {
         let taken = if one.taken { "taken" } else { "" };
         let accuracy = format!("{:.4}", one.accuracy);
-        table.add_row([one.cost.to_string(), one.vector_weight.to_string(), accuracy, taken.to_owned()]);
+        let ngrams = if one.ngrams { "yes" } else { "no" };
+        table.add_row([one.cost.to_string(), one.vector_weight.to_string(), ngrams.into(), accuracy, taken.to_owned()]);
     }
     table
 }
@@ -350,6 +363,32 @@ pub fn topic_table(scores: &TopicScores, name: impl Fn(&str) -> String) -> Table
     label_table(&scores.labels, name)
 }
 
+/// The figures of topics or sub-topics on a line.
+pub fn topic_line(scores: &TopicScores) -> String {
+    format!(
+        "rows {}   accuracy {:.3}   micro-F1 {:.3}   macro-F1 {:.3}   exact {:.3}   AUTO right {:.3}   articles with AUTO {:.3}   \
+         calibration error {:.4}",
+        scores.rows,
+        scores.accuracy,
+        scores.micro_f1,
+        scores.macro_f1,
+        scores.exact,
+        scores.auto_precision,
+        scores.auto_coverage,
+        scores.calibration_error,
+    )
+}
+
+/// The scores of sources.
+pub fn source_table(title: &str, sources: &BTreeMap<String, SourceScore>) -> Table {
+    let mut table = table(&[title, "rows", "micro-F1", "macro-F1", "accuracy"], 1);
+    for (source, score) in sources {
+        let shares = [score.micro_f1, score.macro_f1, score.accuracy].map(|value| format!("{value:.3}"));
+        table.add_row([printable(source), score.rows.to_string()].into_iter().chain(shares));
+    }
+    table
+}
+
 /// What was measured of one half of a model when it was trained.
 pub fn measures(title: &str, measured: &BTreeMap<String, f64>) -> Table {
     let mut table = table(&[title, "", "value"], 2);
@@ -372,17 +411,19 @@ pub fn peers(peers: &[(&str, RegionScores)], scores: &RegionScores) -> Table {
 
 fn meaning(measure: &str) -> &'static str {
     match measure {
-        "accuracy" => "articles whose best topic is right",
+        "accuracy" => "articles whose best topic is one of theirs",
         "macro_f1" => "mean F1 over labels",
-        "micro_f1" => "F1 over all pairs of article and country",
-        "exact" => "articles with exactly the right countries",
+        "micro_f1" => "F1 over all pairs of article and label",
+        "exact" => "articles with exactly the right labels",
         "top1" => "articles whose most confident country is right",
         "macro_f1_five" => "mean F1 over countries with at least five articles",
         "micro_f1_others" => "micro-F1 without the commonest country",
         "calibration_error" => "mean distance of confidence from truth",
         "calibration_error_about" => "the same over ABOUT countries alone",
-        "auto_coverage" => "best topics, or ABOUT countries, that are AUTO",
-        "auto_precision" => "of those, the right ones",
+        "auto_coverage" => "articles with an AUTO topic; ABOUT countries that are AUTO",
+        "auto_precision" => "AUTO labels that are right",
+        "auto_recall" => "labels of articles that are given as AUTO",
+        "auto_articles_right" => "articles with AUTO topics, all of them right",
         "without_dateline_micro_f1" | "without_dateline_macro_f1" => "the same with datelines taken away",
         "without_country_names_top1" => "top1, names and adjectives of countries masked",
         "without_names_top1" => "top1, all place names masked",
@@ -395,17 +436,19 @@ fn meaning(measure: &str) -> &'static str {
 pub fn report(report: &Report, model: &Model) -> String {
     let mut text = String::new();
     if let Some(scores) = &report.topics {
-        let name = |code: &str| {
-            let known = model.topics().topics().iter().find(|topic| &*topic.code == code);
-            known.map_or_else(|| code.to_owned(), |topic| topic.name.to_string())
-        };
-        text += &format!("{TITLE}Topics{TITLE:#}\n{}\n", label_table(&scores.labels, name));
-        text +=
-            &format!("rows {}   accuracy {:.3}   macro-F1 {:.3}\n\n", scores.rows, scores.accuracy, scores.macro_f1);
+        let name = |code: &str| model.topics().name_of(code).unwrap_or(code).to_owned();
+        text += &format!("{TITLE}Topics{TITLE:#}\n{}\n{}\n", label_table(&scores.labels, name), topic_line(scores));
+        if scores.sources.len() > 1 {
+            text += &format!("{}\n", source_table("source", &scores.sources));
+        }
         text += &format!(
-            "{TITLE}Confusion{TITLE:#} (a row a true topic, a column an answer; - is no answer)\n{}\n\n",
+            "\n{TITLE}Confusion{TITLE:#} (a row a true topic, a column the best topic; - is no answer)\n{}\n\n",
             confusion(scores)
         );
+        if let Some(scores) = &report.subtopics {
+            let table = label_table(&scores.labels, name);
+            text += &format!("{TITLE}Sub-topics{TITLE:#}\n{table}\n{}\n\n", topic_line(scores));
+        }
     }
     if let Some(scores) = &report.regions {
         let name = |code: &str| tree::place(code).map_or_else(|| code.to_owned(), |place| place.name.to_string());

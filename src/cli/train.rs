@@ -2,10 +2,11 @@ use super::{Failure, input, output};
 use crate::{
     model::{self, Lock, Model, Store, StoreError, load_version},
     train::{
-        self, Data, HeldOut, Progress, TopicParams, TrainError, TrainRequest, Trained, evaluate,
-        metrics::{RegionScores, TopicScores},
+        self, Data, HeldOut, MIN_ROWS, MIN_SUBTOPIC_ROWS, Progress, TopicParams, TrainError, TrainRequest, Trained,
+        evaluate,
+        metrics::RegionScores,
         promotion::{Comparison, Gate},
-        report::{RegionReport, Report, TopicReport},
+        report::{RegionReport, Report, TopicFindings, TopicReport},
     },
 };
 use anstream::eprintln;
@@ -47,16 +48,19 @@ pub struct Args {
     /// Files of rows that editors corrected: they take the places of rows with the same id or text, and count four times
     #[arg(long, num_args = 1.., value_name = "PATH")]
     corrections: Vec<PathBuf>,
-    /// Files whose rows have no labels: rules give some of them a topic that hardly any labelled row teaches, and the places
-    /// that they name say their country, to learn which other words speak for it
-    #[arg(long, num_args = 1.., value_name = "PATH", requires = "files")]
+    /// Files whose rows have one of the topics of --topics each, though the article may be on more; what they teach is weighed by
+    /// what it says of the rows of --topics
+    #[arg(long, num_args = 1.., value_name = "PATH", requires = "topics")]
+    single_topic: Vec<PathBuf>,
+    /// Files whose rows have no labels: the places that they name say their country, to learn which other words speak for it
+    #[arg(long, num_args = 1.., value_name = "PATH", requires = "regions")]
     unlabelled: Vec<PathBuf>,
-    /// A file of rules for --unlabelled, instead of those for IPTC Media Topics that come with the program
-    #[arg(long, value_name = "FILE", requires = "unlabelled")]
-    rules: Option<PathBuf>,
     /// A file of word vectors, instead of those of the model that is taken over from
     #[arg(long, value_name = "FILE")]
     vectors: Option<PathBuf>,
+    /// A file of Markdown about the data, for the model card: sources, licences, how labels came about
+    #[arg(long, value_name = "FILE.md")]
+    notes: Option<PathBuf>,
     /// The folder to write the model into; made where it is missing, and what it holds replaced
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -66,9 +70,15 @@ pub struct Args {
     /// A page of HTML with tables and plots about the new model, and the same as JSON beside it
     #[arg(long, value_name = "FILE.html", value_parser = output::page)]
     report: Option<PathBuf>,
-    /// Labels with fewer different rows are left out; at least five, for cross-validation
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(5..))]
+    /// Topics with fewer different rows are left out. With fewer than five a topic can be learned, and not be measured
+    #[arg(long, value_name = "N", default_value_t = MIN_ROWS as u32, value_parser = clap::value_parser!(u32).range(1..))]
     min_rows: u32,
+    /// Sub-topics with fewer rows are left out
+    #[arg(long, value_name = "N", default_value_t = MIN_SUBTOPIC_ROWS as u32)]
+    min_subtopic_rows: u32,
+    /// Measure each source by a model that has seen no row of it as well: takes about a minute per source of a large archive
+    #[arg(long)]
+    leave_sources_out: bool,
     /// The seed of all that is random
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -97,11 +107,11 @@ struct TestArgs {
     /// The folder of the model in service: the new one takes its place if it is no worse on the test rows
     #[arg(long, value_name = "DIR")]
     promote: Option<PathBuf>,
-    /// How much worse is still no worse: what accuracy and micro-F1 may fall by, at the lower end of the interval that holds
+    /// How much worse is still no worse: what micro-F1 may fall by, at the lower end of the interval that holds
     /// the difference in 95 of 100 resamplings
     #[arg(long, value_name = "X", default_value_t = Gate::default().tolerance, value_parser = share)]
     tolerance: f64,
-    /// What the F1 of a label may fall by; labels with fewer than twenty test rows do not decide
+    /// What the F1 of a label, and macro-F1, may fall by; labels with fewer than twenty test rows do not decide
     #[arg(long, value_name = "X", default_value_t = Gate::default().label_tolerance, value_parser = share)]
     label_tolerance: f64,
     /// The least F1 that a label must have; may be given several times
@@ -134,8 +144,9 @@ impl From<TrainError> for Failure {
             | TrainError::Read { .. }
             | TrainError::NoRows { .. }
             | TrainError::NothingUnlabelled { .. }
-            | TrainError::Rule { .. }
+            | TrainError::Map { .. }
             | TrainError::OneLabel { .. }
+            | TrainError::TooManySubtopics { .. }
             | TrainError::AllRare { .. } => Failure::BadInput(error.to_string()),
             _ => Failure::failed(error),
         }
@@ -158,10 +169,15 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Some(Some(version)) => promote.map(|folder| load_version(folder, &version)).transpose()?,
         _ => None,
     };
+    let read_notes = |path: &PathBuf| {
+        let failed = |error| Failure::BadInput(format!("{}: {error}", path.display()));
+        std::fs::read_to_string(path).map_err(failed)
+    };
     let request = TrainRequest {
+        notes: args.notes.as_ref().map(read_notes).transpose()?.unwrap_or_default(),
         topics: args.topics,
+        single_topic: args.single_topic,
         unlabelled: args.unlabelled,
-        rules: args.rules,
         regions: args.regions,
         corrections: args.corrections,
         hold_out: args.test.hold_out.or((promote.is_some() && args.test.test.is_empty()).then_some(0.1)),
@@ -170,13 +186,14 @@ pub fn run(args: Args) -> Result<(), Failure> {
         map: args.input.map,
         max_bad: args.input.max_bad,
         min_rows: args.min_rows as usize,
+        min_subtopic_rows: args.min_subtopic_rows as usize,
         keep_rare_labels: args.check,
         vectors: args.vectors,
         params: TopicParams {
             seed: args.seed,
             learning_curve: args.report.is_some(),
+            leave_sources_out: args.leave_sources_out,
             tune: Duration::from_secs(args.tune.into()),
-            ..TopicParams::default()
         },
     };
     let progress = Progress::default();
@@ -220,7 +237,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
             "version": trained.model.version(),
             "bytes": trained.size(),
             "seconds": begun.elapsed().as_secs_f64(),
-            "topics": trained.topics.as_ref().map(|part| &part.measured),
+            "topics": trained.topics.as_ref().map(|part| part.scores.measures()),
+            "topics_of_all_rows": trained.topics.as_ref().and_then(|part| Some(part.scores_of_all.as_ref()?.measures())),
+            "subtopics": trained.topics.as_ref().and_then(|part| Some(part.subtopic_scores.as_ref()?.measures())),
+            "sources": trained.topics.as_ref().map(|part| &part.scores.sources),
+            "left_out_sources": trained.topics.as_ref().map(|part| &part.left_out_sources),
             "regions": trained.regions.as_ref().map(|part| &part.measured),
             "tried": trained.topics.as_ref().map(|part| &part.tried),
             "corrections": corrections(&data, &trained),
@@ -272,7 +293,8 @@ struct Places {
 
 impl Places {
     fn take(args: &Args) -> Result<Self, Failure> {
-        let inputs = [&args.topics, &args.regions, &args.corrections, &args.unlabelled, &args.test.test];
+        let inputs =
+            [&args.topics, &args.single_topic, &args.regions, &args.corrections, &args.unlabelled, &args.test.test];
         if let Some(report) = &args.report {
             output::spares(report, inputs.into_iter().flatten())?;
         }
@@ -343,12 +365,23 @@ fn report(data: &Data, trained: &Trained, tested: &[Comparison]) -> Report {
     let topics = trained.topics.as_ref().map(|part| match data.test_topics[..] {
         [] => {
             let records: Vec<_> = part.answered.iter().map(|i| data.topics.records[*i].clone()).collect();
-            TopicReport::of(model, &records, &part.answers, part.learning.clone())
+            let findings = TopicFindings {
+                scores: &part.scores,
+                subtopic_scores: part.subtopic_scores.as_ref(),
+                records: &records,
+                answers: &part.answers,
+            };
+            Some(TopicReport::of(model, &findings))
         }
         _ => {
             let answers = evaluate::topics(model, &data.test_topics);
-            TopicReport::of(model, &data.test_topics, &answers, part.learning.clone())
+            TopicReport::of_answers(model, &data.test_topics, &answers)
         }
+    });
+    let topics = topics.flatten().zip(trained.topics.as_ref()).map(|(report, part)| TopicReport {
+        learning: part.learning.clone(),
+        left_out_sources: part.left_out_sources.clone(),
+        ..report
     });
     let regions = trained.regions.as_ref().map(|part| match data.test_regions[..] {
         [] => RegionReport::of(&data.regions.records, &part.answers),
@@ -377,8 +410,10 @@ fn report(data: &Data, trained: &Trained, tested: &[Comparison]) -> Report {
 fn test(data: &Data, trained: &Trained) -> evaluate::Report {
     let topics = !data.test_topics.is_empty() && trained.topics.is_some();
     let regions = !data.test_regions.is_empty() && trained.regions.is_some();
+    let answers = topics.then(|| evaluate::topics(&trained.model, &data.test_topics));
     evaluate::Report {
-        topics: topics.then(|| TopicScores::of_answers(&evaluate::topics(&trained.model, &data.test_topics))),
+        topics: answers.as_ref().and_then(evaluate::TopicAnswers::scores),
+        subtopics: answers.as_ref().and_then(evaluate::TopicAnswers::subtopic_scores),
         regions: regions.then(|| RegionScores::of(&evaluate::regions(&trained.model, &data.test_regions))),
     }
 }
@@ -388,7 +423,7 @@ fn tested(data: &Data, trained: &Trained, live: Option<&Model>, gate: &Gate) -> 
     let mut comparisons = Vec::new();
     if !data.test_topics.is_empty() && trained.topics.is_some() {
         let of = |model: &Model| evaluate::topics(model, &data.test_topics);
-        comparisons.extend(gate.topics(live.map(of).as_deref(), &of(&trained.model)));
+        comparisons.extend(gate.topics(live.map(of).as_ref(), &of(&trained.model)));
     }
     if !data.test_regions.is_empty() && trained.regions.is_some() {
         let of = |model: &Model| evaluate::regions(model, &data.test_regions);
@@ -405,7 +440,8 @@ fn corrections(data: &Data, trained: &Trained) -> BTreeMap<String, [usize; 2]> {
     let rows = |rows: &train::Rows| rows.records[rows.records.len() - rows.corrections..].to_vec();
     if data.topics.corrections > 0 {
         let answers = evaluate::topics(&trained.model, &rows(&data.topics));
-        told.insert("topics".to_owned(), [answers.len(), answers.iter().filter(|answer| answer.is_right()).count()]);
+        let right = answers.topics.iter().filter(|answer| answer.is_right()).count();
+        told.insert("topics".to_owned(), [answers.topics.len(), right]);
     }
     if data.regions.corrections > 0 {
         let answers = evaluate::regions(&trained.model, &rows(&data.regions));
@@ -424,30 +460,37 @@ fn tell(data: &Data, trained: &Trained, test: &evaluate::Report, tested: &[Compa
         told.push_str(&line);
         told.push('\n');
     };
-    let manifest = trained.model.manifest();
     if let Some(topics) = &trained.topics {
         if topics.tried.len() > 2 {
             say(output::tried(&topics.tried).to_string());
         }
-        let name = |code: &str| {
-            let known = manifest.topics.labels.iter().find(|label| label.code == code);
-            known.map(|label| label.name.clone()).unwrap_or_else(|| code.to_owned())
-        };
+        let name = |code: &str| trained.model.topics().name_of(code).unwrap_or(code).to_owned();
         say(output::topic_table(&topics.scores, name).to_string());
+        if let Some(scores) = &topics.subtopic_scores {
+            say(output::topic_table(scores, name).to_string());
+        }
+        for (title, sources) in [("source", &topics.scores.sources), ("source left out", &topics.left_out_sources)] {
+            if sources.len() > 1 {
+                say(output::source_table(title, sources).to_string());
+            }
+        }
     }
     let trained_parts = [
-        ("topics", trained.topics.as_ref().map(|part| &part.measured)),
-        ("regions", trained.regions.as_ref().map(|part| &part.measured)),
+        ("topics", trained.topics.as_ref().map(|part| part.scores.measures())),
+        ("regions", trained.regions.as_ref().map(|part| part.measured.clone())),
     ];
     for (name, measured) in trained_parts {
         match measured {
-            Some(measured) => say(output::measures(name, measured).to_string()),
+            Some(measured) => say(output::measures(name, &measured).to_string()),
             None if has_live => say(format!("{name}: taken over from the model in service")),
             None => say(format!("{name}: taken over from the bundled model")),
         }
     }
     if let Some(regions) = &trained.regions {
         say(output::peers(&regions.peers, &regions.scores).to_string());
+    }
+    if let Some(scores) = trained.topics.as_ref().and_then(|part| part.subtopic_scores.as_ref()) {
+        say(output::measures("sub-topics", &scores.measures()).to_string());
     }
     for (part, [all, right]) in corrections(data, trained) {
         say(format!(
@@ -459,8 +502,8 @@ fn tell(data: &Data, trained: &Trained, test: &evaluate::Report, tested: &[Compa
     }
     if let Some(topics) = &test.topics {
         say(format!(
-            "topics: accuracy {:.3}, macro-F1 {:.3} on {} test rows",
-            topics.accuracy, topics.macro_f1, topics.rows
+            "topics: micro-F1 {:.3}, macro-F1 {:.3}, exact {:.3}, accuracy {:.3} on {} test rows",
+            topics.micro_f1, topics.macro_f1, topics.exact, topics.accuracy, topics.rows
         ));
     }
     if let Some(regions) = &test.regions {

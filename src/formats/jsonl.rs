@@ -83,7 +83,7 @@ fn explain(field: &serde_path_to_error::Path, error: &serde_json::Error) -> Stri
         serde_json::error::Category::Data => {
             return format!(
                 "{field} has the wrong type or value at column {column}: id is a string or a number, format is text or html, \
-                 topics and regions are strings or lists of strings, and all others strings"
+                 topics, subtopics and regions are strings or lists of strings, and all others strings"
             );
         }
         _ if text.starts_with("control character") => {
@@ -122,7 +122,10 @@ pub struct Row {
     #[serde(deserialize_with = "text_or_nothing")]
     outlet: Option<String>,
     topics: Option<OneOrMore>,
+    subtopics: Option<OneOrMore>,
     regions: Option<OneOrMore>,
+    #[serde(deserialize_with = "text_or_nothing")]
+    how: Option<String>,
     /// Whether there is one, whatever it is.
     uri: Option<IgnoredAny>,
     guid: Option<IgnoredAny>,
@@ -200,6 +203,8 @@ impl Row {
             "published" => self.published = Some(cell),
             "source" => self.source = Some(cell),
             "topics" => self.topics = Some(OneOrMore::One(cell)),
+            "subtopics" => self.subtopics = Some(OneOrMore::One(cell)),
+            "how" => self.how = Some(cell),
             "regions" => {
                 self.regions = Some(OneOrMore::One(cell))
                     .filter(|one| !matches!(one, OneOrMore::One(cell) if cell.trim().is_empty()))
@@ -225,9 +230,11 @@ impl Row {
         Record {
             article,
             topics: self.topics.map(OneOrMore::list).unwrap_or_default(),
+            subtopics: self.subtopics.map(OneOrMore::list).unwrap_or_default(),
             regions: self.regions.map(OneOrMore::list),
             published: self.published.or(self.date).unwrap_or_default(),
             source: self.source.or(self.outlet).unwrap_or_default(),
+            is_selected: self.how.is_some_and(|how| how.trim() == "selected"),
             place,
             item: None,
         }

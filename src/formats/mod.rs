@@ -39,12 +39,17 @@ pub struct Record {
     pub article: Article,
     /// `topics` of the row.
     pub topics: Vec<String>,
+    /// `subtopics` of the row: narrower topics within `topics`.
+    pub subtopics: Vec<String>,
     /// `regions` of the row; `None` where the row does not say.
     pub regions: Option<Vec<String>>,
     /// `published` of the row, as it was written.
     pub published: String,
     /// `source` of the row: the outlet, the wire.
     pub source: String,
+    /// Whether the row was picked for what it is about (`how` is `selected`): it teaches, but does not tell how frequent labels
+    /// are.
+    pub is_selected: bool,
     /// Where it was read: `file:line`, or `file`.
     pub place: String,
     /// The item that it is, if it came as one.

@@ -157,11 +157,10 @@ fn record(item: &Element, place: String) -> Record {
             source_country: String::new(),
         },
         topics: item.child("contentMeta").map(|metadata| subjects(item, metadata)).unwrap_or_default(),
-        regions: None,
         published: published.iter().find_map(|path| said(path)).unwrap_or_default(),
         source: source.unwrap_or_default(),
         place,
-        item: None,
+        ..Record::default()
     }
 }
 
@@ -336,7 +335,8 @@ fn write_subjects(out: &mut String, prefix: &str, answer: &Classification) -> st
         write!(out, " howuri=\"{HOW}\" whyuri=\"{WHY}\" creatoruri=\"{}\">", escape(&creator))?;
         write!(out, "<{prefix}name xml:lang=\"en\">{}</{prefix}name></{prefix}subject>", escape(&label.name))
     };
-    for topic in answer.topics.iter().filter(|label| label.decision != Decision::Abstain) {
+    let topics = answer.topics.iter().chain(&answer.subtopics);
+    for topic in topics.filter(|label| label.decision != Decision::Abstain) {
         subject(topic, "abstract", topic.code.starts_with("medtop:").then_some(MEDIA_TOPICS), true)?;
     }
     let about =

@@ -290,7 +290,6 @@ impl Item {
                 source_country: String::new(),
             },
             topics: of_others.filter_map(Concept::label).collect(),
-            regions: None,
             published: self.text(&[
                 "versionCreated",
                 "versioncreated",
@@ -302,6 +301,7 @@ impl Item {
             source: self.text(&["source", "by", "byline"]),
             place,
             item: Some(super::Item::Ninjs(Box::new(self))),
+            ..Record::default()
         }
     }
 
@@ -358,7 +358,7 @@ impl Item {
     pub fn labelled(&self, answer: &Classification) -> String {
         let (subjects, places) = self.names();
         let named = Named { item: self, creator: format!("{CREATOR}{}", answer.model_version) };
-        let topics = answer.topics.iter().filter(|label| label.decision != Decision::Abstain);
+        let topics = answer.topics.iter().chain(&answer.subtopics).filter(|label| label.decision != Decision::Abstain);
         let topics: Vec<_> = topics.map(|label| named.subject(label)).collect();
         // Of what is no article, or in a language that is not known, nothing can be said.
         let is_read = !answer.notes.iter().any(|note| note.starts_with("ABSTAIN:"));
@@ -570,8 +570,12 @@ mod tests {
             name: name.into(),
             confidence,
             decision,
-            evidence: Vec::new(),
+            ..Label::default()
         };
+        answer.subtopics = vec![
+            label("medtop:20000574", "election", 0.8, Decision::Review),
+            label("medtop:20000610", "government policy", 0.2, Decision::Abstain),
+        ];
         answer.topics = vec![
             label("medtop:11000000", "politics", 0.876, Decision::Auto),
             label("own-7", "seaside", 1.0, Decision::Review),
@@ -606,6 +610,7 @@ mod tests {
                 { "name": "budget", "scheme": "http://wire.example/topics/", "code": "b1", "rel": "about" },
                 { "name": "politics", "rel": "about", "scheme": mediatopic, "code": "11000000", "creator": creator, "confidence": 88 },
                 { "name": "seaside", "rel": "about", "code": "own-7", "creator": creator, "confidence": 100 },
+                { "name": "election", "rel": "about", "scheme": mediatopic, "code": "20000574", "creator": creator, "confidence": 80 },
             ])
         );
         assert_eq!(one["place"][0]["scheme"], "http://cvx.iptc.org/iso3166-1a2/");
@@ -616,7 +621,9 @@ mod tests {
         let three = labelled(THREE);
         let uris: Vec<_> =
             three["subjects"].as_array().expect("a list").iter().map(|one| one["uri"].as_str()).collect();
-        assert_eq!(uris, [Some(&*format!("{mediatopic}11000000")), None], "what it said before is replaced");
+        let politics = format!("{mediatopic}11000000");
+        let election = format!("{mediatopic}20000574");
+        assert_eq!(uris, [Some(&*politics), None, Some(&*election)], "what it said before is replaced");
         let again = read(&read(THREE).labelled(&answer)).labelled(&answer);
         assert_eq!(again, read(THREE).labelled(&answer));
         // Before 1.5 and 2.1 there was no confidence.

@@ -39,11 +39,11 @@ pub fn read(text: &str, place: &str) -> Result<Record, XmlError> {
             source_country: String::new(),
         },
         topics: subjects(&root),
-        regions: None,
         published: published.unwrap_or_default().to_owned(),
         source: source.unwrap_or_default(),
         place: place.to_owned(),
         item: status(docdata),
+        ..Record::default()
     })
 }
 

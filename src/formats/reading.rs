@@ -59,16 +59,29 @@ pub fn encoding(name: &str) -> Result<&'static Encoding, String> {
 }
 
 /// The fields of a row that are read.
-pub const FIELDS: [&str; 10] =
-    ["id", "headline", "body", "dateline", "language", "source_country", "published", "source", "topics", "regions"];
+pub const FIELDS: [&str; 12] = [
+    "id",
+    "headline",
+    "body",
+    "dateline",
+    "language",
+    "source_country",
+    "published",
+    "source",
+    "topics",
+    "subtopics",
+    "regions",
+    "how",
+];
 
 /// What archives call them, beside their own names.
-const OTHER_NAMES: [(&str, &[&str]); 7] = [
+const OTHER_NAMES: [(&str, &[&str]); 8] = [
     ("headline", &["title"]),
     ("body", &["text", "content", "article"]),
     ("published", &["date", "pubdate", "published_at"]),
     ("source", &["outlet", "publisher"]),
     ("topics", &["topic", "label", "labels", "category", "categories", "section"]),
+    ("subtopics", &["subtopic"]),
     ("regions", &["region", "country", "countries"]),
     ("id", &["guid", "article_id"]),
 ];

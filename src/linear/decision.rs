@@ -1,6 +1,6 @@
 use super::LinearError;
 use linfa::{Dataset, traits::Fit};
-use linfa_logistic::{LogisticRegression, MultiLogisticRegression};
+use linfa_logistic::LogisticRegression;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
 /// Iterations of L-BFGS, at most.
@@ -8,69 +8,6 @@ const MOST_ITERATIONS: u64 = 300;
 /// Where the gradient of the loss falls below this for each row (linfa sums the loss over the rows), the fit has converged:
 /// probabilities no longer change in the fourth decimal.
 const GRADIENT_TOLERANCE: f64 = 1e-5;
-
-/// The calibrated decision layer over several labels: the weights of a stock `linfa_logistic::MultiLogisticRegression`,
-/// fitted on cross-fitted scores. Turns scores into probabilities that sum to 1.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SoftmaxLayer {
-    /// Scores × labels.
-    pub weights: Array2<f64>,
-    /// One a label.
-    pub intercept: Array1<f64>,
-}
-
-impl SoftmaxLayer {
-    /// Fits the layer on `scores` (rows × scores) and the index of each row's label, `0..n_labels`.
-    ///
-    /// # Errors
-    /// [`LinearError::NothingToLearn`] where a label has no row; [`LinearError::DecisionLayer`] where linfa-logistic
-    /// fails, or returns a model no better than always answering with the commonest label (version 0.8.1 may return its
-    /// all-zero start as success).
-    pub fn fit(scores: ArrayView2<'_, f64>, labels: &[usize], n_labels: usize) -> Result<Self, LinearError> {
-        let mut counts = vec![0_usize; n_labels];
-        labels.iter().for_each(|label| counts[*label] += 1);
-        let present = counts.iter().filter(|count| **count > 0).count();
-        if present < n_labels || n_labels < 2 {
-            return Err(LinearError::NothingToLearn { rows: labels.len(), labels: present });
-        }
-        let standard = Standard::of(scores);
-        let dataset = Dataset::new(standard.apply(scores), Array1::from(labels.to_vec()));
-        let fitted = MultiLogisticRegression::default()
-            .max_iterations(MOST_ITERATIONS)
-            .gradient_tolerance(GRADIENT_TOLERANCE * labels.len() as f64)
-            .fit(&dataset)
-            .map_err(|error| LinearError::DecisionLayer(error.to_string()))?;
-        // Fold the standardisation into the weights, so that the layer takes raw scores.
-        let mut weights = fitted.params().clone();
-        for (mut row, scale) in weights.rows_mut().into_iter().zip(&standard.scale) {
-            row.mapv_inplace(|weight| weight / scale);
-        }
-        let intercept = fitted.intercept() - &weights.t().dot(&standard.mean);
-        let layer = SoftmaxLayer { weights, intercept };
-
-        let rows = labels.len() as f64;
-        let loss = labels
-            .iter()
-            .zip(scores.rows())
-            .map(|(label, row)| -layer.probabilities(row)[*label].max(1e-300).ln())
-            .sum::<f64>()
-            / rows;
-        let prior_loss: f64 = counts.iter().map(|count| *count as f64 / rows).map(|share| -share * share.ln()).sum();
-        if !loss.is_finite() || loss > prior_loss {
-            return Err(LinearError::DecisionLayer(format!("loss {loss:.3}, the prior alone has {prior_loss:.3}")));
-        }
-        Ok(layer)
-    }
-
-    /// The probability of each label, from the scores of one article.
-    pub fn probabilities(&self, scores: ArrayView1<'_, f64>) -> Array1<f64> {
-        let mut p = scores.dot(&self.weights) + &self.intercept;
-        let max = p.fold(f64::NEG_INFINITY, |max, value| max.max(*value));
-        p.mapv_inplace(|value| (value - max).exp());
-        let sum = p.sum();
-        p / sum
-    }
-}
 
 /// The calibrated decision layer of a yes-or-no question: the weights of a stock `linfa_logistic::LogisticRegression`.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,7 +22,8 @@ impl LogisticLayer {
     /// Fits the layer on `features` (rows × features) and the answer of each row.
     ///
     /// # Errors
-    /// As [`SoftmaxLayer::fit`].
+    /// [`LinearError::NothingToLearn`] if all answers are alike; [`LinearError::DecisionLayer`] if linfa-logistic fails, or
+    /// returns a model no better than always giving the share of yes (version 0.8.1 may return its all-zero start as success).
     pub fn fit(features: ArrayView2<'_, f64>, answers: &[bool]) -> Result<Self, LinearError> {
         let yes = answers.iter().filter(|answer| **answer).count();
         if yes == 0 || yes == answers.len() {
@@ -174,28 +112,10 @@ mod tests {
     }
 
     #[test]
-    fn softmax_probabilities_are_calibrated() {
-        // Half of the rows have the label that their highest score says, the others any of the three.
-        let mut random = SplitMix(5);
-        let mut scores = Array2::zeros((6_000, 3));
-        let mut labels = Vec::new();
-        for mut row in scores.rows_mut() {
-            let said = random.below(3);
-            row[said] = 1.0;
-            labels.push(if uniform(&mut random) < 0.5 { said } else { random.below(3) });
-        }
-        let layer = SoftmaxLayer::fit(scores.view(), &labels, 3).expect("it fits");
-        let p = layer.probabilities(ndarray::array![0.0, 1.0, 0.0].view());
-        assert!((p[1] - 2.0 / 3.0).abs() < 0.03, "{p}");
-        assert!((p.sum() - 1.0).abs() < 1e-9);
-    }
-
-    #[test]
     fn a_layer_that_has_learned_nothing_is_an_error() {
         let features = Array2::from_elem((10, 1), f64::NAN);
         let answers: Vec<bool> = (0..10).map(|i| i % 2 == 0).collect();
         assert!(LogisticLayer::fit(features.view(), &answers).is_err());
         assert!(LogisticLayer::fit(Array2::zeros((3, 1)).view(), &[true; 3]).is_err());
-        assert!(SoftmaxLayer::fit(Array2::zeros((3, 2)).view(), &[0, 0, 0], 2).is_err());
     }
 }

@@ -42,6 +42,19 @@ impl SparseRecords {
         self.starts.push(self.columns.len());
     }
 
+    /// Some of the rows, in the order given.
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let mut selected = SparseRecords::with_dense(self.n_columns, self.n_dense);
+        for row in rows {
+            let cells = self.starts[*row]..self.starts[row + 1];
+            selected.columns.extend(&self.columns[cells.clone()]);
+            selected.values.extend(&self.values[cells]);
+            selected.dense.extend(self.dense(*row));
+            selected.starts.push(selected.columns.len());
+        }
+        selected
+    }
+
     fn sparse(&self, i: usize) -> impl Iterator<Item = (usize, f32)> + '_ {
         let range = self.starts[i]..self.starts[i + 1];
         self.columns[range.clone()].iter().zip(&self.values[range]).map(|(column, value)| (*column as usize, *value))
@@ -118,6 +131,9 @@ mod tests {
         let mut sums = vec![0.0; 23];
         records.add_scaled(1, 2.0, &mut sums);
         assert_eq!((sums[1], sums[2], sums[3], sums[4], sums[22]), (1.0, 0.0, 4.0, 0.0, 36.0));
+        let selected = records.select(&[1, 1]);
+        assert_eq!(selected.row(1).collect::<Vec<_>>(), records.row(1).collect::<Vec<_>>());
+        assert_eq!((selected.nsamples(), records.select(&[]).nsamples()), (2, 0));
         assert!((records.squared_norm(1) - (4.25 + dense.iter().map(|x| x * x).sum::<f32>())).abs() < 1e-3);
     }
 }

@@ -97,27 +97,13 @@ impl<T: AsMultiTargets<Elem = bool>> Fit<SparseRecords, T, LinearError> for Line
     /// # Errors
     /// [`LinearError::Shape`] and [`LinearError::NothingToLearn`].
     fn fit(&self, dataset: &DatasetBase<SparseRecords, T>) -> Result<LinearSvm, LinearError> {
-        self.fit_and_tell(dataset, || ())
-    }
-}
-
-impl LinearSvmValidParams {
-    /// [`fit`](Fit::fit), which tells after each label that it is fitted.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn fit_and_tell<T: AsMultiTargets<Elem = bool>>(
-        &self,
-        dataset: &DatasetBase<SparseRecords, T>,
-        fitted_label: impl Fn() + Sync,
-    ) -> Result<LinearSvm, LinearError> {
         let records = dataset.records();
         let targets = dataset.targets().as_multi_targets();
         let (rows, labels) = targets.dim();
         if rows != records.nsamples() {
             return Err(LinearError::Shape { records: records.nsamples(), targets: rows });
         }
-        if rows == 0 || labels < 2 {
+        if rows == 0 || labels == 0 {
             return Err(LinearError::NothingToLearn { rows, labels });
         }
         let costs: Vec<f32> = match dataset.weights() {
@@ -126,11 +112,8 @@ impl LinearSvmValidParams {
         };
         let norms: Vec<f32> = (0..rows).map(|i| records.squared_norm(i) + 1.0).collect();
         let columns: Vec<_> = targets.columns().into_iter().collect();
-        let fitted: Vec<(Vec<f32>, f32)> = columns
-            .into_par_iter()
-            .map(|column| self.fit_label(records, &norms, &costs, column))
-            .inspect(|_| fitted_label())
-            .collect();
+        let fitted: Vec<(Vec<f32>, f32)> =
+            columns.into_par_iter().map(|column| self.fit_label(records, &norms, &costs, column)).collect();
 
         let mut weights = Array2::zeros((records.nfeatures(), labels));
         let mut bias = Array1::zeros(labels);
@@ -140,7 +123,9 @@ impl LinearSvmValidParams {
         }
         Ok(LinearSvm { weights, bias })
     }
+}
 
+impl LinearSvmValidParams {
     fn fit_label(
         &self,
         records: &SparseRecords,

@@ -3,12 +3,15 @@
 //! Files are read whole, not mapped: the bundle is small (reading it takes milliseconds), and a mapped file that somebody
 //! edits in place would change weights under a running server.
 
-use super::{CURRENT, Manifest, Model, SCHEMA};
+use super::{CURRENT, Manifest, Model, SCHEMA, TopicManifest};
 use crate::{
-    linear::{LogisticLayer, SoftmaxLayer},
+    linear::LogisticLayer,
     region::{FEATURES, RegionRanker, TextModel},
     text::{HashIndex, IndexError, Vocabulary},
-    topic::{LinearLayer, Topic, TopicClassifier, TopicError, WordVectors},
+    topic::{
+        DecisionLayer, LinearLayer, SparseLayer, Subtopic, Subtopics, Topic, TopicClassifier, TopicError, TopicLayers,
+        WordVectors,
+    },
 };
 use ndarray::{Array1, Array2};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -155,31 +158,11 @@ pub fn open(manifest: &[u8], tensors: &[u8]) -> Result<Model, ModelError> {
     let tensors = SafeTensors::deserialize(tensors).map_err(|error| ModelError::Tensors(error.to_string()))?;
     let tensors = Tensors(&tensors);
 
-    let topics = manifest
-        .topics
-        .labels
-        .iter()
-        .map(|label| Topic { code: label.code.as_str().into(), name: label.name.as_str().into() });
     let index = |name: &str| -> Result<HashIndex, ModelError> {
         let part = |part: &str| tensors.numbers(&format!("{name}.{part}"), Dtype::U32, u32::from_le_bytes);
         Ok(HashIndex::from_parts(part("buckets")?, part("fingerprints")?)?)
     };
-    let idf = tensors.numbers("topic.vocabulary.idf", Dtype::U8, u8::from_le_bytes)?;
-    let vocabulary = Vocabulary::from_parts(index("topic.vocabulary")?, idf)?;
-    let values = tensors.matrix("topic.vectors.values", Dtype::I8, i8::from_le_bytes)?;
-    let vectors = WordVectors::from_parts(index("topic.vectors")?, values)?;
-    let linear = LinearLayer::new(
-        &tensors.matrix("topic.linear.weights", Dtype::I8, i8::from_le_bytes)?,
-        tensors.numbers("topic.linear.scales", Dtype::F32, f32::from_le_bytes)?,
-        tensors.matrix("topic.linear.dense", Dtype::F32, f32::from_le_bytes)?,
-        tensors.numbers("topic.linear.bias", Dtype::F32, f32::from_le_bytes)?,
-    );
-    let decision = SoftmaxLayer {
-        weights: tensors.matrix("topic.decision.weights", Dtype::F64, f64::from_le_bytes)?,
-        intercept: tensors.numbers("topic.decision.intercept", Dtype::F64, f64::from_le_bytes)?.into(),
-    };
-    let topics =
-        TopicClassifier::new(topics.collect(), vocabulary, vectors, linear, decision, manifest.topics.thresholds)?;
+    let topics = open_topics(&manifest.topics, &tensors, &index)?;
 
     if !manifest.regions.features.iter().eq(FEATURES.iter().map(|feature| feature.name)) {
         return Err(ModelError::Tensors("its region features are not those of this program".into()));
@@ -212,6 +195,68 @@ pub fn open(manifest: &[u8], tensors: &[u8]) -> Result<Model, ModelError> {
             )
         })?;
     Ok(Model::new(topics, regions, manifest))
+}
+
+fn open_topics(
+    manifest: &TopicManifest,
+    tensors: &Tensors<'_>,
+    index: &dyn Fn(&str) -> Result<HashIndex, ModelError>,
+) -> Result<TopicClassifier, ModelError> {
+    let topics: Vec<Topic> = manifest
+        .labels
+        .iter()
+        .map(|label| Topic {
+            code: label.code.as_str().into(),
+            name: label.name.as_str().into(),
+            auto_from: label.auto_from,
+        })
+        .collect();
+    let idf = tensors.numbers("topic.vocabulary.idf", Dtype::U8, u8::from_le_bytes)?;
+    let values = tensors.matrix("topic.vectors.values", Dtype::I8, i8::from_le_bytes)?;
+    let floats = |name: &str| tensors.numbers(name, Dtype::F32, f32::from_le_bytes);
+    let matrix = |name: &str| tensors.matrix(name, Dtype::F32, f32::from_le_bytes);
+    let decision = |name: &str| -> Result<DecisionLayer, ModelError> {
+        Ok(DecisionLayer {
+            weights: tensors.matrix(&format!("{name}.weights"), Dtype::F64, f64::from_le_bytes)?,
+            intercept: tensors.numbers(&format!("{name}.intercept"), Dtype::F64, f64::from_le_bytes)?.into(),
+        })
+    };
+    let wrong = || ModelError::Tensors("the parts of the sub-topics do not fit each other".into());
+    let labels = manifest.subtopics.iter().map(|label| {
+        let topic = topics.iter().position(|topic| Some(&*topic.code) == label.broader.as_deref()).ok_or_else(wrong)?;
+        let (code, name) = (label.code.as_str().into(), label.name.as_str().into());
+        Ok(Subtopic { code, name, topic, auto_from: label.auto_from })
+    });
+    let labels: Vec<Subtopic> = labels.collect::<Result<_, ModelError>>()?;
+    let cell_labels = tensors.numbers("subtopic.linear.labels", Dtype::U16, u16::from_le_bytes)?;
+    let cell_weights = tensors.numbers("subtopic.linear.weights", Dtype::I8, i8::from_le_bytes)?;
+    if cell_labels.len() != cell_weights.len() {
+        return Err(wrong());
+    }
+    let layer = SparseLayer::from_parts(
+        &tensors.numbers("subtopic.linear.lengths", Dtype::U16, u16::from_le_bytes)?,
+        cell_labels.into_iter().zip(cell_weights).collect(),
+        floats("subtopic.linear.scales")?,
+        matrix("subtopic.linear.dense")?,
+        floats("subtopic.linear.bias")?,
+    )
+    .ok_or_else(wrong)?;
+    let layers = TopicLayers {
+        vocabulary: Vocabulary::from_parts(index("topic.vocabulary")?, idf)?,
+        vectors: WordVectors::from_parts(index("topic.vectors")?, values)?,
+        ngrams: manifest.ngrams,
+        linear: LinearLayer::new(
+            &tensors.matrix("topic.linear.weights", Dtype::I8, i8::from_le_bytes)?,
+            floats("topic.linear.scales")?,
+            matrix("topic.linear.dense")?,
+            floats("topic.linear.bias")?,
+        ),
+        decision: decision("topic.decision")?,
+        exclusive: manifest.exclusive,
+        subtopics: Subtopics::new(labels, layer, decision("subtopic.decision")?, manifest.subtopic_review)
+            .ok_or_else(wrong)?,
+    };
+    Ok(TopicClassifier::new(topics, layers, manifest.thresholds)?)
 }
 
 /// Reads a file of word vectors: `hashes` (U64, one a word) and `values` (I8, words × dimensions), as
@@ -286,17 +331,25 @@ pub fn encode(
     ) -> Vec<u8> {
         values.into_iter().flat_map(|value| write(*value)).collect()
     }
-    let (decision, layer) = (topics.decision(), regions.layer());
+    let TopicLayers { linear, decision, subtopics, .. } = topics.layers();
+    let layer = regions.layer();
     let (vocabulary, idf) = topics.vocabulary().parts();
     let (vectors, values) = topics.vectors().parts();
-    let (weights, scales) = topics.linear().term_weights();
-    let (dense, bias) = topics.linear().dense_weights();
+    let (weights, scales) = linear.term_weights();
+    let (dense, bias) = linear.dense_weights();
     let (terms, labels) = weights.dim();
+    let (sub_lengths, sub_cells) = subtopics.layer().cells_by_term();
+    let (sub_scales, sub_dense, sub_bias) = subtopics.layer().parts_by_label();
+    let (sub_labels, sub_weights): (Vec<u16>, Vec<i8>) = sub_cells.iter().copied().unzip();
     let (lengths, cells) = regions.text().cells_by_term();
     let (_, text_bias) = regions.text().step_and_bias();
     let (text, text_idf) = regions.text().vocabulary().parts();
     let (countries, weights_of_text): (Vec<u8>, Vec<i8>) = cells.iter().copied().unzip();
     let u32s = |values: &[u32]| (Dtype::U32, vec![values.len()], bytes(values, u32::to_le_bytes));
+    let f32s = |values: &[f32]| (Dtype::F32, vec![values.len()], bytes(values, f32::to_le_bytes));
+    let f32_matrix = |values: &Array2<f32>| (Dtype::F32, values.shape().to_vec(), bytes(values, f32::to_le_bytes));
+    let f64s = |values: &Array1<f64>| (Dtype::F64, vec![values.len()], bytes(values, f64::to_le_bytes));
+    let f64_matrix = |values: &Array2<f64>| (Dtype::F64, values.shape().to_vec(), bytes(values, f64::to_le_bytes));
     let data = [
         ("region.intercept", (Dtype::F64, vec![1], bytes([&layer.intercept], f64::to_le_bytes))),
         ("region.text.bias", (Dtype::F32, vec![text_bias.len()], bytes(text_bias, f32::to_le_bytes))),
@@ -307,14 +360,19 @@ pub fn encode(
         ("region.text.lengths", (Dtype::U8, vec![lengths.len()], lengths)),
         ("region.text.weights", (Dtype::I8, vec![weights_of_text.len()], bytes(&weights_of_text, i8::to_le_bytes))),
         ("region.weights", (Dtype::F64, vec![layer.weights.len()], bytes(&layer.weights, f64::to_le_bytes))),
-        ("topic.decision.intercept", (Dtype::F64, vec![labels], bytes(&decision.intercept, f64::to_le_bytes))),
-        (
-            "topic.decision.weights",
-            (Dtype::F64, decision.weights.shape().to_vec(), bytes(&decision.weights, f64::to_le_bytes)),
-        ),
-        ("topic.linear.bias", (Dtype::F32, vec![labels], bytes(bias, f32::to_le_bytes))),
-        ("topic.linear.dense", (Dtype::F32, vec![dense.nrows(), labels], bytes(dense, f32::to_le_bytes))),
-        ("topic.linear.scales", (Dtype::F32, vec![terms], bytes(scales, f32::to_le_bytes))),
+        ("subtopic.decision.intercept", f64s(&subtopics.decision().intercept)),
+        ("subtopic.decision.weights", f64_matrix(&subtopics.decision().weights)),
+        ("subtopic.linear.bias", f32s(sub_bias)),
+        ("subtopic.linear.dense", f32_matrix(sub_dense)),
+        ("subtopic.linear.labels", (Dtype::U16, vec![sub_labels.len()], bytes(&sub_labels, u16::to_le_bytes))),
+        ("subtopic.linear.lengths", (Dtype::U16, vec![sub_lengths.len()], bytes(&sub_lengths, u16::to_le_bytes))),
+        ("subtopic.linear.scales", f32s(sub_scales)),
+        ("subtopic.linear.weights", (Dtype::I8, vec![sub_weights.len()], bytes(&sub_weights, i8::to_le_bytes))),
+        ("topic.decision.intercept", f64s(&decision.intercept)),
+        ("topic.decision.weights", f64_matrix(&decision.weights)),
+        ("topic.linear.bias", f32s(bias)),
+        ("topic.linear.dense", f32_matrix(dense)),
+        ("topic.linear.scales", f32s(scales)),
         ("topic.linear.weights", (Dtype::I8, vec![terms, labels], bytes(&weights, i8::to_le_bytes))),
         ("topic.vectors.buckets", u32s(vectors.parts().0)),
         ("topic.vectors.fingerprints", u32s(vectors.parts().1)),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// The layout of bundles that this program reads and writes. Rises with any change to tokenizer, features or tensors that
 /// would make an older model answer differently.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 
 /// `manifest.json`: what a model is, beside its weights.
 ///
@@ -36,14 +36,24 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TopicManifest {
-    /// The labels, in the order of the layers.
+    /// The topics, in the order of the layers.
     pub labels: Vec<LabelEntry>,
-    /// When to decide what.
+    /// The sub-topics, in the order of the layers.
+    pub subtopics: Vec<LabelEntry>,
+    /// Where AUTO and REVIEW begin for topics.
     pub thresholds: Thresholds,
+    /// Where REVIEW begins for sub-topics.
+    pub subtopic_review: f32,
+    /// Whether each training row had exactly one topic: then the topics of an article exclude each other.
+    pub exclusive: bool,
+    /// Whether the model reads character n-grams.
+    pub ngrams: bool,
     /// Articles of whose words a lesser share is known are unlike anything seen: all their topics are ABSTAIN.
     pub least_known: f64,
     /// Metric by name, measured in cross-validation; from 0 to 1.
     pub measured: BTreeMap<String, f64>,
+    /// The same of the sub-topics; empty if there are none.
+    pub measured_subtopics: BTreeMap<String, f64>,
 }
 
 /// The region model's part of the manifest.
@@ -64,8 +74,11 @@ pub struct RegionManifest {
     pub measured: BTreeMap<String, f64>,
 }
 
+/// The value of [`LabelEntry::auto_from`] of a label that is never AUTO: too few held-out rows tell how often it is right.
+pub const NEVER_AUTO: f32 = 2.0;
+
 /// A label that the model knows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LabelEntry {
     /// Its code.
@@ -74,8 +87,11 @@ pub struct LabelEntry {
     pub name: String,
     /// How many training articles carried it.
     pub support: u64,
-    /// How many more were given it by rule.
-    pub weak: u64,
+    /// AUTO begins here for this label, if that is later than for all; [`NEVER_AUTO`] if it is never AUTO.
+    pub auto_from: f32,
+    /// Of a sub-topic, the code of its topic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broader: Option<String>,
 }
 
 /// A file that the model was trained on.
@@ -90,8 +106,31 @@ pub struct TrainingFile {
     pub sha256: String,
     /// What it taught.
     pub task: Task,
-    /// Whether its rows had no labels and got them by rule.
-    pub weak: bool,
+    /// How its rows came by their labels.
+    pub labels: LabelSource,
+}
+
+/// How the rows of a training file came by their labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LabelSource {
+    /// All labels of each article are given.
+    Given,
+    /// One topic of each article is given, though it may have more.
+    SingleTopic,
+    /// None were given: rules gave them.
+    Rule,
+}
+
+impl LabelSource {
+    /// The words for it in the card and in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LabelSource::Given => "given",
+            LabelSource::SingleTopic => "one per row",
+            LabelSource::Rule => "by rule",
+        }
+    }
 }
 
 /// What a file teaches.

@@ -5,15 +5,16 @@
 mod bundle;
 mod manifest;
 mod store;
+mod topics;
 
 pub use bundle::{CARD, MANIFEST, ModelError, TENSORS, encode, may_hold, read_vectors, write};
-pub use manifest::{LabelEntry, Manifest, RegionManifest, SCHEMA, Task, TopicManifest, TrainingFile};
+pub use manifest::{
+    LabelEntry, LabelSource, Manifest, NEVER_AUTO, RegionManifest, SCHEMA, Task, TopicManifest, TrainingFile,
+};
 pub use store::{CURRENT, Lock, Store, StoreError, Version, in_service, load_version, versions};
 
 use crate::{
-    article::{
-        Article, ArticleError, Classification, DEFAULT_MIN_CONFIDENCE, Decision, Format, Label, Options, Region,
-    },
+    article::{Article, ArticleError, Classification, Decision, Format, Options, Region},
     clean::{self, Document, MOST_REMOVED, UNDETERMINED},
     region::{self, Places, RegionRanker},
     text::{Word, words_into},
@@ -21,15 +22,9 @@ use crate::{
 };
 use std::{path::Path, sync::Arc};
 
-/// Fewer words say no topic, whatever they are.
-const LEAST_WORDS: usize = 4;
-/// Fewer words are given as the reason where topics are ABSTAIN: a line of a ticker has more.
-const TOO_SHORT: usize = 8;
 /// A detected language is not believed if the model knows this share of the words: detectors know some seventy languages, and
 /// take a text in any other one, or one of abbreviations, for one of these.
 const KNOWN_LANGUAGE: f64 = 0.85;
-/// A lesser distance between the two best topics is given as the reason where topics are ABSTAIN.
-const LOW_MARGIN: f32 = 0.1;
 /// Evidence of one region, at most.
 const MOST_EVIDENCE: usize = 10;
 
@@ -129,7 +124,7 @@ impl Model {
         let mut words = Vec::new();
         words_into(&document, &mut words);
         let mut notes = Vec::new();
-        let answer = self.topics.classify(&words);
+        let answer = self.topics.classify(&words, &document);
         let foreign = self.foreign_language(&document, &answer);
         if let Some(language) = foreign {
             notes.push(format!(
@@ -140,10 +135,11 @@ impl Model {
         if !document.is_article {
             notes.push("ABSTAIN: not an article: an error page, a login wall, a placeholder or a greeting".to_owned());
         }
-        let mut topics = self.topics_of(&answer, &document, &words, options, &mut notes);
+        let is_readable = foreign.is_none() && document.is_article;
+        let text = topics::Text { words: &words, document: &document, is_readable };
+        let (topics, subtopics) = self.topics_of(&answer, &text, options, &mut notes);
         let mut regions = self.regions_of(article, &document, &words, options, &mut notes);
-        if foreign.is_some() || !document.is_article {
-            topics.iter_mut().for_each(|label| label.decision = Decision::Abstain);
+        if !is_readable {
             regions.iter_mut().for_each(|region| region.label.decision = Decision::Abstain);
         }
         if options.explain && document.more_removed {
@@ -151,6 +147,7 @@ impl Model {
         }
         Classification {
             topics,
+            subtopics,
             regions,
             language: document.language.into_owned(),
             model_version: self.version.clone(),
@@ -166,65 +163,6 @@ impl Model {
         let trained = language == UNDETERMINED || self.manifest.languages.iter().any(|known| known == language);
         let familiar = document.language_is_detected && answer.known_share() >= KNOWN_LANGUAGE;
         (!trained && !familiar).then_some(language)
-    }
-
-    fn topics_of(
-        &self,
-        answer: &TopicAnswer,
-        document: &Document<'_>,
-        words: &[Word],
-        options: &Options,
-        notes: &mut Vec<String>,
-    ) -> Vec<Label> {
-        if !answer.knows_a_word {
-            notes.push(match words {
-                [] => "topics: ABSTAIN: no word is left of the text without markup and boilerplate".to_owned(),
-                _ => "topics: ABSTAIN: the model knows no word of the text".to_owned(),
-            });
-            return Vec::new();
-        }
-        let thresholds = options.thresholds(self.topics.thresholds());
-        let unfamiliar = answer.known_share() < self.manifest.topics.least_known;
-        let too_short = answer.words < LEAST_WORDS;
-        let decide = |label: &Label| match unfamiliar || too_short {
-            true => Decision::Abstain,
-            false => thresholds.decide(label.confidence),
-        };
-        if too_short {
-            notes
-                .push(format!("topics: ABSTAIN: too short, {} words; at least {LEAST_WORDS} are needed", answer.words));
-        } else if unfamiliar {
-            notes.push(format!(
-                "topics: ABSTAIN: unlike anything seen, the model knows {} of {} words",
-                answer.known_words, answer.words
-            ));
-        } else if let [best, second, ..] = &answer.labels[..]
-            && decide(best) == Decision::Abstain
-        {
-            let reason = if answer.words < TOO_SHORT {
-                format!("too short, {} words", answer.words)
-            } else if best.confidence - second.confidence < LOW_MARGIN {
-                format!(
-                    "low margin, {} has {:.2} and {} {:.2}",
-                    best.name, best.confidence, second.name, second.confidence
-                )
-            } else {
-                format!("low confidence, the best is {:.2}", best.confidence)
-            };
-            notes.push(format!("topics: ABSTAIN: {reason}; REVIEW begins at {:.2}", thresholds.review));
-        }
-        let least = options.min_confidence.unwrap_or(DEFAULT_MIN_CONFIDENCE);
-        let shown = answer.labels.iter().take_while(|label| label.confidence >= least).take(options.most());
-        shown
-            .map(|label| {
-                let evidence = if options.explain {
-                    self.topics.evidence(answer, &label.code, words, document)
-                } else {
-                    Vec::new()
-                };
-                Label { evidence, decision: decide(label), ..label.clone() }
-            })
-            .collect()
     }
 
     fn regions_of(

@@ -274,7 +274,6 @@ pub fn is_about(probability: f64, named: bool, review: f64) -> bool {
 
 fn region(code: &str, confidence: f32, decision: Decision, role: Role) -> Option<Region> {
     let place = tree::place(code)?;
-    let label =
-        Label { code: place.code.clone(), name: place.name.clone(), confidence, decision, evidence: Vec::new() };
+    let label = Label { code: place.code.clone(), name: place.name.clone(), confidence, decision, ..Label::default() };
     Some(Region { label, role, path: place.path.clone(), contributions: Vec::new() })
 }

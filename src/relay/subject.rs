@@ -1,5 +1,5 @@
 use crate::{
-    article::{Classification, Decision, Role},
+    article::{Classification, Decision, Label, Role},
     region::tree,
 };
 use std::{fmt, str::FromStr};
@@ -18,6 +18,8 @@ enum Part {
 enum Place {
     /// The code of the best topic.
     Topic,
+    /// The code of the best sub-topic.
+    Subtopic,
     /// The code of the first country that the article is about.
     Country,
     /// What may be done with the best topic.
@@ -26,8 +28,9 @@ enum Place {
     Language,
 }
 
-const PLACES: [(&str, Place); 4] = [
+const PLACES: [(&str, Place); 5] = [
     ("topic", Place::Topic),
+    ("subtopic", Place::Subtopic),
     ("country", Place::Country),
     ("decision", Place::Decision),
     ("language", Place::Language),
@@ -46,7 +49,9 @@ impl FromStr for Template {
             let (name, after) = after.split_once('}').ok_or("a { has no }")?;
             let known = PLACES.iter().find(|(known, _)| *known == name);
             let (_, place) = known.ok_or_else(|| {
-                format!("{{{name}}} is unknown: write {{topic}}, {{country}}, {{decision}} or {{language}}")
+                format!(
+                    "{{{name}}} is unknown: write {{topic}}, {{subtopic}}, {{country}}, {{decision}} or {{language}}"
+                )
             })?;
             parts.extend([Part::Text(before.to_owned()), Part::Place(*place)]);
             rest = after;
@@ -112,6 +117,12 @@ fn value(place: Place, answer: &Classification) -> Option<String> {
     let topic = answer.topics.first().filter(|label| label.decision != Decision::Abstain);
     match place {
         Place::Topic => topic.map(|label| label.code.to_string()),
+        Place::Subtopic => {
+            // One of the best topic: both go into one subject.
+            let of_topic = |label: &&Label| topic.is_some_and(|topic| label.broader.as_ref() == Some(&topic.code));
+            let mut sure = answer.subtopics.iter().filter(|label| label.decision != Decision::Abstain);
+            sure.find(of_topic).map(|label| label.code.to_string())
+        }
         Place::Country => {
             let about = answer.regions.iter().filter(|region| region.role == Role::About);
             // Parts of the world are none.
@@ -153,6 +164,21 @@ mod tests {
         assert_eq!(template.pattern(), "labelled.*.*");
         assert_eq!(template.to_string(), "labelled.{topic}.{country}");
         assert_eq!(template.subject(None), "labelled.none.none");
+        let narrower: Template = "labelled.{topic}.{subtopic}".parse().expect("a template");
+        let label = |code: &str, broader: &str, decision| Label {
+            code: code.into(),
+            broader: Some(broader.into()),
+            decision,
+            ..Label::default()
+        };
+        answer.subtopics = vec![
+            label("unsure", &best, Decision::Abstain),
+            label("of-another", "medtop:15000000", Decision::Auto),
+            label("narrower", &best, Decision::Review),
+        ];
+        assert_eq!(narrower.subject(Some(&answer)), format!("labelled.{best}.narrower"));
+        answer.subtopics.clear();
+        assert_eq!(narrower.subject(Some(&answer)), format!("labelled.{best}.none"));
         answer.topics[0].code = "own section.*".into();
         let other: Template = "a-{topic}.{decision}.{language}".parse().expect("a template");
         answer.topics[0].decision = Decision::Review;

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     article::{Article, Options},
-    model::clean_article,
+    model::{LabelEntry, clean_article},
     region::tree,
 };
 use futures_util::{StreamExt, stream::BoxStream};
@@ -146,7 +146,8 @@ impl Service {
         if request.options.is_some_and(|options| options.explain) {
             return most;
         }
-        let topics = self.0.slot.current().topics().topics().len();
+        let model = self.0.slot.current();
+        let topics = model.topics().topics().len() + model.topics().subtopics().labels().len();
         most.min((2 << 10) + topics * 512 + tree::countries() * 128)
     }
 
@@ -265,18 +266,19 @@ impl Classifier for Service {
         let measured = |part: &str, of: &std::collections::BTreeMap<String, f64>| {
             of.iter().map(|(name, value)| (format!("{part}.{name}"), *value)).collect::<Vec<_>>()
         };
+        let labels = |labels: &[LabelEntry]| -> Vec<pb::ModelLabel> {
+            let label = |label: &LabelEntry| pb::ModelLabel {
+                code: label.code.clone(),
+                name: label.name.clone(),
+                support: label.support,
+                broader: label.broader.clone().unwrap_or_default(),
+            };
+            labels.iter().map(label).collect()
+        };
         Ok(Response::new(pb::Model {
             version: manifest.version.clone(),
-            topics: manifest
-                .topics
-                .labels
-                .iter()
-                .map(|label| pb::ModelLabel {
-                    code: label.code.clone(),
-                    name: label.name.clone(),
-                    support: label.support,
-                })
-                .collect(),
+            topics: labels(&manifest.topics.labels),
+            subtopics: labels(&manifest.topics.subtopics),
             region_count: tree::countries() as u32,
             languages: manifest.languages.clone(),
             trained_on: manifest
@@ -291,6 +293,7 @@ impl Classifier for Service {
                 .collect(),
             measured: measured("topics", &manifest.topics.measured)
                 .into_iter()
+                .chain(measured("subtopics", &manifest.topics.measured_subtopics))
                 .chain(measured("regions", &manifest.regions.measured))
                 .collect(),
             program_version: env!("CARGO_PKG_VERSION").to_owned(),

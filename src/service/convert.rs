@@ -73,6 +73,7 @@ pub(crate) fn options_to_proto(options: Options) -> pb::Options {
 pub fn answer_to_proto(answer: Classification) -> pb::Classification {
     pb::Classification {
         topics: answer.topics.into_iter().map(label_to_proto).collect(),
+        subtopics: answer.subtopics.into_iter().map(label_to_proto).collect(),
         regions: answer
             .regions
             .into_iter()
@@ -133,6 +134,12 @@ pub fn fitted(mut answer: pb::Classification, most: usize) -> pb::Classification
         answer.regions[i].contributions.clear();
         answer.regions[i].label.iter_mut().for_each(|label| label.evidence.clear());
     }
+    for i in (0..answer.subtopics.len()).rev() {
+        if fits(&answer) {
+            break;
+        }
+        answer.subtopics[i].evidence.clear();
+    }
     for i in (0..answer.topics.len()).rev() {
         if fits(&answer) {
             break;
@@ -144,6 +151,9 @@ pub fn fitted(mut answer: pb::Classification, most: usize) -> pb::Classification
     }
     while !fits(&answer) && !answer.regions.is_empty() {
         answer.regions.truncate(answer.regions.len() / 2);
+    }
+    while !fits(&answer) && !answer.subtopics.is_empty() {
+        answer.subtopics.truncate(answer.subtopics.len() / 2);
     }
     while !fits(&answer) && !answer.topics.is_empty() {
         answer.topics.truncate(answer.topics.len() / 2);
@@ -158,6 +168,7 @@ fn label_to_proto(label: Label) -> pb::Label {
     pb::Label {
         code: label.code.to_string(),
         name: label.name.to_string(),
+        broader: label.broader.map_or_else(String::new, |code| code.to_string()),
         confidence: label.confidence,
         decision: match label.decision {
             Decision::Auto => pb::Decision::Auto,
@@ -175,6 +186,7 @@ fn label_to_proto(label: Label) -> pb::Label {
                 weight: evidence.weight,
             })
             .collect(),
+        evidence_remainder: label.evidence_remainder,
     }
 }
 
@@ -195,6 +207,7 @@ pub(crate) fn answer_from_proto(response: pb::ClassifyResponse) -> Option<Result
     };
     Some(Ok(Classification {
         topics: answer.topics.into_iter().map(label_from_proto).collect::<Option<_>>()?,
+        subtopics: answer.subtopics.into_iter().map(label_from_proto).collect::<Option<_>>()?,
         regions: answer
             .regions
             .into_iter()
@@ -249,6 +262,7 @@ fn label_from_proto(label: pb::Label) -> Option<Label> {
         },
         code: label.code.into(),
         name: label.name.into(),
+        broader: Some(label.broader).filter(|code| !code.is_empty()).map(Into::into),
         confidence: label.confidence,
         evidence: label
             .evidence
@@ -263,6 +277,7 @@ fn label_from_proto(label: pb::Label) -> Option<Label> {
                 })
             })
             .collect::<Option<_>>()?,
+        evidence_remainder: label.evidence_remainder,
     })
 }
 

@@ -25,6 +25,7 @@ pub struct Metrics {
     calls: Family<Call, Counter>,
     articles: Family<Outcome, Counter>,
     topics: Family<Topic, Counter>,
+    subtopics: Family<Topic, Counter>,
     regions: Family<Region, Counter>,
     abstained: Family<Part, Counter>,
     reviewed: Family<Part, Counter>,
@@ -204,6 +205,11 @@ impl Metrics {
                 "Best topics of articles, by code and decision: a change in the mix is drift",
                 Family::default(),
             ),
+            subtopics: registry.take(
+                "subtopics",
+                "Best sub-topics of articles, by code and decision; articles without one are not counted",
+                Family::default(),
+            ),
             regions: registry.take("regions", "ABOUT countries of articles, by code and decision", Family::default()),
             abstained: registry.take(
                 "abstained",
@@ -311,6 +317,10 @@ impl Metrics {
         self.whole.observe((took.queued + took.cleaned + took.classified).as_secs_f64());
         if let Some(best) = answer.topics.first() {
             self.topics.get_or_create(&Topic { code: best.code.to_string(), decision: best.decision.as_str() }).inc();
+        }
+        if let Some(best) = answer.subtopics.first() {
+            let (code, decision) = (best.code.to_string(), best.decision.as_str());
+            self.subtopics.get_or_create(&Topic { code, decision }).inc();
         }
         let about = answer.regions.iter().filter(|region| region.role == Role::About);
         for region in about {

@@ -13,7 +13,7 @@ pub use index::HashIndex;
 pub use terms::{Term, pairs, words};
 pub use tokenizer::{Shape, Token, Tokens, tokens};
 pub use vocabulary::{Vocabulary, dampened};
-pub use words::{Word, evidence_at, pair_hash, word_hash, words_into};
+pub use words::{Word, character_ngrams, evidence_at, pair_hash, word_hash, words_into};
 
 /// Why an index or a vocabulary cannot be put together.
 #[derive(Debug, thiserror::Error)]

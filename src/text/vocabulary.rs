@@ -65,6 +65,11 @@ impl Vocabulary {
         features
     }
 
+    /// The share of the training documents that have a term, from 0 to 1, as its idf tells.
+    pub fn document_share(&self, term: u32) -> f32 {
+        (1.0 - self.idf(term)).exp()
+    }
+
     /// The idf of a term.
     #[inline]
     pub fn idf(&self, term: u32) -> f32 {
@@ -72,7 +77,7 @@ impl Vocabulary {
     }
 }
 
-/// What it counts for that a term comes so many times: each time less.
+/// Sublinear term frequency: 1 + ln(tf).
 pub fn dampened(times: usize) -> f32 {
     1.0 + (times as f32).ln()
 }

@@ -5,6 +5,7 @@ use crate::{
     article::{Evidence, Field},
     clean::Document,
 };
+use std::ops::RangeInclusive;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// A word of a document.
@@ -57,6 +58,13 @@ pub fn evidence_at(document: &Document<'_>, first: &Word, last: &Word, weight: f
 /// XXH3 (64 bit) is specified byte for byte, so that a model gives the same answer on every platform.
 pub fn word_hash(word: &str, shape: Shape, buffer: &mut Vec<u8>) -> u64 {
     buffer.clear();
+    push_normal_form(word, shape, buffer);
+    xxh3_64(buffer)
+}
+
+/// Appends the normal form of a word, in UTF-8; see [`word_hash`].
+fn push_normal_form(word: &str, shape: Shape, buffer: &mut Vec<u8>) {
+    let begin = buffer.len();
     if word.is_ascii() {
         buffer.extend(word.bytes().map(|byte| byte.to_ascii_lowercase()));
     } else {
@@ -70,15 +78,33 @@ pub fn word_hash(word: &str, shape: Shape, buffer: &mut Vec<u8>) -> u64 {
             buffer.extend_from_slice(c.encode_utf8(&mut utf8).as_bytes());
         }
     }
-    if buffer.last() == Some(&b'.') {
+    if buffer.len() > begin && buffer.last() == Some(&b'.') {
         buffer.pop();
     }
-    if shape == Shape::Number && !buffer.iter().any(|byte| byte.is_ascii_alphabetic() || *byte == b'/') {
-        for byte in buffer.iter_mut().filter(|byte| byte.is_ascii_digit()) {
+    let form = &mut buffer[begin..];
+    if shape == Shape::Number && !form.iter().any(|byte| byte.is_ascii_alphabetic() || *byte == b'/') {
+        for byte in form.iter_mut().filter(|byte| byte.is_ascii_digit()) {
             *byte = b'0';
         }
     }
-    xxh3_64(buffer)
+}
+
+/// Lengths of character n-grams, in characters.
+const NGRAM_LENGTHS: RangeInclusive<usize> = 3..=5;
+
+/// Appends the hashes of the character n-grams of a word: all runs of three to five characters of its normal form, with a
+/// blank before and behind it. They find what words have in common in languages that build many forms of one stem.
+pub fn character_ngrams(word: &str, shape: Shape, hashes: &mut Vec<u64>) {
+    const CHARACTERS: u64 = 0x6368_6172_6772_616D;
+    let mut padded = vec![b' '];
+    push_normal_form(word, shape, &mut padded);
+    padded.push(b' ');
+    let is_boundary = |at: &usize| padded.get(*at).is_none_or(|byte| (*byte as i8) >= -0x40);
+    let boundaries: Vec<usize> = (0..=padded.len()).filter(is_boundary).collect();
+    for length in NGRAM_LENGTHS {
+        let ngrams = boundaries.windows(length + 1).map(|ends| &padded[ends[0]..ends[length]]);
+        hashes.extend(ngrams.map(|ngram| pair_hash(CHARACTERS, xxh3_64(ngram))));
+    }
 }
 
 /// The hash of two words that follow each other.
@@ -118,6 +144,21 @@ mod tests {
         {
             assert_ne!(hash(one), hash(other), "{one} {other}");
         }
+    }
+
+    #[test]
+    fn ngrams_are_runs_of_characters() {
+        let ngrams = |word: &str| {
+            let mut hashes = Vec::new();
+            character_ngrams(word, Shape::Lower, &mut hashes);
+            hashes
+        };
+        // " ab" and "ab ", " ab ": two of three characters, one of four.
+        assert_eq!(ngrams("ab").len(), 3);
+        assert_eq!(ngrams("éẹ́").len(), ngrams("abc").len(), "characters count, not bytes");
+        let shared = ngrams("abantu").into_iter().filter(|hash| ngrams("umntu").contains(hash)).count();
+        assert_eq!(shared, 3, "\"ntu\", \"tu \" and \"ntu \"");
+        assert_eq!(ngrams("Ab"), ngrams("ab"));
     }
 
     #[test]

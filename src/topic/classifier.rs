@@ -1,128 +1,59 @@
 use super::{
-    ArticleTerms, Features, Form, TopicError, WordVectors,
-    features::{in_headline, in_lead},
+    ArticleTerms, DecisionLayer, Direction, Features, Form, LinearLayer, Subtopics, TopicError, WordVectors,
+    decision::normalise,
+    evidence::{Explainer, Explanation},
 };
 use crate::{
-    article::{Evidence, Label, Thresholds},
+    article::Thresholds,
     clean::Document,
-    linear::{LinearSvm, SoftmaxLayer},
-    text::{self, Term, Vocabulary, Word, dampened, evidence_at},
+    text::{Vocabulary, Word},
 };
-use ndarray::{Array1, Array2, Axis};
-use std::{collections::HashMap, sync::Arc};
-
-/// Evidence is a hint to a person, not a dump.
-const MOST_EVIDENCE: usize = 10;
+use ndarray::Array1;
+use std::sync::Arc;
 
 /// A topic that the model knows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Topic {
     /// Its code, as it stood in the training data.
     pub code: Arc<str>,
-    /// Its English name; the code again where none is known.
+    /// Its English name; the code again if none is known.
     pub name: Arc<str>,
+    /// AUTO begins here for this topic, if that is later than for all; above 1 if it is never AUTO.
+    pub auto_from: f32,
 }
 
-/// Weights of a term are padded to a multiple of this, so that the inner loop runs over whole vectors.
-const LANES: usize = 16;
-
-/// The linear layer: for terms one byte a weight and one scale a term, for the dimensions of the word vectors plain weights.
+/// The layers of a topic model.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LinearLayer {
-    /// Terms × labels, each row padded with zeros to a multiple of [`LANES`], in units of the term's scale.
-    weights: Vec<i8>,
-    /// The largest weight of each term, divided by 127.
-    scales: Vec<f32>,
-    /// Dimensions of the word vectors × labels.
-    dense: Array2<f32>,
-    /// One a label.
-    bias: Vec<f32>,
-}
-
-impl LinearLayer {
-    /// From a model fitted on [`Features`]: the first `n_terms` rows of its weights are those of terms and are rounded to a
-    /// byte each, the others those of the vector's dimensions.
-    pub fn quantise(fitted: &LinearSvm, n_terms: usize) -> Self {
-        let (of_terms, dense) = fitted.weights.view().split_at(Axis(0), n_terms);
-        let scales: Vec<f32> = of_terms
-            .rows()
-            .into_iter()
-            .map(|row| row.iter().fold(0.0_f32, |most, weight| most.max(weight.abs())) / 127.0)
-            .collect();
-        let mut weights = Array2::zeros(of_terms.dim());
-        for ((row, scale), mut stored) in of_terms.rows().into_iter().zip(&scales).zip(weights.rows_mut()) {
-            if *scale > 0.0 {
-                stored.assign(&row.mapv(|weight| (weight / scale).round() as i8));
-            }
-        }
-        // Not `to_owned`: ndarray 0.16 trips over views without rows.
-        let dense = Array2::from_shape_fn(dense.dim(), |at| dense[at]);
-        LinearLayer::new(&weights, scales, dense, fitted.bias.to_vec())
-    }
-
-    /// From weights (terms × labels, in units of each term's scale), scales (one a term), weights of the vector's dimensions
-    /// (dimensions × labels) and bias (one a label).
-    pub fn new(weights: &Array2<i8>, scales: Vec<f32>, dense: Array2<f32>, bias: Vec<f32>) -> Self {
-        let padding = vec![0; weights.ncols().next_multiple_of(LANES) - weights.ncols()];
-        let padded = weights.rows().into_iter().flat_map(|row| row.into_iter().chain(&padding)).copied().collect();
-        LinearLayer { weights: padded, scales, dense, bias }
-    }
-
-    /// The weights, terms × labels, and their scales.
-    pub fn term_weights(&self) -> (Array2<i8>, &[f32]) {
-        (
-            Array2::from_shape_fn((self.scales.len(), self.bias.len()), |(term, label)| self.row(term)[label]),
-            &self.scales,
-        )
-    }
-
-    /// The weights of the vector's dimensions, dimensions × labels, and the bias.
-    pub fn dense_weights(&self) -> (&Array2<f32>, &[f32]) {
-        (&self.dense, &self.bias)
-    }
-
-    /// The weights of a term, padded.
-    fn row(&self, term: usize) -> &[i8] {
-        let width = self.bias.len().next_multiple_of(LANES);
-        &self.weights[term * width..][..width]
-    }
-
-    /// The score of each label for an article's features.
-    pub fn scores(&self, features: &Features) -> Array1<f64> {
-        let mut sums = self.bias.clone();
-        sums.resize(self.bias.len().next_multiple_of(LANES), 0.0);
-        for (term, value) in &features.terms {
-            let value = value * self.scales[*term as usize];
-            let row = self.row(*term as usize);
-            for (sums, weights) in sums.as_chunks_mut::<LANES>().0.iter_mut().zip(row.as_chunks::<LANES>().0) {
-                for (sum, weight) in sums.iter_mut().zip(weights) {
-                    *sum += value * f32::from(*weight);
-                }
-            }
-        }
-        for (value, weights) in features.vector.iter().zip(self.dense.rows()) {
-            sums.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += value * weight);
-        }
-        sums.iter().take(self.bias.len()).map(|sum| f64::from(*sum)).collect()
-    }
+pub struct TopicLayers {
+    /// The terms that the model knows.
+    pub vocabulary: Vocabulary,
+    /// The word vectors.
+    pub vectors: WordVectors,
+    /// Whether character n-grams are among the terms.
+    pub ngrams: bool,
+    /// The scores of the topics.
+    pub linear: LinearLayer,
+    /// Their probabilities.
+    pub decision: DecisionLayer,
+    /// Whether each article has exactly one topic: then probabilities sum to 1.
+    pub exclusive: bool,
+    /// The sub-topics.
+    pub subtopics: Subtopics,
 }
 
 /// Words in, topics with calibrated probabilities out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TopicClassifier {
     topics: Vec<Topic>,
-    vocabulary: Vocabulary,
-    vectors: WordVectors,
-    linear: LinearLayer,
-    decision: SoftmaxLayer,
+    layers: TopicLayers,
     thresholds: Thresholds,
 }
 
-/// What the classifier says of one article.
+/// The topics of one article.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TopicAnswer {
-    /// Every topic with its probability, most probable first; without evidence.
-    pub labels: Vec<Label>,
+    /// Every topic, as an index into the classifier's topics, with its probability; most probable first.
+    pub ranked: Vec<(usize, f32)>,
     /// Whether the model knew any word of the article. If not, the probabilities are those of the training data.
     pub knows_a_word: bool,
     /// How many words the article has.
@@ -130,8 +61,16 @@ pub struct TopicAnswer {
     /// How many of the words the vocabulary knows.
     pub known_words: usize,
     features: Features,
-    /// The decision layer for articles of this form.
-    decision: SoftmaxLayer,
+    form: Form,
+    scores: Array1<f64>,
+}
+
+/// Sub-topics of some topics of an article.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SubtopicAnswer {
+    /// Sub-topics, as indices into the classifier's, with their probabilities; most probable first.
+    pub ranked: Vec<(usize, f32)>,
+    scores: Array1<f64>,
 }
 
 impl TopicAnswer {
@@ -145,35 +84,26 @@ impl TopicClassifier {
     /// Puts a classifier together.
     ///
     /// # Errors
-    /// [`TopicError::Tensor`] where the parts do not fit each other or hold numbers that are not finite.
-    pub fn new(
-        topics: Vec<Topic>,
-        vocabulary: Vocabulary,
-        vectors: WordVectors,
-        linear: LinearLayer,
-        decision: SoftmaxLayer,
-        thresholds: Thresholds,
-    ) -> Result<Self, TopicError> {
+    /// [`TopicError::Tensor`] if the parts do not fit each other or hold numbers that are not finite.
+    pub fn new(topics: Vec<Topic>, layers: TopicLayers, thresholds: Thresholds) -> Result<Self, TopicError> {
         let n = topics.len();
+        let terms = layers.vocabulary.len();
+        let dimensions = Features::vector_length(layers.vectors.dimensions());
+        let subtopics = layers.subtopics.labels();
         let fits = n >= 2
-            && linear.scales.len() == vocabulary.len()
-            && linear.bias.len() == n
-            && linear.dense.dim() == (vectors.dimensions(), n)
-            && linear.weights.len() == vocabulary.len() * n.next_multiple_of(LANES)
-            && [(n, n), (Form::inputs_for(n), n)].contains(&decision.weights.dim())
-            && decision.intercept.len() == n;
+            && layers.linear.has_shape(terms, dimensions, n)
+            && layers.decision.has_shape(n)
+            && layers.subtopics.layer().has_shape(terms, dimensions, subtopics.len())
+            && subtopics.iter().all(|label| label.topic < n);
         if !fits {
-            return Err(TopicError::Tensor("the layers of the topic model have different sizes"));
+            return Err(TopicError::Tensor(
+                "the layers of the topic model have different sizes, or weights that are not finite",
+            ));
         }
-        let finite = linear.scales.iter().chain(&linear.dense).chain(&linear.bias).all(|value| value.is_finite())
-            && decision.weights.iter().chain(&decision.intercept).all(|value| value.is_finite());
-        if !finite {
-            return Err(TopicError::Tensor("the topic model has a weight that is not a finite number"));
-        }
-        if !thresholds.make_sense() {
+        if !thresholds.make_sense() || !topics.iter().all(|topic| topic.auto_from >= 0.0) {
             return Err(TopicError::Tensor("the thresholds of the topic model are not probabilities in order"));
         }
-        Ok(TopicClassifier { topics, vocabulary, vectors, linear, decision, thresholds })
+        Ok(TopicClassifier { topics, layers, thresholds })
     }
 
     /// The topics, in the order of the layers.
@@ -181,211 +111,245 @@ impl TopicClassifier {
         &self.topics
     }
 
+    /// The name of a topic or sub-topic, by code; `None` if the model does not know it.
+    pub fn name_of(&self, code: &str) -> Option<&str> {
+        let topics = self.topics.iter().map(|topic| (&topic.code, &topic.name));
+        let subtopics = self.subtopics().labels().iter().map(|subtopic| (&subtopic.code, &subtopic.name));
+        topics.chain(subtopics).find(|(known, _)| ***known == *code).map(|(_, name)| &**name)
+    }
+
+    /// The layers.
+    pub fn layers(&self) -> &TopicLayers {
+        &self.layers
+    }
+
     /// The vocabulary.
     pub fn vocabulary(&self) -> &Vocabulary {
-        &self.vocabulary
+        &self.layers.vocabulary
     }
 
     /// The word vectors.
     pub fn vectors(&self) -> &WordVectors {
-        &self.vectors
+        &self.layers.vectors
     }
 
-    /// The linear layer.
-    pub fn linear(&self) -> &LinearLayer {
-        &self.linear
+    /// The sub-topics.
+    pub fn subtopics(&self) -> &Subtopics {
+        &self.layers.subtopics
     }
 
-    /// The decision layer.
-    pub fn decision(&self) -> &SoftmaxLayer {
-        &self.decision
-    }
-
-    /// When to decide what.
+    /// Where AUTO and REVIEW begin for all topics.
     pub fn thresholds(&self) -> Thresholds {
         self.thresholds
     }
 
     /// Classifies the words of an article.
-    pub fn classify(&self, words: &[Word]) -> TopicAnswer {
-        let terms = ArticleTerms::of(words);
-        let features = Features::new(&self.vocabulary, &self.vectors, &terms);
-        let decision = Form::of(terms.words.len(), terms.headline).layer(&self.decision);
-        let probabilities = decision.probabilities(self.linear.scores(&features).view());
-        let mut labels: Vec<Label> = self
-            .topics
-            .iter()
-            .zip(&probabilities)
-            .map(|(topic, p)| Label {
-                code: topic.code.clone(),
-                name: topic.name.clone(),
-                confidence: *p as f32,
-                decision: self.thresholds.decide(*p as f32),
-                evidence: Vec::new(),
-            })
-            .collect();
-        // Stable: equal probabilities stay in the order of the codes.
-        labels.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
-        let knows_a_word = !features.terms.is_empty() || features.vector_scale > 0.0;
+    pub fn classify(&self, words: &[Word], document: &Document<'_>) -> TopicAnswer {
+        let layers = &self.layers;
+        let terms = ArticleTerms::of(words, document, layers.ngrams);
+        let features = Features::new(&layers.vocabulary, &layers.vectors, &terms);
+        let form = Form::of(terms.words.len(), terms.headline);
+        let scores = layers.linear.scores(&features);
+        let mut probabilities = layers.decision.probabilities(scores.view(), 0..self.topics.len(), form);
+        if layers.exclusive {
+            normalise(&mut probabilities);
+        }
         TopicAnswer {
-            labels,
-            knows_a_word,
+            ranked: ranked(probabilities.into_iter().map(|p| p as f32).enumerate().collect()),
+            knows_a_word: !features.terms.is_empty() || features.vector_scales[0] > 0.0,
             words: terms.words.len(),
             known_words: features.known_words,
             features,
-            decision,
+            form,
+            scores,
         }
     }
 
-    /// What a label of an answer rests on: the terms that contribute most to its log-odds, each at its first place.
-    pub fn evidence(&self, answer: &TopicAnswer, code: &str, words: &[Word], document: &Document<'_>) -> Vec<Evidence> {
-        let Some(label) = self.topics.iter().position(|topic| &*topic.code == code) else { return Vec::new() };
-        let (_, mut contributions) = self.contributions(answer, words, label);
-        contributions.retain(|(_, weight)| *weight != 0.0);
-        contributions.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
-        contributions.truncate(MOST_EVIDENCE);
-        contributions
-            .into_iter()
-            .map(|(place, weight)| {
-                let (first, last) = (&words[place.first as usize], &words[place.last as usize]);
-                evidence_at(document, first, last, weight as f32)
-            })
-            .collect()
-    }
-
-    /// What each term contributes to a label's log-odds against the mean of all labels, at its first place, and what is
-    /// there without any. Everything up to the decision layer's logits is linear, so that all of it adds up to them exactly.
-    fn contributions(&self, answer: &TopicAnswer, words: &[Word], label: usize) -> (f64, Vec<(Term, f64)>) {
-        let n = self.topics.len() as f64;
-        let TopicAnswer { features, decision, .. } = answer;
-        let towards = &decision.weights.column(label) - &(decision.weights.sum_axis(Axis(1)) / n);
-        let without = decision.intercept[label] - decision.intercept.sum() / n
-            + self.linear.bias.iter().zip(&towards).map(|(bias, towards)| f64::from(*bias) * towards).sum::<f64>();
-        let vector_towards: Array1<f64> =
-            self.linear.dense.mapv(f64::from).dot(&towards) * f64::from(features.vector_scale);
-
-        // Each different term with its first place and how often it comes.
-        let mut places: HashMap<u64, usize> = HashMap::new();
-        let mut different: Vec<(Term, usize)> = Vec::new();
-        for term in text::words(words).chain(text::pairs(words)) {
-            let place = *places.entry(term.hash).or_insert_with(|| {
-                different.push((term, 0));
-                different.len() - 1
-            });
-            different[place].1 += 1;
+    /// The sub-topics of an article within some of its topics, given as indices with their probabilities.
+    pub fn subtopics_within(&self, answer: &TopicAnswer, topics: &[(usize, f32)]) -> SubtopicAnswer {
+        let subtopics = &self.layers.subtopics;
+        let known = topics.iter().filter(|(topic, _)| !subtopics.of_topic(*topic).is_empty());
+        let known: Vec<(usize, f32)> = known.copied().collect();
+        if known.is_empty() {
+            return SubtopicAnswer { ranked: Vec::new(), scores: Array1::zeros(0) };
         }
-        let contributions = different.into_iter().map(|(term, times)| {
-            let mut weight = self.term_contribution(features, term.hash, &towards);
-            if term.first == term.last {
-                // Absent where the word does not stand there: such a term is no feature.
-                weight += self.term_contribution(features, in_headline(term.hash), &towards);
-                weight += self.term_contribution(features, in_lead(term.hash), &towards);
-                if let Some(vector) = self.vectors.of(term.hash) {
-                    let direction: f64 = vector.iter().zip(&vector_towards).map(|(v, t)| f64::from(*v) * t).sum();
-                    weight += direction * f64::from(dampened(times));
-                }
-            }
-            (term, weight)
-        });
-        (without, contributions.collect())
+        let scores = subtopics.scores(&answer.features);
+        let found = known.into_iter().flat_map(|(topic, p)| subtopics.of(topic, p, &scores, answer.form)).collect();
+        SubtopicAnswer { ranked: ranked(found), scores }
     }
 
-    /// What a term contributes by its tf-idf.
-    fn term_contribution(&self, features: &Features, hash: u64, towards: &Array1<f64>) -> f64 {
-        let Some(term) = self.vocabulary.find(hash) else { return 0.0 };
-        let Ok(at) = features.terms.binary_search_by_key(&term, |feature| feature.0) else { return 0.0 };
-        let row = self.linear.row(term as usize).iter();
-        let direction: f64 = row.zip(towards).map(|(weight, towards)| f64::from(*weight) * towards).sum();
-        direction * f64::from(features.terms[at].1 * self.linear.scales[term as usize])
+    /// What a topic of an answer rests on. Weights add up to its log-odds.
+    pub fn explain(&self, answer: &TopicAnswer, topic: usize, words: &[Word], document: &Document<'_>) -> Explanation {
+        self.explainer(answer, topic).explain(words, document)
     }
+
+    fn explainer<'a>(&'a self, answer: &'a TopicAnswer, topic: usize) -> Explainer<'a, LinearLayer> {
+        let everything = 0..self.topics.len();
+        let direction = self.layers.decision.direction(topic, answer.scores.view(), everything, answer.form);
+        self.explainer_of(answer, &self.layers.linear, topic, direction)
+    }
+
+    /// What a sub-topic of an answer rests on. Weights add up to its log-odds among articles on its topic.
+    pub fn explain_subtopic(
+        &self,
+        (answer, found): (&TopicAnswer, &SubtopicAnswer),
+        subtopic: usize,
+        words: &[Word],
+        document: &Document<'_>,
+    ) -> Explanation {
+        let subtopics = &self.layers.subtopics;
+        let direction = subtopics.direction(subtopic, &found.scores, answer.form);
+        self.explainer_of(answer, subtopics.layer(), subtopic, direction).explain(words, document)
+    }
+
+    fn explainer_of<'a, L>(
+        &'a self,
+        answer: &'a TopicAnswer,
+        layer: &'a L,
+        label: usize,
+        direction: Direction,
+    ) -> Explainer<'a, L> {
+        let TopicLayers { vocabulary, vectors, .. } = &self.layers;
+        Explainer { vocabulary, vectors, layer, features: &answer.features, label, direction }
+    }
+}
+
+/// Labels with their probabilities, most probable first; equal ones stay in the order of the labels.
+fn ranked(mut labels: Vec<(usize, f32)>) -> Vec<(usize, f32)> {
+    labels.sort_by(|a, b| b.1.total_cmp(&a.1));
+    labels
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{article::Field, linear::SplitMix};
+    use crate::{
+        article::{Article, Field},
+        linear::SplitMix,
+        model::clean_article,
+        text::words_into,
+        topic::{DECISION_INPUTS, SparseColumn, SparseLayer, Subtopic, terms::in_headline},
+    };
+    use ndarray::Array2;
 
-    fn hash(i: u64) -> u64 {
-        i.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    const TEXT: [&str; 2] = ["harbour ferry", "a harbour of a town a ferry ferry of x"];
+
+    fn words_of(document: &Document<'_>) -> Vec<Word> {
+        let mut words = Vec::new();
+        words_into(document, &mut words);
+        words
     }
 
-    fn small_classifier() -> TopicClassifier {
+    fn article() -> Article {
+        Article { headline: TEXT[0].to_owned(), body: TEXT[1].to_owned(), ..Article::default() }
+    }
+
+    /// Three topics and two sub-topics of the second, with weights by chance.
+    fn small_classifier(words: &[Word]) -> TopicClassifier {
         let mut random = SplitMix(11);
         let mut number = || (random.next_u64() >> 40) as f32 / (1 << 24) as f32 - 0.5;
-        let terms = (1..40).map(|i| (hash(i), 1 + i as u32)).chain([(in_headline(hash(7)), 3)]);
-        let vocabulary = Vocabulary::build(terms, 100);
-        let values = Array2::from_shape_simple_fn((20, 4), || (number() * 200.0) as i8);
-        let vectors = WordVectors::build(&(1..21).map(hash).collect::<Vec<_>>(), &values).expect("one each");
-        let fitted = LinearSvm {
-            weights: Array2::from_shape_simple_fn((vocabulary.len() + 4, 3), &mut number),
-            bias: Array1::from_shape_simple_fn(3, &mut number),
+        let hashes: Vec<u64> = words.iter().map(|word| word.hash).collect();
+        // All words but the last; "a" is in most articles.
+        let known = hashes[..hashes.len() - 1].iter().enumerate();
+        let terms = known.map(|(i, hash)| (*hash, if i == 2 || *hash == hashes[2] { 90 } else { 1 }));
+        let vocabulary = Vocabulary::build(terms.chain([(in_headline(hashes[0]), 3)]), 100);
+        let values = Array2::from_shape_simple_fn((2, 4), || (number() * 200.0) as i8);
+        let vectors = WordVectors::build(&hashes[..2], &values).expect("one each");
+        let rows = vocabulary.len() + 8;
+        let weights = Array2::from_shape_simple_fn((rows, 3), &mut number);
+        let linear = LinearLayer::quantise(&weights, &Array1::from_shape_simple_fn(3, &mut number), vocabulary.len());
+        let decision = |labels, number: &mut dyn FnMut() -> f32| DecisionLayer {
+            weights: Array2::from_shape_simple_fn((labels, DECISION_INPUTS), || f64::from(number())),
+            intercept: Array1::from_shape_simple_fn(labels, || f64::from(number())),
         };
-        let decision = SoftmaxLayer {
-            weights: Array2::from_shape_simple_fn((Form::inputs_for(3), 3), || f64::from(number())),
-            intercept: ndarray::array![0.3, -0.2, 0.1],
+        let of_topics = decision(3, &mut number);
+        let reach = vec![1.0; vocabulary.len()];
+        let columns: Vec<SparseColumn> = (0..2)
+            .map(|_| {
+                let weights = Array1::from_shape_simple_fn(rows, &mut number);
+                SparseColumn::new(weights.view(), number(), &reach, 100)
+            })
+            .collect();
+        let layer = SparseLayer::of_columns(&columns, vocabulary.len(), 8, 100);
+        let label = |code: &str| Subtopic { code: code.into(), name: code.into(), topic: 1, auto_from: 0.9 };
+        let subtopics =
+            Subtopics::new(vec![label("d"), label("e")], layer, decision(2, &mut number), 0.5).expect("they fit");
+        let topics = ["a", "b", "c"].map(|code| Topic { code: code.into(), name: code.into(), auto_from: 0.0 });
+        let layers = TopicLayers {
+            vocabulary,
+            vectors,
+            ngrams: false,
+            linear,
+            decision: of_topics,
+            exclusive: false,
+            subtopics,
         };
-        let topics = ["a", "b", "c"].map(|code| Topic { code: code.into(), name: code.into() });
-        let thresholds = Thresholds { auto: 0.9, review: 0.4 };
-        let linear = LinearLayer::quantise(&fitted, vocabulary.len());
-        TopicClassifier::new(topics.to_vec(), vocabulary, vectors, linear, decision, thresholds).expect("the parts fit")
+        TopicClassifier::new(topics.to_vec(), layers, Thresholds { auto: 0.9, review: 0.4 }).expect("the parts fit")
     }
 
     #[test]
-    fn contributions_add_up_to_the_log_odds() {
-        let classifier = small_classifier();
-        // Words that have a vector and a weight, one of them alone, or neither; one comes twice.
-        let token = crate::text::tokens("x").next().expect("a word");
-        let word = |i, role| Word { token, section: u8::from(role == Field::Body), role, hash: hash(i) };
-        let headline = [7, 21].map(|i| word(i, Field::Headline));
-        let body = [3, 7, 7, 21, 39, 70].map(|i| word(i, Field::Body));
-        let words = [&headline[..], &body[..]].concat();
-        let answer = classifier.classify(&words);
-        assert_eq!(answer.features.terms.len(), 4 + 1, "one of the headline's words is known as such");
-        assert_eq!((answer.words, answer.known_words), (8, 7));
-        let p = |code: &str| {
-            let label = answer.labels.iter().find(|label| &*label.code == code).expect("each topic has a label");
-            f64::from(label.confidence).ln()
-        };
-        let mean = ["a", "b", "c"].map(p).iter().sum::<f64>() / 3.0;
-        for (label, code) in ["a", "b", "c"].into_iter().enumerate() {
-            let (without, contributions) = classifier.contributions(&answer, &words, label);
-            let sum = without + contributions.iter().map(|(_, weight)| weight).sum::<f64>();
-            assert!((sum - (p(code) - mean)).abs() < 1e-5, "{sum} {}", p(code) - mean);
+    fn explanations_add_up_to_the_log_odds_and_show_content_words() {
+        let article = article();
+        let document = clean_article(&article);
+        let words = words_of(&document);
+        let classifier = small_classifier(&words);
+        let answer = classifier.classify(&words, &document);
+        let log_odds = |p: f32| f64::from((p / (1.0 - p)).ln());
+        for (topic, p) in &answer.ranked {
+            let explainer = classifier.explainer(&answer, *topic);
+            // All contributions, and what is left without them.
+            let sum: f64 = explainer.contributions(&words).iter().map(|(_, weight)| weight).sum();
+            let score = |label: usize| f64::from(classifier.layers.linear.dense_of(label).1);
+            let other = explainer.direction.other.map_or(0.0, |(other, weight)| weight * score(other));
+            let without = explainer.direction.own * score(*topic) + other + explainer.direction.constant;
+            assert!((sum + without - log_odds(*p)).abs() < 1e-3, "{} {}", sum + without, log_odds(*p));
+
+            let explanation = classifier.explain(&answer, *topic, &words, &document);
+            let listed: f64 = explanation.evidence.iter().map(|one| f64::from(one.weight)).sum();
+            assert!((listed + f64::from(explanation.remainder) - log_odds(*p)).abs() < 1e-3);
+            let terms: Vec<&str> = explanation.evidence.iter().map(|one| &*one.term).collect();
+            assert!(terms.contains(&"harbour") && !terms.contains(&"a"), "{terms:?}");
+            assert_eq!(
+                explanation.evidence.iter().find(|one| one.term == "ferry").map(|one| one.field),
+                Some(Field::Headline)
+            );
         }
     }
 
     #[test]
-    fn rounding_weights_to_a_byte_changes_scores_little() {
-        let weights = ndarray::array![[0.5_f32, -0.25, 0.1], [0.0, 0.0, 0.0], [-2.0, 1.0, 0.013]];
-        let fitted = LinearSvm { weights: weights.clone(), bias: ndarray::array![0.1, 0.2, 0.3] };
-        let features = Features { terms: vec![(0, 0.6), (1, 0.5), (2, 0.4)], ..Features::default() };
-        let scores = LinearLayer::quantise(&fitted, 3).scores(&features);
-        for (label, score) in scores.iter().enumerate() {
-            let exact = f64::from(fitted.bias[label] + 0.6 * weights[[0, label]] + 0.4 * weights[[2, label]]);
-            assert!((score - exact).abs() < 0.6 * 0.5 / 254.0 + 0.4 * 2.0 / 254.0 + 1e-6, "{score} {exact}");
+    fn subtopics_are_no_surer_than_their_topic() {
+        let article = article();
+        let document = clean_article(&article);
+        let words = words_of(&document);
+        let classifier = small_classifier(&words);
+        let answer = classifier.classify(&words, &document);
+        let of = |topic: usize| answer.ranked.iter().find(|(one, _)| *one == topic).copied().expect("every topic");
+        assert!(classifier.subtopics_within(&answer, &[of(0), of(2)]).ranked.is_empty());
+        let found = classifier.subtopics_within(&answer, &[of(0), of(1)]);
+        assert_eq!(found.ranked.len(), 2);
+        for (subtopic, p) in &found.ranked {
+            assert!(*p < of(1).1);
+            let explanation = classifier.explain_subtopic((&answer, &found), *subtopic, &words, &document);
+            let listed: f32 = explanation.evidence.iter().map(|one| one.weight).sum();
+            let given_topic = p / of(1).1;
+            assert!((listed + explanation.remainder - (given_topic / (1.0 - given_topic)).ln()).abs() < 1e-2);
         }
     }
 
     #[test]
-    fn parts_that_do_not_fit_are_refused() {
-        let good = small_classifier();
-        let with = |topics: Vec<Topic>, decision: SoftmaxLayer, thresholds: Thresholds| {
-            TopicClassifier::new(
-                topics,
-                good.vocabulary.clone(),
-                good.vectors.clone(),
-                good.linear.clone(),
-                decision,
-                thresholds,
-            )
-        };
-        assert!(with(good.topics.clone(), good.decision.clone(), good.thresholds).is_ok());
-        assert!(with(good.topics[..2].to_vec(), good.decision.clone(), good.thresholds).is_err());
-        let mut infinite = good.decision.clone();
-        infinite.weights[[0, 0]] = f64::INFINITY;
-        assert!(with(good.topics.clone(), infinite, good.thresholds).is_err());
-        for thresholds in [Thresholds { auto: 7.0, review: 0.4 }, Thresholds { auto: 0.3, review: 0.4 }] {
-            assert!(with(good.topics.clone(), good.decision.clone(), thresholds).is_err());
-        }
+    fn parts_of_other_sizes_are_refused() {
+        let article = article();
+        let document = clean_article(&article);
+        let classifier = small_classifier(&words_of(&document));
+        let TopicClassifier { topics, layers, thresholds } = classifier;
+        let built =
+            |topics: &[Topic], layers: &TopicLayers| TopicClassifier::new(topics.to_vec(), layers.clone(), thresholds);
+        assert!(built(&topics, &layers).is_ok());
+        assert!(built(&topics[..2], &layers).is_err());
+        let other = TopicLayers { vocabulary: Vocabulary::build([(1, 1)], 10), ..layers.clone() };
+        assert!(built(&topics, &other).is_err());
+        let mut infinite = layers;
+        infinite.decision.intercept[1] = f64::INFINITY;
+        assert!(built(&topics, &infinite).is_err());
     }
 }

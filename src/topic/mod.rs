@@ -1,24 +1,32 @@
-//! What an article is about: words in, topics with calibrated probabilities out.
+//! What an article is about: words in, topics and sub-topics with calibrated probabilities out.
 //!
-//! tf-idf of words, word pairs and the words of headline and lead beside the sum of word vectors, a one-vs-rest linear layer over both, and
-//! on its scores the decision layer that turns them into probabilities, knowing how the article is put together. The labels are those of the training data: nothing here knows a taxonomy by heart. Training lives
-//! in `train`; this room holds what training and serving share.
+//! The features are tf-idf of words, word pairs and the words of headline and opening, beside the sums of word vectors over
+//! article and opening. A one-vs-rest linear layer scores the topics, and a decision layer per topic turns scores into
+//! probabilities, knowing how the article is put together. Topics are independent: an article may have several. The labels
+//! are those of the training data: nothing here knows a taxonomy by heart. Training lives in `train`; this room holds what
+//! training and serving share.
 
 mod classifier;
+mod decision;
+mod error;
+mod evidence;
 mod features;
 mod form;
+mod layer;
+mod sparse_layer;
+mod subtopics;
 pub mod taxonomy;
+mod terms;
 mod vectors;
 
-pub use classifier::{LinearLayer, Topic, TopicAnswer, TopicClassifier};
-pub use features::{ArticleTerms, Features};
-pub use form::{Form, FormKind};
+pub use classifier::{SubtopicAnswer, Topic, TopicAnswer, TopicClassifier, TopicLayers};
+pub use decision::{DECISION_INPUTS, DecisionLayer, Direction, best_others, decision_inputs, normalise};
+pub use error::TopicError;
+pub use evidence::Explanation;
+pub use features::Features;
+pub use form::Form;
+pub use layer::LinearLayer;
+pub use sparse_layer::{SparseColumn, SparseLayer};
+pub use subtopics::{Subtopic, Subtopics};
+pub use terms::{ArticleTerms, text_of};
 pub use vectors::WordVectors;
-
-/// Why a topic model cannot be put together.
-#[derive(Debug, thiserror::Error)]
-pub enum TopicError {
-    /// Its parts do not fit each other.
-    #[error("{0}")]
-    Tensor(&'static str),
-}

@@ -1,20 +1,30 @@
-//! Names for codes. The model carries its own labels; this table only lends English names to codes that it knows.
+//! Names for codes. The model carries its own labels; this table only lends English names, and the topic that a narrower code
+//! belongs to, to codes that it knows.
 
 use std::{collections::HashMap, sync::LazyLock};
 
-/// Code and English name of the IPTC Media Topics of the first level, release of October 2023 (CC BY 4.0).
-static IPTC: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
-    include_str!("data/iptc-media-topics.tsv").lines().skip(1).filter_map(|line| line.split_once('\t')).collect()
+/// The IPTC Media Topics, release of October 2023 (CC BY 4.0): code, code of the first-level topic, English name.
+static IPTC: LazyLock<HashMap<&str, (&str, &str)>> = LazyLock::new(|| {
+    let lines = include_str!("data/iptc-media-topics.tsv").lines().skip(1);
+    lines
+        .filter_map(|line| line.split_once('\t').and_then(|(code, rest)| Some((code, rest.split_once('\t')?))))
+        .collect()
 });
 
-/// The English name of a topic code; `None` where the table has none.
+/// The English name of a code; `None` if the table does not have it.
 pub fn name(code: &str) -> Option<&'static str> {
-    IPTC.get(code).copied()
+    IPTC.get(code).map(|(_, name)| *name)
 }
 
-/// The codes that the table knows, in order.
-pub fn codes() -> impl Iterator<Item = &'static str> {
-    let mut codes: Vec<&str> = IPTC.keys().copied().collect();
+/// The code of the first-level topic that a code belongs to, itself for a first-level topic; `None` if the table does not have
+/// it.
+pub fn topic_of(code: &str) -> Option<&'static str> {
+    IPTC.get(code).map(|(topic, _)| *topic)
+}
+
+/// The codes of the first-level topics, in order.
+pub fn topics() -> impl Iterator<Item = &'static str> {
+    let mut codes: Vec<&str> = IPTC.iter().filter(|(code, (topic, _))| *code == topic).map(|(code, _)| *code).collect();
     codes.sort_unstable();
     codes.into_iter()
 }
@@ -24,9 +34,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_seventeen_have_names() {
-        assert_eq!(IPTC.len(), 17);
+    fn codes_have_names_and_topics() {
+        assert_eq!(topics().count(), 17);
         assert_eq!(name("medtop:11000000"), Some("politics"));
-        assert_eq!(name("alt.atheism"), None);
+        assert_eq!(name("medtop:20001065"), Some("soccer"));
+        assert_eq!(topic_of("medtop:20001065"), Some("medtop:15000000"));
+        assert_eq!(topic_of("medtop:15000000"), Some("medtop:15000000"));
+        assert_eq!((name("alt.atheism"), topic_of("alt.atheism")), (None, None));
     }
 }

@@ -4,43 +4,50 @@ use super::{
     LeftOut,
     metrics::{self, LabelScore, Outcome},
     regions::TrainedRegions,
+    topic_scores::{SourceScore, TopicAnswer},
     topics::{FOLDS, TrainedTopics},
 };
 use crate::{
-    model::Model,
+    model::{Model, NEVER_AUTO},
     region::{FEATURES, tree},
     topic::taxonomy,
 };
 use std::{collections::BTreeMap, fmt::Write as _};
 
-/// The card. Parts that were taken over from another model are told by their measures alone.
-pub fn write(
-    model: &Model,
-    topics: Option<&TrainedTopics>,
-    regions: Option<&TrainedRegions>,
-    left_out: &LeftOut,
-    bytes: usize,
-) -> String {
+/// What a card tells of.
+#[derive(Clone, Copy)]
+pub struct Findings<'a> {
+    /// The model.
+    pub model: &'a Model,
+    /// Present if topics were trained; otherwise they are told by their measures alone.
+    pub topics: Option<&'a TrainedTopics>,
+    /// The same of regions.
+    pub regions: Option<&'a TrainedRegions>,
+    /// What was left out of the archives.
+    pub left_out: &'a LeftOut,
+    /// What the trainer's own words say of the data; may be empty.
+    pub notes: &'a str,
+    /// Bytes of manifest and weights.
+    pub bytes: usize,
+}
+
+/// The card.
+pub fn write(findings: &Findings<'_>) -> String {
     let mut card = String::new();
     // Writing to a string cannot fail.
-    let _ = write_card(&mut card, model, topics, regions, left_out, bytes);
+    let _ = write_card(&mut card, findings);
     card
 }
 
-fn write_card(
-    card: &mut String,
-    model: &Model,
-    topics: Option<&TrainedTopics>,
-    regions: Option<&TrainedRegions>,
-    left_out: &LeftOut,
-    bytes: usize,
-) -> std::fmt::Result {
+fn write_card(card: &mut String, findings: &Findings<'_>) -> std::fmt::Result {
+    let Findings { model, topics, regions, left_out, notes, bytes } = *findings;
     let manifest = model.manifest();
     writeln!(card, "# Model {}\n", model.version())?;
     writeln!(
         card,
-        "Tells the topics and the countries of news articles. {} topics, {} countries, languages: {}, {:.1} MB.\n",
+        "Classifies news articles by topic and country. {} topics, {} sub-topics, {} countries, languages: {}, {:.1} MB.\n",
         manifest.topics.labels.len(),
+        manifest.topics.subtopics.len(),
         tree::countries(),
         manifest.languages.join(", "),
         bytes as f64 / 1e6,
@@ -49,28 +56,38 @@ fn write_card(
     writeln!(
         card,
         "Datasets, training and prediction traits, metrics and the calibrated decision layers are linfa 0.8.1: stock\n\
-         `MultiLogisticRegression` on cross-fitted scores for topics, stock `LogisticRegression` on the features of candidate\n\
-         countries for regions. linfa has no estimator for sparse input (rust-ml/linfa#192), so the sparse linear solver is\n\
-         this project's, implementing linfa's `Fit` and `PredictInplace`.\n"
+         `LogisticRegression` on cross-fitted scores, one per topic and sub-topic, and on the features of candidate countries for\n\
+         regions. linfa has no estimator for sparse input (rust-ml/linfa#192), so the sparse linear solver is this project's,\n\
+         implementing linfa's `Fit` and `PredictInplace`.\n"
     )?;
     let (terms, vectors) = (model.topics().vocabulary().len(), model.topics().vectors());
+    let ngrams = if manifest.topics.ngrams { ", character n-grams" } else { "" };
     writeln!(
         card,
-        "The linear layer of the topics reads {terms} words, word pairs and words of headlines and leads, and the sum of word\n\
-         vectors ({} words, {} dimensions; distilled from a sentence encoder, see NOTICE). The decision layer reads its scores,\n\
-         alone and times how the article is put together: headline and body, headline alone, length. Labels with few articles\n\
-         of a form (full articles, headlines, one-liners) are also taught with ones made of their other rows.\n",
+        "The linear layer of the topics reads {terms} words, word pairs{ngrams} and words of headlines and openings, and the sums of\n\
+         word vectors over article and opening ({} words, {} dimensions; distilled from a sentence encoder, see NOTICE). The\n\
+         decision layer of each topic reads its score, the best score of the other topics, and how the article is put together:\n\
+         headline and body, headline alone, length. Topics {}. Sub-topics are learned from the articles of their topic and\n\
+         given only together with it; their probability is that of the topic times their own among articles on it.\n",
         vectors.len(),
         vectors.dimensions(),
+        if manifest.topics.exclusive {
+            "exclude each other, because each training row has one: their probabilities sum to 1"
+        } else {
+            "do not exclude each other: each probability stands for itself"
+        },
     )?;
     writeln!(card, "Trained by {} with seed {} on:\n", manifest.trained_by, manifest.seed)?;
     let mut table = Table::new(&["file", "task", "labels", "rows", "sha256"], "lllrl");
     for file in &manifest.trained_on {
-        let labels = if file.weak { "by rule" } else { "given" };
+        let labels = file.labels.as_str();
         let task = file.task.as_str().to_owned();
         table.row([file.name.clone(), task, labels.into(), file.rows.to_string(), file.sha256.clone()]);
     }
     writeln!(card, "{table}")?;
+    if !notes.trim().is_empty() {
+        writeln!(card, "{}\n", notes.trim())?;
+    }
     if topics.is_some() && !left_out.rare_labels.is_empty() {
         let rare = left_out.rare_labels.iter().map(|(label, rows)| format!("{label} ({rows})"));
         writeln!(
@@ -80,44 +97,7 @@ fn write_card(
         )?;
     }
 
-    writeln!(card, "## Topics\n")?;
-    writeln!(
-        card,
-        "Measured on held-out folds ({FOLDS}-fold cross-validation over all rows above; the thresholds were chosen on the same\n\
-         folds, so that figures that depend on them are a little kind). Rows labelled by rule and made rows are never among\n\
-         the measured ones:\n"
-    )?;
-    writeln!(card, "{}", measures(&manifest.topics.measured))?;
-    let thresholds = manifest.topics.thresholds;
-    writeln!(
-        card,
-        "AUTO begins at {:.3}: from there on labels were right at least {:.0} times in 100, and close to it at least {:.0} times.\n\
-         REVIEW begins at {:.3}. `auto_coverage` is the share of articles whose best topic is AUTO.\n",
-        thresholds.auto,
-        metrics::AUTO_PRECISION * 100.0,
-        metrics::AUTO_PRECISION_AT_THRESHOLD * 100.0,
-        thresholds.review,
-    )?;
-    if let Some(trained) = topics {
-        let name = |code: &str| taxonomy::name(code).unwrap_or(code).to_owned();
-        let mut table = Table::new(&["file", "rows", "accuracy"], "lrr");
-        for (file, (rows, right)) in &trained.by_file {
-            table.row([file.clone(), rows.to_string(), format!("{:.3}", *right as f64 / *rows as f64)]);
-        }
-        writeln!(card, "{table}")?;
-        writeln!(card, "{}", label_table(&trained.scores.labels, name))?;
-        write_weak(card, model, trained)?;
-        writeln!(card, "Confidence of the best topic against how often it was right:\n")?;
-        writeln!(card, "{}", reliability(&trained.outcomes))?;
-        let known = || manifest.topics.labels.iter().map(|label| label.code.as_str());
-        let missing: Vec<String> = taxonomy::codes()
-            .filter(|code| known().any(|label| label.starts_with("medtop:")) && !known().any(|label| label == *code))
-            .map(|code| format!("{} ({code})", name(code)))
-            .collect();
-        if !missing.is_empty() {
-            writeln!(card, "Never answered, because no training row carries them: {}.\n", missing.join(", "))?;
-        }
-    }
+    write_topics(card, findings)?;
 
     writeln!(card, "## Regions\n")?;
     writeln!(
@@ -195,8 +175,6 @@ fn write_card(
         card,
         "- Cross-validation draws test rows from the same sources as training rows; articles of other outlets and years\n  \
            are harder.\n\
-         - Training rows carry one topic each wherever the source files say one; second topics are told only by their\n  \
-           probability.\n\
          - Place names are found in English text. Organisations and people count where training rows had them.\n\
          - Parts of the world (\"West African leaders\") are answered with the probability of a country named in the same way;\n  \
            no training row says them, so that this is not measured.\n\
@@ -204,38 +182,101 @@ fn write_card(
     )
 }
 
-/// The labels that rules gave, apart from the others.
-fn write_weak(card: &mut String, model: &Model, trained: &TrainedTopics) -> std::fmt::Result {
-    let weak = model.manifest().topics.labels.iter().filter(|label| label.weak > 0);
-    let mut table = Table::new(&["code", "name", "given", "by rule", "found again", "answered for others"], "llrrrr");
-    for label in weak {
-        let found = trained.weak_scores.labels.get(&label.code).map_or(0.0, |score| score.recall);
-        let mistaken: usize = trained
-            .scores
-            .confusion
-            .iter()
-            .filter(|(truth, _)| **truth != label.code)
-            .filter_map(|(_, answers)| answers.get(&label.code))
-            .sum();
-        table.row([
-            label.code.clone(),
-            label.name.clone(),
-            label.support.to_string(),
-            label.weak.to_string(),
-            format!("{found:.3}"),
-            mistaken.to_string(),
-        ]);
-    }
-    if table.rows.len() > 1 {
+fn write_topics(card: &mut String, findings: &Findings<'_>) -> std::fmt::Result {
+    let Findings { model, topics, .. } = *findings;
+    let manifest = model.manifest();
+    writeln!(card, "## Topics\n")?;
+    writeln!(
+        card,
+        "Measured on held-out folds ({FOLDS}-fold cross-validation, near-duplicates in one fold; the thresholds were chosen on the same\n\
+         folds, so that figures that depend on them are a little kind). An article is given the topics that are AUTO or REVIEW.\n\
+         `accuracy` is the share of articles whose best topic is one of theirs; `calibration_error` is over all pairs of an article\n\
+         and a topic.\n"
+    )?;
+    writeln!(card, "{}", measures(&manifest.topics.measured))?;
+    let thresholds = manifest.topics.thresholds;
+    let percent = |share: f64| format!("{:.0}", share * 100.0);
+    writeln!(
+        card,
+        "AUTO begins at {:.3}, for some topics later: from there on labels were right at least {} times in 100, those of each\n\
+         topic at least {} times, and those close to the threshold at least {} times. REVIEW begins at {:.3}, where micro-F1 is\n\
+         best.\n",
+        thresholds.auto,
+        percent(metrics::AUTO.precision),
+        percent(metrics::AUTO.precision_of_label),
+        percent(metrics::AUTO.precision_at_threshold),
+        thresholds.review,
+    )?;
+    let Some(trained) = topics else { return Ok(()) };
+    if let Some(scores) = &trained.scores_of_all {
         writeln!(
             card,
-            "Labels that rules gave to rows without topics (`src/train/data/weak-labels.tsv`). Where no row was given the label by\n\
-             people, its quality is not measured: `found again` is only how many of the held-out rows that a rule saw the model\n\
-             sees too, and `answered for others` how many rows with another label it was answered for.\n"
+            "Rows that were picked for what they are about (`how` is `selected`) teach, and are not among the measured ones. On all\n\
+             {} rows: micro-F1 {:.3}, macro-F1 {:.3}, accuracy {:.3}.\n",
+            scores.rows, scores.micro_f1, scores.macro_f1, scores.accuracy
         )?;
-        writeln!(card, "{table}")?;
+    }
+    let auto_from: BTreeMap<&str, f32> = manifest
+        .topics
+        .labels
+        .iter()
+        .chain(&manifest.topics.subtopics)
+        .map(|label| (&*label.code, label.auto_from))
+        .collect();
+    let name = |code: &str| model.topics().name_of(code).unwrap_or(code).to_owned();
+    let auto = |code: &str| match auto_from.get(code) {
+        Some(from) if *from >= NEVER_AUTO => "never".to_owned(),
+        Some(from) => format!("{from:.3}"),
+        None => "-".to_owned(),
+    };
+    writeln!(card, "{}", label_table_with(&trained.scores.labels, name, Some(("AUTO from", &auto))))?;
+    write_sources(card, "By source:", &trained.scores.sources)?;
+    write_sources(card, "By source, each by a model that has seen no row of it:", &trained.left_out_sources)?;
+    writeln!(card, "Confidence of every topic against how often articles were about it:\n")?;
+    writeln!(card, "{}", reliability(&pairs(&trained.answers)))?;
+    let is_known = |code: &str| manifest.topics.labels.iter().any(|label| label.code == code);
+    let missing: Vec<String> = taxonomy::topics()
+        .filter(|code| taxonomy::topics().any(&is_known) && !is_known(code))
+        .map(|code| format!("{} ({code})", taxonomy::name(code).unwrap_or(code)))
+        .collect();
+    if !missing.is_empty() {
+        writeln!(card, "Never answered, because no training row carries them: {}.\n", missing.join(", "))?;
+    }
+    if let Some(scores) = &trained.subtopic_scores {
+        writeln!(card, "### Sub-topics\n")?;
+        writeln!(
+            card,
+            "Measured in the same way. AUTO: right at least {} times in 100, each sub-topic at least {} times; only if the topic is\n\
+             AUTO too. REVIEW begins at {:.3}.\n",
+            percent(metrics::AUTO_SUBTOPIC.precision),
+            percent(metrics::AUTO_SUBTOPIC.precision_of_label),
+            manifest.topics.subtopic_review,
+        )?;
+        writeln!(card, "{}", measures(&scores.measures()))?;
+        writeln!(card, "{}", label_table_with(&scores.labels, name, Some(("AUTO from", &auto))))?;
     }
     Ok(())
+}
+
+fn write_sources(card: &mut String, title: &str, sources: &BTreeMap<String, SourceScore>) -> std::fmt::Result {
+    if sources.len() < 2 {
+        return Ok(());
+    }
+    let mut table = Table::new(&["source", "rows", "micro-F1", "macro-F1", "accuracy"], "lrrrr");
+    for (source, score) in sources {
+        let [a, b, c] = [score.micro_f1, score.macro_f1, score.accuracy].map(|value| format!("{value:.3}"));
+        table.row([source.clone(), score.rows.to_string(), a, b, c]);
+    }
+    writeln!(card, "{title}\n\n{table}")
+}
+
+/// Every answered label with whether it is right.
+fn pairs(answers: &[TopicAnswer]) -> Vec<Outcome> {
+    let of_answer = |answer: &TopicAnswer| -> Vec<Outcome> {
+        let is_right = |code: &str| answer.truth.iter().any(|label| label == code);
+        answer.labels.iter().map(|label| (label.confidence, is_right(&label.code))).collect()
+    };
+    answers.iter().flat_map(of_answer).collect()
 }
 
 fn measures(measured: &BTreeMap<String, f64>) -> Table {
@@ -245,17 +286,27 @@ fn measures(measured: &BTreeMap<String, f64>) -> Table {
 }
 
 fn label_table(labels: &BTreeMap<String, LabelScore>, name: impl Fn(&str) -> String) -> Table {
-    let mut table = Table::new(&["code", "name", "precision", "recall", "F1", "support"], "llrrrr");
+    label_table_with(labels, name, None)
+}
+
+/// The head of a column, and its cells by code.
+type Column<'a> = (&'a str, &'a dyn Fn(&str) -> String);
+
+/// The figures of labels, with one more column if given: its head and its cells by code.
+fn label_table_with(
+    labels: &BTreeMap<String, LabelScore>,
+    name: impl Fn(&str) -> String,
+    more: Option<Column<'_>>,
+) -> Table {
+    let mut head = vec!["code", "name", "precision", "recall", "F1", "support"];
+    head.extend(more.map(|(head, _)| head));
+    let mut table = Table::new(&head, "llrrrrr");
     for (code, score) in labels {
-        let share = |value: f64| format!("{value:.3}");
-        table.row([
-            code.clone(),
-            name(code),
-            share(score.precision),
-            share(score.recall),
-            share(score.f1),
-            score.support.to_string(),
-        ]);
+        let mut cells = vec![code.clone(), name(code)];
+        cells.extend([score.precision, score.recall, score.f1].map(|value| format!("{value:.3}")));
+        cells.push(score.support.to_string());
+        cells.extend(more.map(|(_, cell)| cell(code)));
+        table.rows.push(cells);
     }
     table
 }
@@ -299,6 +350,7 @@ impl std::fmt::Display for Table {
         let columns: Vec<(usize, bool)> = self
             .align
             .chars()
+            .take(self.rows[0].len())
             .enumerate()
             .map(|(i, align)| {
                 (self.rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0).max(3), align == 'r')

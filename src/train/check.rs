@@ -53,6 +53,8 @@ const FEW_ROWS: usize = 50;
 /// The commonest label has so many times the rows of the rarest.
 const UNBALANCED: usize = 50;
 const MOST_CONFLICTS: usize = 20;
+/// A file in which one row of so many has several topics gives all topics of its articles.
+const SEVERAL_IN: usize = 20;
 
 /// What dates look like.
 pub const DATES: &str = "write it as 2024-05-31 (a time may follow), as in RFC 2822, or as seconds since 1970";
@@ -74,12 +76,13 @@ pub fn check(data: &Data) -> Check {
                 "{label} has {rows} different rows and will be left out: --min-rows says how many it needs"
             ));
         }
-        let known: BTreeSet<&str> = taxonomy::codes().collect();
+        let known: BTreeSet<&str> = taxonomy::topics().collect();
         for code in topics.labels.keys().filter(|code| code.starts_with("medtop:") && !known.contains(code.as_str())) {
             warnings.push(format!(
                 "{code} is none of the seventeen top Media Topics: is it one of their parts, or misspelt?"
             ));
         }
+        warnings.extend(single_topic_files(&data.topics.records));
         let (few, many) = (topics.labels.values().min().copied(), topics.labels.values().max().copied());
         if let (Some(few), Some(many)) = (few, many)
             && many > few * UNBALANCED
@@ -105,6 +108,23 @@ pub fn check(data: &Data) -> Check {
         }
     }
     Check { topics, regions, unlabelled: data.unlabelled.len(), warnings, left_out: data.left_out.clone() }
+}
+
+/// A warning for each file whose rows all have one topic, if others have several: the articles may have more than the rows say.
+fn single_topic_files(records: &[Record]) -> Vec<String> {
+    let mut files: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for record in records {
+        let (rows, several) = files.entry(corpus::file_name(corpus::file_of(&record.place))).or_default();
+        *rows += 1;
+        *several += usize::from(record.topics.len() > 1);
+    }
+    let is_mixed = files.values().any(|(rows, several)| several * SEVERAL_IN >= *rows);
+    let single = files.iter().filter(|(_, (_, several))| is_mixed && *several == 0);
+    single
+        .map(|(file, (rows, _))| {
+            format!("{file}: each of its {rows} rows has one topic, rows of other files have several: if its articles may have more, give it with --single-topic")
+        })
+        .collect()
 }
 
 fn warn(what: &str, part: &Part, rare: &BTreeMap<String, u64>, warnings: &mut Vec<String>) {

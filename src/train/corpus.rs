@@ -1,7 +1,7 @@
 use super::{TrainError, labels::LabelMap};
 use crate::{
     formats::{self, InputError, Member, Reading, Record, Source, date},
-    model::{Task, TrainingFile},
+    model::{LabelSource, Task, TrainingFile},
     region::tree,
     text::pair_hash,
 };
@@ -27,7 +27,9 @@ use xxhash_rust::xxh3::xxh3_64;
 pub enum Teaching {
     /// Their topics.
     Topics,
-    /// Rules will say their topics (see `weak.rs`), their place names their countries.
+    /// Their topics, of which each row has one though the article may be on more.
+    SingleTopic,
+    /// Their place names say their countries.
     Unlabelled,
     /// Their countries.
     Regions,
@@ -76,6 +78,17 @@ pub struct LeftOut {
     pub of_rare_labels: u64,
     /// Pairs of labels that differ by case alone.
     pub alike: Vec<[String; 2]>,
+    /// Sub-topics of rows that do not carry the topic that they belong to: the rows teach their topics alone.
+    pub orphan_subtopics: u64,
+    /// Where the first of these is, `file:line`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_orphan_subtopic: Option<String>,
+    /// Sub-topics with too few rows to be learned, and how many they have.
+    pub rare_subtopics: BTreeMap<String, u64>,
+    /// Topics of rows with a single topic that no row of the archive carries, and how many rows have each.
+    pub unknown_single_topics: BTreeMap<String, u64>,
+    /// Rows with a single topic that are copies of a row of the archive, or of a test row.
+    pub copied_single_topics: u64,
 }
 
 /// Rows that are bad for one reason.
@@ -147,7 +160,7 @@ impl Intake<'_> {
                 let bad = self.left_out.first_bad();
                 let no_rows = |field| TrainError::NoRows { file: path.clone(), field, bad };
                 return Err(match teaching {
-                    Teaching::Topics => no_rows("topics"),
+                    Teaching::Topics | Teaching::SingleTopic => no_rows("topics"),
                     Teaching::Regions => no_rows("regions"),
                     Teaching::Corrections => no_rows("topics\" or a \"regions"),
                     Teaching::Unlabelled => TrainError::NothingUnlabelled { file: path.clone() },
@@ -159,8 +172,15 @@ impl Intake<'_> {
                 // Counted at the end, when it is known which are used.
                 rows: 0,
                 sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
-                task: if teaching == Teaching::Regions { Task::Regions } else { Task::Topics },
-                weak: teaching == Teaching::Unlabelled,
+                task: match teaching {
+                    Teaching::Regions | Teaching::Unlabelled => Task::Regions,
+                    _ => Task::Topics,
+                },
+                labels: match teaching {
+                    Teaching::SingleTopic => LabelSource::SingleTopic,
+                    Teaching::Unlabelled => LabelSource::Rule,
+                    _ => LabelSource::Given,
+                },
             });
         }
         Ok((rows, described))
@@ -216,7 +236,7 @@ impl Intake<'_> {
             record.topics = codes;
         }
         let wanted = match teaching {
-            Teaching::Topics => !record.topics.is_empty(),
+            Teaching::Topics | Teaching::SingleTopic => !record.topics.is_empty(),
             Teaching::Unlabelled => record.topics.is_empty() && record.regions.is_none(),
             Teaching::Regions => record.regions.is_some(),
             Teaching::Corrections => !record.topics.is_empty() || record.regions.is_some(),
@@ -297,7 +317,12 @@ fn checked(mut record: Record, teaching: Teaching) -> Result<Record, InputError>
     let mut seen = HashSet::new();
     labels.retain(|label| seen.insert(label.clone()));
     record.topics = labels;
-    if record.topics.iter().any(|label| label.len() > LONGEST_LABEL) {
+    // Sub-topics of rows that are not given for their topics need not be understood.
+    let teaches_topics = matches!(teaching, Teaching::Topics | Teaching::Corrections);
+    let mut subtopics: Vec<String> = record.subtopics.iter().map(|label| normalised_label(label)).collect();
+    subtopics.retain(|label| teaches_topics && !label.is_empty() && seen.insert(label.clone()));
+    record.subtopics = subtopics;
+    if record.topics.iter().chain(&record.subtopics).any(|label| label.len() > LONGEST_LABEL) {
         return fault(format!(
             "a topic has more than {LONGEST_LABEL} bytes: is it read from the right column (--columns)?"
         ));

@@ -4,6 +4,7 @@ use super::{
     Progress, TrainError, TrainRequest, copies,
     corpus::{self, Intake, LeftOut, Teaching},
     labels::LabelMap,
+    subtopics,
     topics::FOLDS,
 };
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
     linear::SplitMix,
     model::{Task, TrainingFile, clean_article},
     text::words_into,
+    topic::Subtopics,
 };
 use jiff::civil::Date;
 use serde::Serialize;
@@ -21,6 +23,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 pub struct Data {
     /// Rows with topics, corrections last.
     pub topics: Rows,
+    /// Rows that each have one topic though the article may be on more; every topic is one of `topics`.
+    pub single_topic: Rows,
+    /// The topic of each sub-topic that rows carry.
+    pub broader: BTreeMap<String, String>,
     /// Rows with regions, corrections last.
     pub regions: Rows,
     /// Rows without either.
@@ -86,12 +92,15 @@ pub fn read(request: &TrainRequest, progress: &Progress) -> Result<Data, TrainEr
         rows
     };
     let (topics, mut topic_files) = read(&request.topics, Teaching::Topics, "topics: opening")?;
+    let (single_topic, mut single_files) =
+        read(&request.single_topic, Teaching::SingleTopic, "single topics: opening")?;
     let (unlabelled, unlabelled_files) = read(&request.unlabelled, Teaching::Unlabelled, "unlabelled: opening")?;
     let (regions, mut region_files) = read(&request.regions, Teaching::Regions, "regions: opening")?;
     let (corrections, correction_files) = read(&request.corrections, Teaching::Corrections, "corrections: opening")?;
     let (test, _) = read(&request.test, Teaching::Corrections, "test: opening")?;
     let mut data = Data {
         topics: Rows { records: topics, ..Rows::default() },
+        single_topic: Rows { records: single_topic, ..Rows::default() },
         regions: Rows { records: regions, ..Rows::default() },
         unlabelled,
         unlabelled_files,
@@ -99,7 +108,11 @@ pub fn read(request: &TrainRequest, progress: &Progress) -> Result<Data, TrainEr
         ..Data::default()
     };
     data.correct(corrections);
-    data.leave_out_rare_labels(request.min_rows.max(FOLDS), request.keep_rare_labels)?;
+    data.leave_out_rare_labels(request.min_rows.max(1), request.keep_rare_labels)?;
+    data.broader = subtopics::resolve(&mut data.topics.records, request.min_subtopic_rows, &mut data.left_out);
+    if data.broader.len() > Subtopics::MOST {
+        return Err(TrainError::TooManySubtopics { found: data.broader.len(), most: Subtopics::MOST });
+    }
     data.left_out.alike = corpus::alike(data.topics.records.iter().flat_map(|record| &record.topics));
     if !test.is_empty() {
         data.test_topics = test.iter().filter(|record| !record.topics.is_empty()).cloned().collect();
@@ -127,14 +140,17 @@ pub fn read(request: &TrainRequest, progress: &Progress) -> Result<Data, TrainEr
             return Err(TrainError::NothingLeft { part });
         }
     }
-    // What is a copy of a test row must not teach by rule either.
+    // A copy of a test row must not teach in any other way either.
     let tested: Vec<&Record> = data.test_topics.iter().chain(&data.test_regions).collect();
-    let copies = copies_of(&tested, &data.unlabelled);
-    let mut copies = copies.into_iter();
-    data.unlabelled.retain(|_| !copies.next().unwrap_or(false));
+    retain_others(&mut data.unlabelled, &tested);
+    data.restrict_single_topics();
     // The files say how many of their rows are used.
     topic_files.extend(of_task(&correction_files, Task::Topics).filter(|_| data.topics.corrections > 0));
     region_files.extend(of_task(&correction_files, Task::Regions).filter(|_| data.regions.corrections > 0));
+    for (file, path) in single_files.iter_mut().zip(&request.single_topic) {
+        file.rows = corpus::rows_of(path, &data.single_topic.records);
+    }
+    data.single_topic.files = single_files;
     for (rows, mut files, paths) in
         [(&mut data.topics, topic_files, &request.topics), (&mut data.regions, region_files, &request.regions)]
     {
@@ -181,6 +197,30 @@ impl Data {
         });
         self.left_out.rare_labels = rare;
         Ok(())
+    }
+
+    /// Leaves out rows with a single topic that the archive does not know, and copies of rows of the archive or of test rows.
+    fn restrict_single_topics(&mut self) {
+        let rows = &mut self.single_topic.records;
+        if rows.is_empty() {
+            return;
+        }
+        let known: HashSet<&String> = self.topics.records.iter().flat_map(|record| &record.topics).collect();
+        for record in rows.iter_mut() {
+            record.topics.retain(|topic| {
+                let is_known = known.contains(topic);
+                if !is_known {
+                    *self.left_out.unknown_single_topics.entry(topic.clone()).or_default() += 1;
+                }
+                is_known
+            });
+        }
+        rows.retain(|record| !record.topics.is_empty());
+        let before = rows.len();
+        let others: Vec<&Record> =
+            self.topics.records.iter().chain(&self.test_topics).chain(&self.test_regions).collect();
+        retain_others(rows, &others);
+        self.left_out.copied_single_topics += (before - rows.len()) as u64;
     }
 
     /// Lets corrections take the places of the rows that they correct: those with the same id, or the same text. Of several
@@ -289,6 +329,12 @@ fn copies_of(test: &[&Record], rows: &[Record]) -> Vec<bool> {
     let (of_test, of_rows) = groups.split_at(test.len());
     let tested: HashSet<u64> = of_test.iter().copied().collect();
     of_rows.iter().map(|group| tested.contains(group)).collect()
+}
+
+/// Leaves out rows that are copies of some others.
+fn retain_others(rows: &mut Vec<Record>, others: &[&Record]) {
+    let mut copies = copies_of(others, rows).into_iter();
+    rows.retain(|_| !copies.next().unwrap_or(false));
 }
 
 impl Rows {

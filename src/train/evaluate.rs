@@ -1,8 +1,11 @@
 //! Measures a model on labelled articles, through the same path that serves them.
 
-use super::metrics::{RegionAnswer, RegionScores, TopicScores};
+use super::{
+    metrics::{RegionAnswer, RegionScores},
+    topic_scores::{AnsweredLabel, LEAST_CONFIDENCE, TopicAnswer, TopicScores},
+};
 use crate::{
-    article::{Decision, Options, Region, Role},
+    article::{Decision, Label, Options, Region, Role},
     formats::Record,
     model::Model,
     region::tree,
@@ -16,44 +19,68 @@ pub struct Report {
     /// Topics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topics: Option<TopicScores>,
+    /// Sub-topics, if the model knows some and rows carry some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subtopics: Option<TopicScores>,
     /// Regions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub regions: Option<RegionScores>,
 }
 
-/// The topics of a row, and what was answered.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TopicAnswer {
-    /// The topics that the row carries.
-    pub truth: Vec<String>,
-    /// The best topic of the answer; `None` where the article has none.
-    pub best: Option<String>,
-    /// Its probability.
-    pub confidence: f64,
+/// The answers to rows that carry topics, and how good they are.
+pub struct TopicAnswers {
+    /// The topics.
+    pub topics: Vec<TopicAnswer>,
+    /// The sub-topics.
+    pub subtopics: Vec<TopicAnswer>,
+    known: [usize; 2],
 }
 
-impl TopicAnswer {
-    /// Whether the best topic is one of the row's.
-    pub fn is_right(&self) -> bool {
-        self.best.as_ref().is_some_and(|best| self.truth.contains(best))
+impl TopicAnswers {
+    /// Answers about topics of a model that knows so many.
+    #[cfg(test)]
+    pub fn for_tests(topics: Vec<TopicAnswer>, known: usize) -> Self {
+        TopicAnswers { topics, subtopics: Vec::new(), known: [known, 0] }
+    }
+
+    /// The scores of the topics; `None` without rows.
+    pub fn scores(&self) -> Option<TopicScores> {
+        (!self.topics.is_empty()).then(|| TopicScores::of(&self.topics, self.known[0]))
+    }
+
+    /// The scores of the sub-topics; `None` if the model knows none, or no row carries one.
+    pub fn subtopic_scores(&self) -> Option<TopicScores> {
+        let carried = self.subtopics.iter().any(|answer| !answer.truth.is_empty());
+        (carried && self.known[1] > 0).then(|| TopicScores::of(&self.subtopics, self.known[1]))
     }
 }
 
-/// The answers to rows that carry topics. An article that cannot be classified, or has no topic in the answer, has none.
-pub fn topics(model: &Model, records: &[Record]) -> Vec<TopicAnswer> {
-    let options = Options { min_confidence: Some(0.0), max_labels: Some(1), ..Options::default() };
+/// The answers to rows that carry topics. An article that cannot be classified has no topics.
+pub fn topics(model: &Model, records: &[Record]) -> TopicAnswers {
+    let options = Options { min_confidence: Some(LEAST_CONFIDENCE), ..Options::default() };
+    let answered = |labels: Vec<Label>| {
+        let answered = labels.into_iter().map(|label| AnsweredLabel {
+            code: label.code,
+            confidence: f64::from(label.confidence),
+            decision: label.decision,
+        });
+        answered.collect()
+    };
     let labelled = records.par_iter().filter(|record| !record.topics.is_empty());
-    labelled
+    let (topics, subtopics) = labelled
         .map(|record| {
             let answer = model.classify(&record.article, &options).ok();
-            let best = answer.and_then(|answer| answer.topics.into_iter().next());
-            TopicAnswer {
-                truth: record.topics.clone(),
-                confidence: best.as_ref().map_or(0.0, |label| f64::from(label.confidence)),
-                best: best.map(|label| label.code.to_string()),
-            }
+            let (topics, subtopics) = answer.map(|answer| (answer.topics, answer.subtopics)).unwrap_or_default();
+            let answer = |truth: &[String], labels| TopicAnswer {
+                truth: truth.to_vec(),
+                labels: answered(labels),
+                source: record.source.trim().to_owned(),
+            };
+            (answer(&record.topics, topics), answer(&record.subtopics, subtopics))
         })
-        .collect()
+        .unzip();
+    let known = [model.topics().topics().len(), model.topics().subtopics().labels().len()];
+    TopicAnswers { topics, subtopics, known }
 }
 
 /// The answers to rows that say their countries.

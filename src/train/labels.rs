@@ -12,7 +12,7 @@ impl LabelMap {
     /// nothing where rows with the label are not wanted. A first row `section,code` and rows that begin with `#` say nothing.
     ///
     /// # Errors
-    /// [`TrainError::Rule`] where a row cannot be used, or a label has two that differ.
+    /// [`TrainError::Map`] where a row cannot be used, or a label has two that differ.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
         let file = File::open(path).map_err(|source| TrainError::Read { path: path.to_owned(), source })?;
         let mut reader =
@@ -20,7 +20,7 @@ impl LabelMap {
         let mut map = BTreeMap::new();
         for (i, row) in reader.records().enumerate() {
             let fault =
-                |line: u64, reason: String| TrainError::Rule { place: format!("{}:{line}", path.display()), reason };
+                |line: u64, reason: String| TrainError::Map { place: format!("{}:{line}", path.display()), reason };
             let row = row.map_err(|error| {
                 let line = error.position().map_or(0, csv::Position::line);
                 fault(line, "the row is no CSV in UTF-8".to_owned())

@@ -2,8 +2,9 @@
 
 use crate::{
     article::Field,
-    text::{Word, pair_hash},
-    topic::ArticleTerms,
+    clean::Document,
+    text::{Word, character_ngrams, pair_hash},
+    topic::{ArticleTerms, text_of},
 };
 use std::collections::HashMap;
 
@@ -27,42 +28,38 @@ impl PackedRow {
     pub fn headline(&self) -> usize {
         self.headline
     }
-
-    /// The first words, as a headline.
-    pub fn first(&self, words: usize) -> Self {
-        PackedRow { words: self.words[..words].to_vec(), headline: words }
-    }
-
-    /// All words, as a body.
-    pub fn body(&self) -> Self {
-        PackedRow { headline: 0, ..self.clone() }
-    }
-
-    /// Appends words of another row to the body: those `from..from + words`.
-    pub fn append(&mut self, other: &PackedRow, from: usize, words: usize) {
-        let begin = self.words.len();
-        self.words.extend(&other.words[from..from + words]);
-        if let Some(first) = self.words.get_mut(begin) {
-            *first |= BEGINS;
-        }
-    }
 }
 
 /// The words that a document is read by, as hashes, with whether each begins a section.
 pub struct Found {
     words: Vec<(u64, bool)>,
     headline: usize,
+    /// The character n-grams of each word, one word behind the other, and where those of each end; empty if not asked for.
+    ngrams: Vec<u64>,
+    ends: Vec<usize>,
 }
 
 impl Found {
-    /// Those among the words of a document.
-    pub fn of(words: &[Word]) -> Self {
+    /// Those among the words of a document; their character n-grams only if asked for.
+    pub fn of(words: &[Word], document: &Document<'_>, with_ngrams: bool) -> Self {
         let mut section = None;
-        let read = words.iter().filter(|word| word.role != Field::Dateline);
-        Found {
-            words: read.map(|word| (word.hash, section.replace(word.section) != Some(word.section))).collect(),
-            headline: words.iter().filter(|word| word.role == Field::Headline).count(),
+        let read = || words.iter().filter(|word| word.role != Field::Dateline);
+        let (mut ngrams, mut ends) = (Vec::new(), Vec::new());
+        for word in read().filter(|_| with_ngrams) {
+            character_ngrams(text_of(word, document), word.token.shape, &mut ngrams);
+            ends.push(ngrams.len());
         }
+        Found {
+            words: read().map(|word| (word.hash, section.replace(word.section) != Some(word.section))).collect(),
+            headline: words.iter().filter(|word| word.role == Field::Headline).count(),
+            ngrams,
+            ends,
+        }
+    }
+
+    fn ngrams_of(&self, word: usize) -> &[u64] {
+        let begin = if word == 0 { 0 } else { self.ends[word - 1] };
+        &self.ngrams[begin..self.ends[word]]
     }
 }
 
@@ -71,14 +68,29 @@ impl Found {
 pub struct Lexicon {
     hashes: Vec<u64>,
     numbers: HashMap<u64, u32>,
+    /// The character n-grams of each word, if they are held.
+    ngrams: Option<Vec<Box<[u64]>>>,
 }
 
 impl Lexicon {
+    /// An empty lexicon, which holds the character n-grams of its words if asked to.
+    pub fn new(with_ngrams: bool) -> Self {
+        Lexicon { ngrams: with_ngrams.then(Vec::new), ..Lexicon::default() }
+    }
+
+    /// Whether it holds the character n-grams of its words.
+    pub fn with_ngrams(&self) -> bool {
+        self.ngrams.is_some()
+    }
+
     /// Packs a row, whose new words get the next numbers.
     pub fn pack(&mut self, found: &Found) -> PackedRow {
-        let words = found.words.iter().map(|(hash, begins)| {
+        let words = found.words.iter().enumerate().map(|(i, (hash, begins))| {
             let number = *self.numbers.entry(*hash).or_insert_with(|| {
                 self.hashes.push(*hash);
+                if let Some(ngrams) = &mut self.ngrams {
+                    ngrams.push(found.ngrams_of(i).into());
+                }
                 // Two billion different words do not fit into memory as rows.
                 self.hashes.len() as u32 - 1
             });
@@ -92,13 +104,16 @@ impl Lexicon {
         row.words.iter().map(|word| self.hashes[(word & !BEGINS) as usize]).collect()
     }
 
-    /// The terms of a row.
-    pub fn terms(&self, row: &PackedRow) -> ArticleTerms {
+    /// The terms of a row; its character n-grams only if asked for, and if the lexicon holds them.
+    pub fn terms(&self, row: &PackedRow, with_ngrams: bool) -> ArticleTerms {
         let words = self.words(row);
         let follows = words.windows(2).zip(&row.words[1.min(row.len())..]);
         let pairs = follows.filter(|(_, second)| **second & BEGINS == 0);
+        let held = self.ngrams.iter().filter(|_| with_ngrams);
+        let ngrams = held.flat_map(|held| row.words.iter().flat_map(|word| &held[(word & !BEGINS) as usize]));
         ArticleTerms {
             pairs: pairs.map(|(pair, _)| pair_hash(pair[0], pair[1])).collect(),
+            ngrams: ngrams.copied().collect(),
             words,
             headline: row.headline,
         }
@@ -112,27 +127,18 @@ mod tests {
 
     #[test]
     fn a_packed_row_has_the_terms_of_its_article() {
-        let mut lexicon = Lexicon::default();
+        let mut lexicon = Lexicon::new(true);
         let body = "LISBON, March 3 (Wire) - Ferries stopped in the harbour on Monday. Ferries stopped again.";
         for (headline, body) in [("Ferries stopped", body), ("", body), ("Ferries stopped", ""), ("", "")] {
             let article = Article { headline: headline.into(), body: body.into(), ..Article::default() };
             let mut words = Vec::new();
-            words_into(&clean_article(&article), &mut words);
-            let packed = lexicon.pack(&Found::of(&words));
-            assert_eq!(lexicon.terms(&packed), ArticleTerms::of(&words), "{headline:?} {body:?}");
+            let document = clean_article(&article);
+            words_into(&document, &mut words);
+            let packed = lexicon.pack(&Found::of(&words, &document, true));
+            for with_ngrams in [false, true] {
+                let terms = ArticleTerms::of(&words, &document, with_ngrams);
+                assert_eq!(lexicon.terms(&packed, with_ngrams), terms, "{headline:?} {body:?}");
+            }
         }
-    }
-
-    #[test]
-    fn appended_words_make_no_pair_with_those_before() {
-        let mut lexicon = Lexicon::default();
-        let found = |words: &[u64]| Found { words: words.iter().map(|word| (*word, false)).collect(), headline: 0 };
-        let (mut row, other) = (lexicon.pack(&found(&[1, 2])), lexicon.pack(&found(&[3, 4, 5, 6])));
-        row.append(&other, 1, 2);
-        row.append(&other, 0, 0);
-        let terms = lexicon.terms(&row);
-        assert_eq!(terms.words, [1, 2, 4, 5]);
-        assert_eq!(terms.pairs, [pair_hash(1, 2), pair_hash(4, 5)]);
-        assert_eq!(lexicon.terms(&row.first(1)).words, [1]);
     }
 }

@@ -1,8 +1,6 @@
-//! How good answers are: linfa's confusion matrix where an article has one label, sets where it has several.
+//! How good answers are: sets of labels against sets of labels, confidence against the share that is right, and where
+//! thresholds belong.
 
-use super::evaluate::TopicAnswer;
-use linfa::metrics::ToConfusionMatrix;
-use ndarray::Array1;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -21,94 +19,13 @@ pub struct LabelScore {
 
 impl LabelScore {
     /// From counts: given and carried, given, carried.
-    fn of_counts(right: usize, given: usize, support: usize) -> Self {
+    pub fn of_counts(right: usize, given: usize, support: usize) -> Self {
         let part = |of: usize, all: usize| if all == 0 { 0.0 } else { of as f64 / all as f64 };
         LabelScore {
             precision: part(right, given),
             recall: part(right, support),
             f1: part(2 * right, given + support),
             support,
-        }
-    }
-}
-
-/// How well the best topic of each article was told.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct TopicScores {
-    /// Articles measured.
-    pub rows: usize,
-    /// Share of articles whose best topic is among their topics.
-    pub accuracy: f64,
-    /// Mean F1 of the labels that occur in the file.
-    pub macro_f1: f64,
-    /// By code: the labels that occur in the file.
-    pub labels: BTreeMap<String, LabelScore>,
-    /// Articles by true code, then by answered code; `-` is no answer.
-    #[serde(skip)]
-    pub confusion: BTreeMap<String, BTreeMap<String, usize>>,
-}
-
-/// What stands for an article without an answer.
-pub const NO_ANSWER: &str = "-";
-
-impl TopicScores {
-    /// Scores answers.
-    pub fn of_answers(answers: &[TopicAnswer]) -> Self {
-        let pairs: Vec<_> = answers.iter().map(|answer| (answer.truth.clone(), answer.best.clone())).collect();
-        TopicScores::of(&pairs)
-    }
-
-    /// Scores answers against the topics that the articles carry (at least one each). Where an article carries several,
-    /// the answer counts as right if it is one of them; otherwise the first counts as the true one.
-    pub fn of(articles: &[(Vec<String>, Option<String>)]) -> Self {
-        let answer = |given: &Option<String>| given.clone().unwrap_or_else(|| NO_ANSWER.to_owned());
-        let truth: Array1<String> = articles
-            .iter()
-            .map(|(topics, given)| {
-                let right = topics.iter().find(|topic| Some(*topic) == given.as_ref());
-                right.or(topics.first()).cloned().unwrap_or_default()
-            })
-            .collect();
-        let given: Array1<String> = articles.iter().map(|article| answer(&article.1)).collect();
-
-        let mut confusion: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
-        for (truth, given) in truth.iter().zip(&given) {
-            *confusion.entry(truth.clone()).or_default().entry(given.clone()).or_default() += 1;
-        }
-        // Rows of the matrix are the labels of `truth`, so that linfa's precision is precision.
-        let Ok(matrix) = truth.confusion_matrix(&given) else {
-            return TopicScores { rows: 0, accuracy: 0.0, macro_f1: 0.0, labels: BTreeMap::new(), confusion };
-        };
-        // linfa sorts the labels, and turns them round where there are just two.
-        let mut members: Vec<&String> = truth.iter().chain(&given).collect();
-        members.sort();
-        members.dedup();
-        if members.len() == 2 {
-            members.reverse();
-        }
-        let or_zero = |value: f32| if value.is_finite() { f64::from(value) } else { 0.0 };
-        let labels: BTreeMap<String, LabelScore> = members
-            .into_iter()
-            .zip(matrix.split_one_vs_all())
-            .filter_map(|(label, one)| {
-                let support = confusion.get(label)?.values().sum();
-                Some((
-                    label.clone(),
-                    LabelScore {
-                        precision: or_zero(one.precision()),
-                        recall: or_zero(one.recall()),
-                        f1: or_zero(one.f1_score()),
-                        support,
-                    },
-                ))
-            })
-            .collect();
-        TopicScores {
-            rows: articles.len(),
-            accuracy: or_zero(matrix.accuracy()),
-            macro_f1: labels.values().map(|label| label.f1).sum::<f64>() / labels.len().max(1) as f64,
-            labels,
-            confusion,
         }
     }
 }
@@ -223,24 +140,49 @@ pub fn expected_calibration_error(outcomes: &[Outcome]) -> f64 {
     bins.iter().map(|(confidence, right)| f64::abs(confidence - right)).sum::<f64>() / outcomes.len().max(1) as f64
 }
 
-/// From the AUTO threshold on, labels were right at least this often ...
-pub const AUTO_PRECISION: f64 = 0.95;
-/// ... and those at the threshold itself at least this often, so that many sure labels cannot carry doubtful ones.
-pub const AUTO_PRECISION_AT_THRESHOLD: f64 = 0.8;
+/// How often labels must be right to be AUTO.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AutoRule {
+    /// From the threshold on, labels were right at least this often ...
+    pub precision: f64,
+    /// ... those of each label alone at least this often ...
+    pub precision_of_label: f64,
+    /// ... and those at the threshold itself at least this often, so that many sure labels cannot carry doubtful ones.
+    pub precision_at_threshold: f64,
+}
 
-/// Where AUTO begins: the least confidence that has both precisions; 1 where there is none. The precision at a confidence is
-/// that of an isotonic fit.
-pub fn auto_threshold(outcomes: &[Outcome]) -> f64 {
-    let mut sorted = outcomes.to_vec();
-    sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let (mut right, mut above) = (0, 1.0);
+/// The rule for topics and countries.
+pub const AUTO: AutoRule = AutoRule { precision: 0.95, precision_of_label: 0.9, precision_at_threshold: 0.8 };
+/// The rule for sub-topics.
+pub const AUTO_SUBTOPIC: AutoRule = AutoRule { precision: 0.9, precision_of_label: 0.8, precision_at_threshold: 0.7 };
+
+/// A label with fewer held-out predictions above its threshold is never AUTO: they do not tell how often it is right.
+const LEAST_AUTO_PREDICTIONS: usize = 10;
+
+/// The least confidence from which on predictions are right at least `precision` of the time; 1 if there is none.
+fn precise_from(precision: f64, outcomes: &[Outcome]) -> f64 {
+    let sorted = most_confident_first(outcomes);
+    let (mut right, mut from) = (0, 1.0);
     for (i, (confidence, is_right)) in sorted.iter().enumerate() {
         right += usize::from(*is_right);
         let last_of_equals = sorted.get(i + 1).is_none_or(|next| next.0 < *confidence);
-        if last_of_equals && right as f64 >= AUTO_PRECISION * (i + 1) as f64 {
-            above = *confidence;
+        if last_of_equals && right as f64 >= precision * (i + 1) as f64 {
+            from = *confidence;
         }
     }
+    from
+}
+
+fn most_confident_first(outcomes: &[Outcome]) -> Vec<Outcome> {
+    let mut sorted = outcomes.to_vec();
+    sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
+    sorted
+}
+
+/// The least confidence at which predictions are right at least `precision` of the time, by an isotonic fit; 1 if there is
+/// none.
+fn precise_at(precision: f64, outcomes: &[Outcome]) -> f64 {
+    let mut sorted = most_confident_first(outcomes);
     // Pool adjacent violators, from the least confident up: (least confidence, right, all) of each pool.
     sorted.reverse();
     let mut pools: Vec<(f64, f64, f64)> = Vec::new();
@@ -252,8 +194,49 @@ pub fn auto_threshold(outcomes: &[Outcome]) -> f64 {
         }
         pools.push(pool);
     }
-    let at = pools.iter().find(|(_, right, all)| right / all >= AUTO_PRECISION_AT_THRESHOLD).map_or(1.0, |pool| pool.0);
-    above.max(at)
+    pools.iter().find(|(_, right, all)| right / all >= precision).map_or(1.0, |pool| pool.0)
+}
+
+/// Where AUTO begins for all labels alike; 1 if nowhere.
+pub fn auto_threshold(outcomes: &[Outcome], rule: AutoRule) -> f64 {
+    precise_from(rule.precision, outcomes).max(precise_at(rule.precision_at_threshold, outcomes))
+}
+
+/// Where AUTO begins for each label, from the predictions of each; `None` for labels that are never AUTO. The first value is
+/// where it begins for labels that need no threshold of their own.
+pub fn auto_thresholds(outcomes: &[Vec<Outcome>], rule: AutoRule) -> (f64, Vec<Option<f64>>) {
+    let at = precise_at(rule.precision_at_threshold, &outcomes.concat());
+    let of_label = |label: &Vec<Outcome>, from: f64| {
+        let above: Vec<Outcome> = label.iter().filter(|(confidence, _)| *confidence >= from).copied().collect();
+        let own = precise_from(rule.precision_of_label, &above);
+        let sure = above.iter().filter(|(confidence, _)| *confidence >= own).count();
+        // If all of them are precise enough, the label begins where all labels do.
+        let own = if sure == above.len() { from } else { own };
+        (sure >= LEAST_AUTO_PREDICTIONS).then_some(own)
+    };
+    // Labels with thresholds of their own leave out predictions: what is left is measured together.
+    let left: Vec<Outcome> = outcomes
+        .iter()
+        .filter_map(|label| Some((label, of_label(label, at)?)))
+        .flat_map(|(label, threshold)| label.iter().filter(move |(confidence, _)| *confidence >= threshold).copied())
+        .collect();
+    let from = precise_from(rule.precision, &left).max(at);
+    (from, outcomes.iter().map(|label| of_label(label, from)).collect())
+}
+
+/// The threshold with the best micro-F1, if `carried` labels are to be found in all.
+pub fn review_threshold(outcomes: &[Outcome], carried: usize) -> f64 {
+    let sorted = most_confident_first(outcomes);
+    let (mut right, mut best) = (0, (0.0, 0.5));
+    for (i, (confidence, is_right)) in sorted.iter().enumerate() {
+        right += usize::from(*is_right);
+        let f1 = 2.0 * right as f64 / (i + 1 + carried) as f64;
+        let last_of_equals = sorted.get(i + 1).is_none_or(|next| next.0 < *confidence);
+        if last_of_equals && f1 > best.0 {
+            best = (f1, *confidence);
+        }
+    }
+    best.1
 }
 
 /// The share of predictions at or above a threshold, and the share of those that are right.
@@ -267,41 +250,6 @@ pub fn coverage_and_precision(threshold: f64, outcomes: &[Outcome]) -> (f64, f64
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn topics(pairs: &[(&str, Option<&str>)]) -> TopicScores {
-        let articles: Vec<_> =
-            pairs.iter().map(|(truth, given)| (vec![(*truth).to_owned()], given.map(str::to_owned))).collect();
-        TopicScores::of(&articles)
-    }
-
-    #[test]
-    fn precision_and_recall_are_not_mixed_up() {
-        // a: carried 3, given 2, both right. b: carried 1, given 2, one right.
-        for third in [None, Some("c")] {
-            let mut pairs = vec![("a", Some("a")), ("a", Some("a")), ("a", Some("b")), ("b", Some("b"))];
-            pairs.extend(third.map(|label| (label, Some(label))));
-            let scores = topics(&pairs);
-            let a = scores.labels["a"];
-            assert!((a.precision - 1.0).abs() < 1e-6 && (a.recall - 2.0 / 3.0).abs() < 1e-6, "{a:?}");
-            let b = scores.labels["b"];
-            assert!((b.precision - 0.5).abs() < 1e-6 && (b.recall - 1.0).abs() < 1e-6, "{b:?}");
-        }
-    }
-
-    #[test]
-    fn macro_f1_is_the_mean_over_labels_that_occur() {
-        let scores = topics(&[("a", Some("a")), ("b", Some("c")), ("b", None)]);
-        assert_eq!(scores.labels.keys().collect::<Vec<_>>(), ["a", "b"]);
-        assert!((scores.macro_f1 - 0.5).abs() < 1e-6);
-        assert!((scores.accuracy - 1.0 / 3.0).abs() < 1e-6);
-    }
-
-    #[test]
-    fn one_of_several_topics_is_right() {
-        let articles = [(vec!["a".to_owned(), "b".to_owned()], Some("b".to_owned()))];
-        assert!((TopicScores::of(&articles).accuracy - 1.0).abs() < 1e-6);
-        assert_eq!(TopicScores::of(&[]).rows, 0);
-    }
 
     #[test]
     fn regions_are_sets() {
@@ -335,13 +283,32 @@ mod tests {
         let boastful: Vec<Outcome> = (0..100).map(|i| (0.8, i < 50)).collect();
         assert!((expected_calibration_error(&boastful) - 0.3).abs() < 1e-9);
         let outcomes = [(0.9, true), (0.8, true), (0.7, false), (0.6, true)];
-        assert_eq!(auto_threshold(&outcomes), 0.8);
-        assert_eq!(auto_threshold(&[(0.9, false)]), 1.0);
+        assert_eq!(auto_threshold(&outcomes, AUTO), 0.8);
+        assert_eq!(auto_threshold(&[(0.9, false)], AUTO), 1.0);
         // A hundred sure ones cannot carry ten that are right half the time.
         let doubtful = (0..10).map(|i| (0.5, i % 2 == 0));
         let carried: Vec<Outcome> = (0..100).map(|_| (0.99, true)).chain(doubtful).collect();
-        assert_eq!(auto_threshold(&carried), 0.99);
+        assert_eq!(auto_threshold(&carried, AUTO), 0.99);
         let (coverage, precision) = coverage_and_precision(0.7, &outcomes);
         assert!((coverage - 0.75).abs() < 1e-9 && (precision - 2.0 / 3.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn labels_have_thresholds_of_their_own() {
+        let outcomes = |confidence: f64, right: usize, all: usize| (0..all).map(move |i| (confidence, i < right));
+        // Right nearly always; right 85 of 100 at 0.9 and always at 0.95; seen too rarely.
+        let sure: Vec<Outcome> = outcomes(0.9, 990, 1000).collect();
+        let mixed: Vec<Outcome> = outcomes(0.9, 85, 100).chain(outcomes(0.95, 20, 20)).collect();
+        let rare: Vec<Outcome> = outcomes(0.99, 3, 3).collect();
+        let (from, thresholds) = auto_thresholds(&[sure, mixed, rare], AUTO);
+        assert_eq!((from, thresholds), (0.9, vec![Some(0.9), Some(0.95), None]));
+    }
+
+    #[test]
+    fn review_begins_where_micro_f1_is_best() {
+        let outcomes = [(0.9, true), (0.6, true), (0.5, false), (0.4, true), (0.1, false), (0.1, false)];
+        assert_eq!(review_threshold(&outcomes, 3), 0.4);
+        assert_eq!(review_threshold(&outcomes, 30), 0.4, "labels that no prediction finds");
+        assert_eq!(review_threshold(&[], 0), 0.5);
     }
 }

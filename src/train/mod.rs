@@ -16,17 +16,18 @@ pub mod promotion;
 mod region_text;
 pub mod regions;
 pub mod report;
+mod subtopics;
+pub mod topic_scores;
 pub mod topics;
-mod weak;
 
 pub use check::{Check, DATES, check};
 pub use corpus::{BadRows, Intake, LeftOut, Teaching, day};
 pub use data::{Data, HeldOut, Rows, read};
 pub use labels::LabelMap;
-pub use topics::TopicParams;
+pub use topics::{TopicParams, TopicSource};
 
 use crate::{
-    formats::{InputError, Reading, Record},
+    formats::{InputError, Reading},
     linear::LinearError,
     model::{self, Manifest, Model, ModelError, SCHEMA, Task, TrainingFile},
     topic::WordVectors,
@@ -36,7 +37,6 @@ use std::{
     io,
     path::{Path, PathBuf},
 };
-use weak::Rules;
 
 /// Why a training stopped.
 #[derive(Debug, thiserror::Error)]
@@ -84,13 +84,21 @@ pub enum TrainError {
         /// The file.
         file: PathBuf,
     },
-    /// A rule for weak labels cannot be used.
+    /// A row of the map cannot be used.
     #[error("{place}: {reason}")]
-    Rule {
+    Map {
         /// `file:line`.
         place: String,
         /// What is wrong.
         reason: String,
+    },
+    /// More sub-topics than a model can have.
+    #[error("there are {found} sub-topics, a model has {most} at most: raise --min-subtopic-rows")]
+    TooManySubtopics {
+        /// How many there are.
+        found: usize,
+        /// How many there may be.
+        most: usize,
     },
     /// No label has enough rows.
     #[error(
@@ -155,10 +163,10 @@ impl Progress {
 pub struct TrainRequest {
     /// Files or folders whose rows have `topics`; `-` is standard input.
     pub topics: Vec<PathBuf>,
-    /// Files whose rows have no labels: rules give some of them a topic, the places that they name a country.
+    /// Files whose rows have one topic each though the article may be on more.
+    pub single_topic: Vec<PathBuf>,
+    /// Files whose rows have no labels: the places that they name say their country.
     pub unlabelled: Vec<PathBuf>,
-    /// The file of rules; `None` takes those that come with the program, for IPTC Media Topics.
-    pub rules: Option<PathBuf>,
     /// Files whose rows have `regions`.
     pub regions: Vec<PathBuf>,
     /// Files of rows that editors corrected: they take the places of those that they correct, and weigh more.
@@ -173,12 +181,16 @@ pub struct TrainRequest {
     pub reading: Reading,
     /// More bad rows than this end the reading.
     pub max_bad: u64,
-    /// Labels with fewer different rows are left out; at least five, for cross-validation.
+    /// Topics with fewer different rows are left out.
     pub min_rows: usize,
+    /// Sub-topics with fewer rows are left out.
+    pub min_subtopic_rows: usize,
     /// Whether rows of such labels are kept, to be looked at.
     pub keep_rare_labels: bool,
     /// A file of word vectors; `None` takes those of the base, where there is one.
     pub vectors: Option<PathBuf>,
+    /// What the card says of the data, in Markdown; may be empty.
+    pub notes: String,
     /// How to train the topics; its seed is the seed of all.
     pub params: TopicParams,
 }
@@ -187,8 +199,8 @@ impl Default for TrainRequest {
     fn default() -> Self {
         TrainRequest {
             topics: Vec::new(),
+            single_topic: Vec::new(),
             unlabelled: Vec::new(),
-            rules: None,
             regions: Vec::new(),
             corrections: Vec::new(),
             test: Vec::new(),
@@ -196,9 +208,11 @@ impl Default for TrainRequest {
             map: None,
             reading: Reading::default(),
             max_bad: MAX_BAD,
-            min_rows: topics::FOLDS,
+            min_rows: MIN_ROWS,
+            min_subtopic_rows: MIN_SUBTOPIC_ROWS,
             keep_rare_labels: false,
             vectors: None,
+            notes: String::new(),
             params: TopicParams::default(),
         }
     }
@@ -206,6 +220,11 @@ impl Default for TrainRequest {
 
 /// So many bad rows are left out, where nothing else is said; one more ends the reading.
 pub const MAX_BAD: u64 = 100;
+
+/// Topics with fewer different rows are left out by default: cross-validation measures one in each fold.
+pub const MIN_ROWS: usize = topics::FOLDS;
+/// Sub-topics with fewer rows are left out by default.
+pub const MIN_SUBTOPIC_ROWS: usize = 40;
 
 /// A trained model and its measure.
 pub struct Trained {
@@ -266,12 +285,12 @@ pub fn train(
         [] => None,
         _ => Some(regions::train(&data.regions, &data.unlabelled, seed, progress)?),
     };
-    let (topics, weak_files) = match data.topics.records[..] {
-        [] => (None, Vec::new()),
+    let topics = match data.topics.records[..] {
+        [] => None,
         _ => {
-            let (mut rows, files) = weak_topics(request, data)?;
-            topics::leave_out_rare_labels(&data.topics.records, &mut rows);
-            (Some(topics::train(&data.topics, &rows, &vectors, &request.params, progress)?), files)
+            let source =
+                TopicSource { archive: &data.topics, single_topic: &data.single_topic.records, broader: &data.broader };
+            Some(topics::train(&source, &vectors, &request.params, progress)?)
         }
     };
     let (topic_files, region_files) = (data.topics.files.clone(), data.regions.files.clone());
@@ -293,14 +312,13 @@ pub fn train(
     let of_base =
         |task| base.into_iter().flat_map(|base| &base.manifest().trained_on).filter(move |file| file.task == task);
     let mut trained_on = topic_files;
-    trained_on.extend(weak_files);
+    trained_on.extend(data.single_topic.files.iter().cloned());
     if topics.is_none() {
         trained_on.extend(of_base(Task::Topics).cloned());
     }
     if let Some(regions) = &regions {
         trained_on.extend(region_files);
         trained_on.extend(unlabelled_files.into_iter().zip(&request.unlabelled).map(|(file, path)| TrainingFile {
-            task: Task::Regions,
             rows: regions.weak_rows.get(path).copied().unwrap_or_default(),
             ..file
         }));
@@ -322,23 +340,13 @@ pub fn train(
     };
     let (manifest, tensors) = model::encode(classifier, ranker, manifest)?;
     let model = Model::open(&manifest, &tensors)?;
-    let card = card::write(&model, topics.as_ref(), regions.as_ref(), &data.left_out, manifest.len() + tensors.len());
+    let card = card::write(&card::Findings {
+        model: &model,
+        topics: topics.as_ref(),
+        regions: regions.as_ref(),
+        left_out: &data.left_out,
+        notes: &request.notes,
+        bytes: manifest.len() + tensors.len(),
+    });
     Ok(Trained { model, topics, regions, manifest, tensors, card })
-}
-
-/// The rows without labels that the rules for topics see, and their files with how many rows of each were used.
-fn weak_topics(request: &TrainRequest, data: &Data) -> Result<(Vec<Record>, Vec<TrainingFile>), TrainError> {
-    if data.unlabelled.is_empty() {
-        return Ok((Vec::new(), Vec::new()));
-    }
-    let rules = match &request.rules {
-        Some(path) => Rules::read(path)?,
-        None => Rules::bundled()?,
-    };
-    let rows = rules.label(data.unlabelled.clone());
-    let mut files = data.unlabelled_files.clone();
-    for (file, path) in files.iter_mut().zip(&request.unlabelled) {
-        file.rows = corpus::rows_of(path, &rows);
-    }
-    Ok((rows, files))
 }

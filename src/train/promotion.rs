@@ -2,8 +2,9 @@
 //! resampled.
 
 use super::{
-    evaluate::TopicAnswer,
-    metrics::{LabelScore, RegionAnswer, RegionScores, TopicScores},
+    evaluate::TopicAnswers,
+    metrics::{LabelScore, RegionAnswer, RegionScores},
+    topic_scores::macro_f1,
 };
 use crate::linear::SplitMix;
 use serde::Serialize;
@@ -12,10 +13,11 @@ use std::collections::BTreeMap;
 /// How much worse is still no worse.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gate {
-    /// So much may accuracy (topics) and micro-F1 (regions) fall, at the lower end of the interval that holds the difference
-    /// in 95 of 100 resamplings; from 0 to 1.
+    /// So much may micro-F1 fall, at the lower end of the interval that holds the difference in 95 of 100 resamplings; from 0
+    /// to 1.
     pub tolerance: f64,
-    /// So much may the F1 of a label fall; from 0 to 1.
+    /// So much may the F1 of a label fall, and macro-F1, which is a mean over labels, at the lower end of its interval; from 0
+    /// to 1.
     pub label_tolerance: f64,
     /// Labels with fewer test rows are told and do not decide.
     pub label_rows: usize,
@@ -38,7 +40,7 @@ const RESAMPLINGS: usize = 2000;
 /// Both models on the same measure.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
-    /// `topics.accuracy`, `regions.micro_f1`, or `topics.f1 CODE`.
+    /// `topics.micro_f1`, `topics.macro_f1`, `regions.micro_f1`, or `topics.f1 CODE`.
     pub measure: String,
     /// Test rows that it is measured on; of a label, those that carry it.
     pub rows: usize,
@@ -57,25 +59,34 @@ pub struct Comparison {
 
 impl Gate {
     /// Compares the answers of the model in service, where there is one, and of the new one to the same test rows about topics.
-    pub fn topics(&self, live: Option<&[TopicAnswer]>, candidate: &[TopicAnswer]) -> Vec<Comparison> {
-        let scores = TopicScores::of_answers(candidate);
-        let before = live.map(TopicScores::of_answers);
-        let right = |answers: &[TopicAnswer]| -> Vec<bool> { answers.iter().map(TopicAnswer::is_right).collect() };
-        let share = |right: &[bool], picked: &[usize]| {
-            picked.iter().filter(|i| right[**i]).count() as f64 / picked.len().max(1) as f64
+    pub fn topics(&self, live: Option<&TopicAnswers>, candidate: &TopicAnswers) -> Vec<Comparison> {
+        let Some(scores) = candidate.scores() else { return Vec::new() };
+        let before = live.and_then(TopicAnswers::scores);
+        let counts = |answers: &TopicAnswers| -> Vec<Counts> {
+            let owned = |counts: BTreeMap<&str, [usize; 3]>| {
+                counts.into_iter().map(|(code, counts)| (code.to_owned(), counts)).collect()
+            };
+            answers.topics.iter().map(|answer| owned(answer.counts())).collect()
         };
-        let (of_live, of_candidate) = (live.map(right), right(candidate));
-        let whole = Comparison {
-            measure: "topics.accuracy".to_owned(),
-            rows: candidate.len(),
-            live: before.as_ref().map(|before| before.accuracy),
-            candidate: scores.accuracy,
-            interval: of_live.map(|of_live| {
-                self.interval(candidate.len(), |picked| share(&of_candidate, picked) - share(&of_live, picked))
-            }),
-            objection: None,
+        let (of_live, of_candidate) = (live.map(counts), counts(candidate));
+        let whole = |name: &str, of: fn(&[Counts], &[usize]) -> f64, values: [Option<f64>; 2]| {
+            let [live, candidate] = values;
+            let interval = of_live.as_ref().map(|of_live| {
+                self.interval(of_candidate.len(), |picked| of(&of_candidate, picked) - of(of_live, picked))
+            });
+            let measure = format!("topics.{name}");
+            Comparison {
+                measure,
+                rows: of_candidate.len(),
+                live,
+                candidate: candidate.unwrap_or(0.0),
+                interval,
+                objection: None,
+            }
         };
-        self.decide("topics", whole, before.as_ref().map(|before| &before.labels), &scores.labels)
+        let micro = whole("micro_f1", micro_f1_of, [before.as_ref().map(|s| s.micro_f1), Some(scores.micro_f1)]);
+        let macro_ = whole("macro_f1", macro_f1_of, [before.as_ref().map(|s| s.macro_f1), Some(scores.macro_f1)]);
+        self.decide("topics", vec![micro, macro_], before.as_ref().map(|before| &before.labels), &scores.labels)
     }
 
     /// The same about regions.
@@ -99,7 +110,7 @@ impl Gate {
             }),
             objection: None,
         };
-        self.decide("regions", whole, before.as_ref().map(|before| &before.labels), &scores.labels)
+        self.decide("regions", vec![whole], before.as_ref().map(|before| &before.labels), &scores.labels)
     }
 
     /// Floors of labels that no test row carries: nobody knows whether they hold.
@@ -124,13 +135,20 @@ impl Gate {
     fn decide(
         &self,
         part: &str,
-        mut whole: Comparison,
+        mut whole: Vec<Comparison>,
         live: Option<&BTreeMap<String, LabelScore>>,
         candidate: &BTreeMap<String, LabelScore>,
     ) -> Vec<Comparison> {
-        whole.objection = whole.interval.filter(|interval| interval.0 < -self.tolerance).map(|interval| {
-            format!("may be worse by {:.3}, more than {:.3} (--tolerance)", -interval.0, self.tolerance)
-        });
+        for one in &mut whole {
+            let (tolerance, option) = match one.measure.ends_with(".macro_f1") {
+                true => (self.label_tolerance, "--label-tolerance"),
+                false => (self.tolerance, "--tolerance"),
+            };
+            one.objection = one
+                .interval
+                .filter(|interval| interval.0 < -tolerance)
+                .map(|interval| format!("may be worse by {:.3}, more than {tolerance:.3} ({option})", -interval.0));
+        }
         let labels = candidate.iter().map(|(code, score)| {
             let before = live.map(|live| live.get(code).map_or(0.0, |score| score.f1));
             let fell = before.map_or(0.0, |before| before - score.f1);
@@ -151,7 +169,7 @@ impl Gate {
                 objection,
             }
         });
-        std::iter::once(whole).chain(labels).collect()
+        whole.into_iter().chain(labels).collect()
     }
 
     /// What holds a difference in 95 of 100 resamplings of so many rows.
@@ -167,19 +185,42 @@ impl Gate {
     }
 }
 
+type Counts = BTreeMap<String, [usize; 3]>;
+
+/// Micro-F1 of some rows, from the counts of each.
+fn micro_f1_of(counts: &[Counts], picked: &[usize]) -> f64 {
+    let all = picked.iter().flat_map(|i| counts[*i].values());
+    let sum = all.fold([0; 3], |sum, one| [0, 1, 2].map(|k| sum[k] + one[k]));
+    LabelScore::of_counts(sum[0], sum[1], sum[2]).f1
+}
+
+/// Macro-F1 of some rows, from the counts of each.
+fn macro_f1_of(counts: &[Counts], picked: &[usize]) -> f64 {
+    let mut labels: BTreeMap<&str, [usize; 3]> = BTreeMap::new();
+    for (code, count) in picked.iter().flat_map(|i| &counts[*i]) {
+        let sum = labels.entry(code).or_default();
+        *sum = [0, 1, 2].map(|k| sum[k] + count[k]);
+    }
+    macro_f1(&labels)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        article::Decision,
+        train::topic_scores::{AnsweredLabel, TopicAnswer},
+    };
 
     /// Answers to a thousand rows of two labels; the first so many of each hundred are wrong.
-    fn answers(wrong: usize) -> Vec<TopicAnswer> {
-        (0..1000)
-            .map(|i| {
-                let truth = ["a", "b"][i % 2];
-                let given = if i % 100 < wrong { ["b", "a"][i % 2] } else { truth };
-                TopicAnswer { truth: vec![truth.to_owned()], best: Some(given.to_owned()), confidence: 0.9 }
-            })
-            .collect()
+    fn answers(wrong: usize) -> TopicAnswers {
+        let rows = (0..1000).map(|i| {
+            let truth = ["a", "b"][i % 2];
+            let given = if i % 100 < wrong { ["b", "a"][i % 2] } else { truth };
+            let label = AnsweredLabel { code: given.into(), confidence: 0.9, decision: Decision::Auto };
+            TopicAnswer { truth: vec![truth.to_owned()], labels: vec![label], source: String::new() }
+        });
+        TopicAnswers::for_tests(rows.collect(), 2)
     }
 
     #[test]
@@ -200,19 +241,19 @@ mod tests {
     #[test]
     fn labels_have_tolerances_and_floors() {
         let fallen = Gate { tolerance: 1.0, ..Gate::default() }.topics(Some(&answers(0)), &answers(20));
-        assert!(fallen[1].objection.as_ref().is_some_and(|why| why.contains("--label-tolerance")), "{fallen:?}");
+        assert!(fallen[2].objection.as_ref().is_some_and(|why| why.contains("--label-tolerance")), "{fallen:?}");
         let floors = BTreeMap::from([("b".to_owned(), 0.99)]);
         let gate = Gate { floors, ..Gate::default() };
         // For the first model too.
-        for live in [None, Some(&answers(6)[..])] {
+        for live in [None, Some(&answers(6))] {
             let low = gate.topics(live, &answers(6));
             assert_eq!(low.iter().filter(|one| one.objection.is_some()).count(), 1);
-            assert_eq!(low[2].measure, "topics.f1 b");
+            assert_eq!(low[3].measure, "topics.f1 b");
             assert!(gate.unmeasured(&low).is_empty());
-            assert!(gate.unmeasured(&low[..2])[0].objection.as_ref().is_some_and(|why| why.contains("no test row")));
+            assert!(gate.unmeasured(&low[..3])[0].objection.as_ref().is_some_and(|why| why.contains("no test row")));
         }
         let few = Gate { tolerance: 1.0, label_rows: 501, ..Gate::default() }.topics(Some(&answers(0)), &answers(20));
-        assert!(few.iter().all(|one| one.objection.is_none()));
+        assert!(few.iter().filter(|one| one.measure.contains(".f1 ")).all(|one| one.objection.is_none()));
     }
 
     #[test]

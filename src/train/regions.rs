@@ -176,7 +176,7 @@ pub fn train(
         .flat_map(|((row, one), p)| p.iter().copied().zip(one.answers(&row.truth)))
         .collect();
     let gold: usize = rows.iter().map(|row| row.truth.len()).sum();
-    let about = best_threshold(&all, gold);
+    let about = metrics::review_threshold(&all, gold);
     let scores_of = |described: &[Described]| {
         let answers = rows.iter().zip(described).zip(probabilities(described));
         let answers: Vec<RegionAnswer> = answers.map(|((row, one), p)| answer(row, one.with(p), about)).collect();
@@ -215,7 +215,7 @@ pub fn train(
     // Only named countries can be AUTO.
     let named: Vec<Outcome> =
         listed.iter().filter(|((p, _), named)| *named && *p >= about).map(|(outcome, _)| *outcome).collect();
-    let auto = metrics::auto_threshold(&named).max(about);
+    let auto = metrics::auto_threshold(&named, metrics::AUTO).max(about);
     let (coverage, precision) = metrics::coverage_and_precision(auto, &named);
     let coverage = coverage * named.len() as f64 / answered.len().max(1) as f64;
     let thresholds = Thresholds { auto: auto as f32, review: about as f32 };
@@ -457,22 +457,6 @@ fn fit(lessons: &[&Vec<Described>], rows: &[Row], learns: impl Fn(usize) -> bool
     }
     let features = concatenate(Axis(0), &blocks).unwrap_or_else(|_| Array2::zeros((0, FEATURES.len())));
     Ok(LogisticLayer::fit(features.view(), &answers)?)
-}
-
-/// The threshold with the best micro-F1, where `gold` countries are to be found, named or not.
-fn best_threshold(outcomes: &[Outcome], gold: usize) -> f64 {
-    let mut sorted = outcomes.to_vec();
-    sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let (mut right, mut best) = (0, (0.0, 0.5));
-    for (i, (p, is)) in sorted.iter().enumerate() {
-        right += usize::from(*is);
-        let f1 = 2.0 * right as f64 / (i + 1 + gold) as f64;
-        let last_of_equals = sorted.get(i + 1).is_none_or(|next| next.0 < *p);
-        if last_of_equals && f1 > best.0 {
-            best = (f1, *p);
-        }
-    }
-    best.1
 }
 
 /// What an article is answered with, from its countries with their probabilities and whether each is named.

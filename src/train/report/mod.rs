@@ -6,9 +6,10 @@ mod plots;
 
 use super::{
     LeftOut, corpus,
-    evaluate::TopicAnswer,
-    metrics::{self, Outcome, RegionAnswer, RegionScores, TopicScores},
+    evaluate::TopicAnswers,
+    metrics::{LabelScore, Outcome, RegionAnswer, RegionScores},
     promotion::Comparison,
+    topic_scores::{NO_ANSWER, SourceScore, TopicAnswer, TopicScores},
 };
 use crate::{
     article::Options,
@@ -126,10 +127,18 @@ pub struct TopicReport {
     pub confusion_labels: Vec<String>,
     /// Articles by true label (rows) and answered label (columns).
     pub confusion: Vec<Vec<usize>>,
-    /// Confidence against being right.
+    /// Confidence against being right, over pairs of an article and a topic.
     pub reliability: Vec<Bin>,
-    /// Coverage and precision, from the surest answer to all.
+    /// Coverage and precision of the best topic, from the surest answer to all.
     pub coverage: Vec<(f64, f64)>,
+    /// Scores by source, if rows say theirs.
+    pub sources: BTreeMap<String, SourceScore>,
+    /// Scores by source, each by a model that has seen no row of it; empty if not measured.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub left_out_sources: BTreeMap<String, SourceScore>,
+    /// About the sub-topics, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subtopics: Option<SubtopicReport>,
     /// Rows learned from and accuracy on the same held-out fold; empty where it was not measured.
     pub learning: Vec<(usize, f64)>,
     /// By length, year and source.
@@ -167,31 +176,70 @@ const MOST_TERMS: usize = 15;
 const POINTS: usize = 200;
 const LEAST_OF_SOURCE: usize = 20;
 
+/// About sub-topics.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SubtopicReport {
+    /// Measure by name.
+    pub measures: BTreeMap<String, f64>,
+    /// Sub-topics, by code.
+    pub labels: Vec<LabelRow>,
+}
+
+/// What a report on topics is made of.
+pub struct TopicFindings<'a> {
+    /// The scores of the topics.
+    pub scores: &'a TopicScores,
+    /// Those of the sub-topics.
+    pub subtopic_scores: Option<&'a TopicScores>,
+    /// The rows that were answered.
+    pub records: &'a [Record],
+    /// The answers to them, in the same order.
+    pub answers: &'a [TopicAnswer],
+}
+
+fn label_rows(scores: &BTreeMap<String, LabelScore>, name: impl Fn(&str) -> String) -> Vec<LabelRow> {
+    let row = |(code, score): (&String, &LabelScore)| LabelRow {
+        code: code.clone(),
+        name: name(code),
+        precision: score.precision,
+        recall: score.recall,
+        f1: score.f1,
+        support: score.support,
+        terms: Vec::new(),
+    };
+    scores.iter().map(row).collect()
+}
+
 impl TopicReport {
-    /// From answers to rows, in the same order.
-    pub fn of(model: &Model, records: &[Record], answers: &[TopicAnswer], learning: Vec<(usize, f64)>) -> Self {
-        let scores = TopicScores::of_answers(answers);
-        let outcomes: Vec<Outcome> = answers.iter().map(|answer| (answer.confidence, answer.is_right())).collect();
-        let auto = f64::from(model.topics().thresholds().auto);
-        let (coverage, precision) = metrics::coverage_and_precision(auto, &outcomes);
-        let measures = BTreeMap::from([
-            ("accuracy".to_owned(), scores.accuracy),
-            ("macro_f1".to_owned(), scores.macro_f1),
-            ("calibration_error".to_owned(), metrics::expected_calibration_error(&outcomes)),
-            ("auto_coverage".to_owned(), coverage),
-            ("auto_precision".to_owned(), precision),
-        ]);
-        let names: BTreeMap<&str, &str> =
-            model.topics().topics().iter().map(|topic| (&*topic.code, &*topic.name)).collect();
+    /// From the answers of a model to labelled rows.
+    pub fn of_answers(model: &Model, records: &[Record], answers: &TopicAnswers) -> Option<Self> {
+        let scores = answers.scores()?;
+        let subtopic_scores = answers.subtopic_scores();
+        let findings = TopicFindings {
+            scores: &scores,
+            subtopic_scores: subtopic_scores.as_ref(),
+            records,
+            answers: &answers.topics,
+        };
+        Some(TopicReport::of(model, &findings))
+    }
+
+    /// From answers to rows.
+    pub fn of(model: &Model, findings: &TopicFindings<'_>) -> Self {
+        let TopicFindings { scores, subtopic_scores, records, answers } = *findings;
+        let outcomes: Vec<Outcome> = answers.iter().map(|answer| (answer.confidence(), answer.is_right())).collect();
+        let pairs: Vec<Outcome> = answers
+            .iter()
+            .flat_map(|answer| {
+                answer.labels.iter().map(|label| (label.confidence, answer.truth.contains(&label.code.to_string())))
+            })
+            .collect();
         let mut terms = terms(model, records, answers);
-        let labels = scores.labels.iter().map(|(code, score)| LabelRow {
-            code: code.clone(),
-            name: names.get(code.as_str()).map_or_else(|| code.clone(), |name| (*name).to_owned()),
-            precision: score.precision,
-            recall: score.recall,
-            f1: score.f1,
-            support: score.support,
-            terms: terms.remove(code).unwrap_or_default(),
+        let mut labels = label_rows(&scores.labels, |code| model.topics().name_of(code).unwrap_or(code).to_owned());
+        labels.iter_mut().for_each(|label| label.terms = terms.remove(&label.code).unwrap_or_default());
+        let subtopics = subtopic_scores.map(|scores| SubtopicReport {
+            measures: scores.measures(),
+            labels: label_rows(&scores.labels, |code| model.topics().name_of(code).unwrap_or(code).to_owned()),
         });
         let mut common: Vec<(&String, usize)> =
             scores.labels.iter().map(|(code, score)| (code, score.support)).collect();
@@ -199,7 +247,7 @@ impl TopicReport {
         let mut confusion_labels: Vec<String> =
             common.iter().take(MOST_LABELS).map(|(code, _)| (*code).clone()).collect();
         confusion_labels.sort();
-        confusion_labels.push(metrics::NO_ANSWER.to_owned());
+        confusion_labels.push(NO_ANSWER.to_owned());
         let place =
             |code: &str| confusion_labels.iter().position(|label| label == code).unwrap_or(confusion_labels.len() - 1);
         let mut confusion = vec![vec![0; confusion_labels.len()]; confusion_labels.len()];
@@ -211,17 +259,20 @@ impl TopicReport {
                 id: record.article.id.clone(),
                 place: record.place.clone(),
                 label: answer.truth.join(", "),
-                answer: answer.best.clone().unwrap_or_else(|| metrics::NO_ANSWER.to_owned()),
-                confidence: answer.confidence,
+                answer: answer.best().unwrap_or(NO_ANSWER).to_owned(),
+                confidence: answer.confidence(),
             });
         TopicReport {
             rows: answers.len(),
-            measures,
-            labels: labels.collect(),
+            measures: scores.measures(),
+            labels,
             confusion,
-            reliability: bins(&outcomes),
+            reliability: bins(&pairs),
             coverage: curve(&outcomes, outcomes.len()),
-            learning,
+            sources: scores.sources.clone(),
+            left_out_sources: BTreeMap::new(),
+            subtopics,
+            learning: Vec::new(),
             slices: slices(records, &answers.iter().map(TopicAnswer::is_right).collect::<Vec<_>>()),
             mistakes: surest(mistakes.collect()),
             confusion_labels,
@@ -244,15 +295,8 @@ impl RegionReport {
             ("top1".to_owned(), scores.top1),
         ]);
         let common = scores.labels.iter().filter(|(_, score)| score.support >= 5);
-        let labels = common.map(|(code, score)| LabelRow {
-            code: code.clone(),
-            name: tree::place(code).map_or_else(|| code.clone(), |place| place.name.to_string()),
-            precision: score.precision,
-            recall: score.recall,
-            f1: score.f1,
-            support: score.support,
-            terms: Vec::new(),
-        });
+        let common: BTreeMap<String, LabelScore> = common.map(|(code, score)| (code.clone(), *score)).collect();
+        let name = |code: &str| tree::place(code).map_or_else(|| code.to_owned(), |place| place.name.to_string());
         let wrong = records.iter().zip(answers).filter(|(_, answer)| answer.top.is_some() && !top_is_right(answer));
         let mistakes = wrong.map(|(record, answer)| Mistake {
             id: record.article.id.clone(),
@@ -268,7 +312,7 @@ impl RegionReport {
         RegionReport {
             rows: answers.len(),
             measures,
-            labels: labels.collect(),
+            labels: label_rows(&common, name),
             reliability: bins(&outcomes),
             coverage: curve(&outcomes, answers.len()),
             slices: slices(records, &answers.iter().map(exact).collect::<Vec<_>>()),
@@ -279,21 +323,21 @@ impl RegionReport {
 
 /// What spoke for each label, in articles that the model tells right: the terms with the most weight in all.
 fn terms(model: &Model, records: &[Record], answers: &[TopicAnswer]) -> BTreeMap<String, Vec<String>> {
-    let mut picked: BTreeMap<&String, Vec<&Record>> = BTreeMap::new();
+    let mut picked: BTreeMap<&str, Vec<&Record>> = BTreeMap::new();
     for (record, answer) in records.iter().zip(answers).filter(|(_, answer)| answer.is_right()) {
-        let Some(best) = &answer.best else { continue };
+        let Some(best) = answer.best() else { continue };
         let of_label = picked.entry(best).or_default();
         if of_label.len() < TERM_ARTICLES {
             of_label.push(record);
         }
     }
     let options = Options { explain: true, max_labels: Some(1), ..Options::default() };
-    let of_label = |(code, records): (&String, Vec<&Record>)| {
+    let of_label = |(code, records): (&str, Vec<&Record>)| {
         let found: Vec<(String, f64)> = records
             .par_iter()
             .filter_map(|record| model.classify(&record.article, &options).ok())
             .flat_map_iter(|answer| {
-                let label = answer.topics.into_iter().find(|label| *label.code == **code);
+                let label = answer.topics.into_iter().find(|label| *label.code == *code);
                 label.into_iter().flat_map(|label| label.evidence)
             })
             .map(|evidence| (evidence.term.to_lowercase(), f64::from(evidence.weight)))
@@ -302,7 +346,7 @@ fn terms(model: &Model, records: &[Record], answers: &[TopicAnswer]) -> BTreeMap
         found.into_iter().for_each(|(term, weight)| *weights.entry(term).or_default() += weight);
         let mut sorted: Vec<(String, f64)> = weights.into_iter().filter(|(_, weight)| *weight > 0.0).collect();
         sorted.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        (code.clone(), sorted.into_iter().take(MOST_TERMS).map(|(term, _)| term).collect())
+        (code.to_owned(), sorted.into_iter().take(MOST_TERMS).map(|(term, _)| term).collect())
     };
     picked.into_iter().map(of_label).collect()
 }

@@ -1,4 +1,4 @@
-use super::{LabelRow, Mistake, Report, Slice, Slices, plots};
+use super::{LabelRow, Mistake, Report, Slice, Slices, SourceScore, plots};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ pub fn page(report: &Report) -> String {
                     h2 { "Topics" }
                     (measures(topics.rows, &topics.measures))
                     div.plots {
-                        (figure(&plots::reliability(&topics.reliability), "Confidence of the best topic against how often it is right. On the grey line they are the same; larger points stand for more articles."))
+                        (figure(&plots::reliability(&topics.reliability), "Confidence of each topic against how often articles are about it. On the grey line they are the same; larger points stand for more pairs of an article and a topic."))
                         (figure(&plots::coverage(&topics.coverage), "How often the best topic is right where only the surest answers are taken."))
                         @if !topics.learning.is_empty() {
                             (figure(&plots::learning(&topics.learning), "Accuracy on the same articles, learned from more and more of the others, before calibration. Where it still rises, more articles would help."))
@@ -49,6 +49,13 @@ pub fn page(report: &Report) -> String {
                     div.scroll {
                         (figure(&plots::confusion(topics, &names(&topics.confusion_labels, &topics.labels)), "Rows: what the articles carry. Columns: what was answered; blue is right, red is wrong, darker is a larger share of its row."))
                     }
+                    @if let Some(subtopics) = &topics.subtopics {
+                        h3 { "Sub-topics" }
+                        (measures(topics.rows, &subtopics.measures))
+                        (labels(&subtopics.labels))
+                    }
+                    (sources("Sources", &topics.sources))
+                    (sources("Sources, each by a model that has seen no row of it", &topics.left_out_sources))
                     (slices(&topics.slices, "share whose best topic is right"))
                     (mistakes(&topics.mistakes))
                 }
@@ -111,6 +118,23 @@ fn labels(labels: &[LabelRow]) -> Markup {
                 }
             }
         } }
+    }
+}
+
+fn sources(title: &str, sources: &BTreeMap<String, SourceScore>) -> Markup {
+    html! {
+        @if sources.len() > 1 {
+            h3 { (title) }
+            table {
+                tr { th.l { "source" } th { "articles" } th { "micro-F1" } th { "macro-F1" } th { "best topic right" } }
+                @for (source, score) in sources {
+                    tr {
+                        td.l { (source) } td { (score.rows) } td { (share(score.micro_f1)) } td { (share(score.macro_f1)) }
+                        td { (share(score.accuracy)) }
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -182,7 +206,7 @@ fn files(report: &Report) -> Markup {
             tr { th.l { "file" } th.l { "task" } th.l { "labels" } th { "rows" } th.l { "sha256" } }
             @for file in &report.trained_on {
                 tr {
-                    td.l { (file.name) } td.l { (file.task.as_str()) } td.l { @if file.weak { "by rule" } @else { "given" } }
+                    td.l { (file.name) } td.l { (file.task.as_str()) } td.l { (file.labels.as_str()) }
                     td { (file.rows) } td.l { code { (file.sha256.get(..16).unwrap_or_default()) } }
                 }
             }
