@@ -5,7 +5,10 @@ mod common;
 
 use common::{Server, client, get, health, request, resident, sample, stream, until};
 use dateline::service::proto::dateline::v1::{Article, ClassifyRequest, classifier_client::ClassifierClient};
-use std::time::Duration;
+use std::{
+    io::{Read, Write},
+    time::Duration,
+};
 use tokio_stream::StreamExt;
 use tonic::Code;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -93,6 +96,37 @@ async fn a_drain_ends_a_stream_that_never_pauses() {
     assert_eq!(server.wait().code(), Some(0), "{}", server.log());
     assert!(!server.log().contains("still open"), "{}", server.log());
     sender.await.expect("the stream is closed");
+}
+
+/// What a client still sends after the end of a connection must not be answered with a reset: the client may not yet have
+/// read the last answers.
+#[test]
+fn the_end_of_a_connection_leaves_its_client_time_to_read() {
+    const PING: u8 = 6;
+    const ACKNOWLEDGED: u8 = 1;
+    let mut server = Server::start(&[]);
+    let mut connection = std::net::TcpStream::connect(&server.address).expect("it listens");
+    let frame =
+        |kind: u8, flags: u8, payload: &[u8]| [&[0, 0, payload.len() as u8, kind, flags, 0, 0, 0, 0], payload].concat();
+    let settings = frame(4, 0, &[]);
+    connection.write_all(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &settings[..]].concat()).expect("the server reads");
+    server.terminate();
+
+    // The server waits for the answer to a ping before it ends a connection.
+    let mut header = [0; 9];
+    while connection.read_exact(&mut header).is_ok() {
+        let mut payload = vec![0; u32::from_be_bytes([0, header[0], header[1], header[2]]) as usize];
+        connection.read_exact(&mut payload).expect("a whole frame");
+        if header[3] == PING && header[4] & ACKNOWLEDGED == 0 {
+            connection.write_all(&frame(PING, ACKNOWLEDGED, &payload)).expect("the server reads");
+        }
+    }
+    for _ in 0..3 {
+        connection.write_all(&frame(PING, 0, &[0; 8])).expect("the server still takes it");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // Nor does a client that never ends its side hold up the server.
+    assert_eq!(server.wait().code(), Some(0), "{}", server.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,7 +14,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::{
@@ -33,6 +33,9 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const PREFACE: usize = 24;
 /// What was read so shortly ago is not idleness.
 const JUST_NOW: Duration = Duration::from_secs(1);
+/// A connection that the server ended takes, and drops, what its client still sends for so long. Were it closed at once, TCP
+/// would answer the client's next bytes with a reset, and the client might lose the last answers before it reads them.
+const LINGER: Duration = Duration::from_secs(2);
 /// After an error of the system's, such as too many open files, accepting waits so long.
 const AFTER_AN_ERROR: Duration = Duration::from_millis(100);
 
@@ -97,6 +100,7 @@ pub fn connections(
                         activity: Activity::new(),
                         idle: idle.map(|idle| (idle, Box::pin(sleep(idle)))),
                         end: oldest.map(|oldest| Box::pin(sleep(oldest))),
+                        lingering: None,
                         last_read: Instant::now(),
                         metrics,
                         _open: open,
@@ -120,6 +124,8 @@ pub struct Connection {
     idle: Option<(Duration, Pin<Box<Sleep>>)>,
     /// When the connection is too old even for what is open on it.
     end: Option<Pin<Box<Sleep>>>,
+    /// Until when the client may end its side; set once the server has ended its own.
+    lingering: Option<Pin<Box<Sleep>>>,
     last_read: Instant,
     metrics: Arc<Metrics>,
     _open: GaugeGuard,
@@ -129,6 +135,15 @@ pub struct Connection {
 enum Io {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Io {
+    fn tcp(&mut self) -> &mut TcpStream {
+        match self {
+            Io::Plain(stream) => stream,
+            Io::Tls(stream) => stream.get_mut().0,
+        }
+    }
 }
 
 /// What goes on on a connection, known to its calls.
@@ -262,11 +277,29 @@ impl AsyncWrite for Connection {
         }
     }
 
+    /// Done when the client has ended its side as well, or after [`LINGER`].
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().io {
-            Io::Plain(stream) => Pin::new(stream).poll_shutdown(context),
-            Io::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        let Connection { io, lingering, .. } = self.get_mut();
+        let until = match lingering {
+            Some(until) => until,
+            None => {
+                ready!(match io {
+                    Io::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+                    Io::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+                })?;
+                lingering.insert(Box::pin(sleep(LINGER)))
+            }
+        };
+        let mut dropped = [0; 4096];
+        while until.as_mut().poll(context).is_pending() {
+            let mut buffer = ReadBuf::new(&mut dropped);
+            // A connection that the client has broken off is closed.
+            let read = ready!(Pin::new(io.tcp()).poll_read(context, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                break;
+            }
         }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_write_vectored(
