@@ -102,25 +102,34 @@ async fn a_drain_ends_a_stream_that_never_pauses() {
 /// read the last answers.
 #[test]
 fn the_end_of_a_connection_leaves_its_client_time_to_read() {
+    const SETTINGS: u8 = 4;
     const PING: u8 = 6;
     const ACKNOWLEDGED: u8 = 1;
     let mut server = Server::start(&[]);
     let mut connection = std::net::TcpStream::connect(&server.address).expect("it listens");
     let frame =
         |kind: u8, flags: u8, payload: &[u8]| [&[0, 0, payload.len() as u8, kind, flags, 0, 0, 0, 0], payload].concat();
-    let settings = frame(4, 0, &[]);
+    let settings = frame(SETTINGS, 0, &[]);
     connection.write_all(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &settings[..]].concat()).expect("the server reads");
-    server.terminate();
 
-    // The server waits for the answer to a ping before it ends a connection.
     let mut header = [0; 9];
-    while connection.read_exact(&mut header).is_ok() {
+    let end = loop {
+        if let Err(end) = connection.read_exact(&mut header) {
+            break end;
+        }
         let mut payload = vec![0; u32::from_be_bytes([0, header[0], header[1], header[2]]) as usize];
         connection.read_exact(&mut payload).expect("a whole frame");
-        if header[3] == PING && header[4] & ACKNOWLEDGED == 0 {
-            connection.write_all(&frame(PING, ACKNOWLEDGED, &payload)).expect("the server reads");
+        match (header[3], header[4] & ACKNOWLEDGED) {
+            // From here on the server serves the connection; before, a drain drops it.
+            (SETTINGS, ACKNOWLEDGED) => server.terminate(),
+            // The server waits for the answer to a ping before it ends a connection.
+            (PING, 0) => {
+                connection.write_all(&frame(PING, ACKNOWLEDGED, &payload)).expect("the server reads");
+            }
+            _ => {}
         }
-    }
+    };
+    assert_eq!(end.kind(), std::io::ErrorKind::UnexpectedEof, "{end}");
     for _ in 0..3 {
         connection.write_all(&frame(PING, 0, &[0; 8])).expect("the server still takes it");
         std::thread::sleep(Duration::from_millis(100));
