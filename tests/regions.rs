@@ -2,7 +2,7 @@
 
 use dateline::{
     Article, Classification, Model, Options,
-    article::{Decision, Role},
+    article::{Decision, Region, Role},
 };
 use std::{collections::BTreeSet, sync::LazyLock};
 
@@ -160,6 +160,111 @@ fn names_that_are_easily_confused() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Lines as papers write them, and the one country that each is about.
+const LINES: &[(&str, &str)] = &[
+    // A town whose commoner namesake is elsewhere, and its country.
+    ("VALENCIA, Venezuela — Bus drivers parked across the main avenue on Friday over fuel rations.", "VE"),
+    ("CORDOBA, Spain — Olive pickers walked off estates on Monday.", "ES"),
+    ("SAN JUAN, Argentina (Reuters) - Miners blocked a road in the Andes on Tuesday.", "AR"),
+    ("TRIPOLI, Lebanon — Fishermen pulled a sunken boat to the quay.", "LB"),
+    ("GRANADA, Nicaragua (AP) — Police closed two newspapers.", "NI"),
+    ("CARTAGENA, Spain — The navy shipyard will hire 200 welders.", "ES"),
+    ("LEON, Nicaragua — Students painted over murals.", "NI"),
+    ("HYDERABAD, Pakistan — Power cuts of ten hours drew crowds to the streets.", "PK"),
+    ("SUCRE, Colombia — Rice farmers lost half of the crop to floods.", "CO"),
+    ("SANTA CRUZ, Bolivia — Soy growers asked for diesel.", "BO"),
+    ("Officials in Trujillo, Honduras, said the pier would be rebuilt.", "HN"),
+    ("A bus fell into a ravine near Merida, Venezuela, killing nine.", "VE"),
+    ("GUADALUPE, Mexico — Two brothers opened a school of mariachi.", "MX"),
+    ("MONTERREY, Colombia — Oil workers returned after a strike.", "CO"),
+    // Towns named like countries or capitals, and their state.
+    ("PARIS, Texas — A tornado tore roofs off a school on Sunday.", "US"),
+    ("LEBANON, Pa. — Farmers sold the last dairy herd of the valley.", "US"),
+    ("Voters in Cairo, Georgia, turned down a sales tax.", "US"),
+    ("LIMA, Ohio — The tank plant will add a shift.", "US"),
+    ("Police in Versailles, Kentucky, said a barn fire was set.", "US"),
+    ("MEXICO, Mo. — Firebricks made the town; now the last kiln is cold.", "US"),
+    ("BERLIN, N.H. — The paper mill's stack came down.", "US"),
+    ("CUBA, New York — Cheese makers celebrated 100 years.", "US"),
+    // Towns and provinces.
+    ("SAN ISIDRO, Nueva Ecija — Onion growers dumped their harvest.", "PH"),
+    ("Police in San Miguel, Bulacan, found the truck empty.", "PH"),
+    ("VICTORIA, Tarlac — A dike broke overnight.", "PH"),
+    ("TOLEDO CITY, Cebu — Miners were trapped for six hours.", "PH"),
+    ("The mayor of Barcelona, Sorsogon, said classes would resume.", "PH"),
+    ("SAN FRANCISCO, Agusan del Sur — Rubber tappers formed a cooperative.", "PH"),
+    ("A teacher in Carmen, Bohol, won the prize.", "PH"),
+    // Capitals of small states.
+    ("PORT LOUIS — The cabinet approved a new port levy on Friday.", "MU"),
+    ("BASSETERRE — Parliament debated the sugar workers' pension.", "KN"),
+    ("ROSEAU — A landslide cut the road to the airport.", "DM"),
+    ("KINGSTOWN — The volcano's alert level was lowered.", "VC"),
+    ("CASTRIES — Banana exporters met the minister.", "LC"),
+    ("MORONI — Opposition parties said the vote was rigged.", "KM"),
+    ("VICTORIA — The fisheries minister said tuna quotas would be cut for the islands.", "SC"),
+    ("SAN MARINO — Voters approved a reform of the banks.", "SM"),
+    ("MAJURO — A tide flooded the runway.", "MH"),
+    // People.
+    ("Jordan Whitfield, 22, was charged with theft in Leeds.", "GB"),
+    ("Chad Brewster, a plumber from Tulsa, won the lottery.", "US"),
+    ("Florence Adeyemi, a nurse in Lagos, has sued the hospital.", "NG"),
+    ("Paris Holloway scored twice as Leeds beat Hull. Holloway, 19, joined in June.", "GB"),
+    ("Professor Holland Pierce of Dublin said the test was flawed.", "IE"),
+    ("Cyprus Mbeki, 41, pleaded guilty in Durban.", "ZA"),
+    ("Mrs. Georgia Pappas, of Melbourne, will be 100 in May.", "AU"),
+    ("Brazil Nuñez, a boxer from Tijuana, lost on points.", "MX"),
+    ("Austin Keller, 30, drowned off Galway on Saturday.", "IE"),
+    // Goods.
+    ("Turkey sandwiches were recalled from shops in Ohio.", "US"),
+    ("China plates from a wreck off Cornwall will be sold in Truro.", "GB"),
+    ("Java developers are in demand in Bangalore.", "IN"),
+    ("Jersey cows won both prizes at the show in Harrogate.", "GB"),
+    ("Champagne corks popped in Manchester as United won the league.", "GB"),
+    // One word for a country.
+    ("Mali's junta dissolved political parties in Bamako.", "ML"),
+    ("Sudan's rebels shelled a market in El Fasher.", "SD"),
+    ("Burkina Faso's junta leader visited a gold mine near Ouagadougou.", "BF"),
+    ("Ghana's parliament voted down the budget in Accra, and the speaker cut short the sitting.", "GH"),
+    // Attributes.
+    ("An Italian restaurant in Cork lost its roof in the storm.", "IE"),
+    ("A Japanese-built ferry ran aground off Cebu.", "PH"),
+    ("A Swiss watch worth $40,000 was stolen from a home in Nairobi.", "KE"),
+    ("An Irish setter called Bess saved a family in Hobart.", "AU"),
+    ("A German-owned factory in Puebla will cut 300 jobs.", "MX"),
+    ("A French bakery in Osaka sells 900 croissants a day.", "JP"),
+    ("The Brazilian-born striker signed for Porto.", "PT"),
+    // Local ways of writing.
+    ("Police in Nakuru county arrested two men.", "KE"),
+    ("Farmers in Uttar Pradesh burned stubble despite a ban.", "IN"),
+    ("A court in Hamilton, Ont., jailed the banker.", "CA"),
+    ("BENDIGO, Vic. — A gold nugget was found in a ditch.", "AU"),
+    ("A fire in Kano State destroyed 200 stalls.", "NG"),
+    ("GALWAY — A storm tore boats from their moorings.", "IE"),
+    ("Limpopo health officials traced the outbreak to a well.", "ZA"),
+    ("S. KOREA FIRES WARNING SHOTS AT BORDER", "KR"),
+    ("U.A.E. raises fuel prices again", "AE"),
+    ("PERÚ: RÍOS DESBORDADOS, Lima officials say", "PE"),
+    ("Durham County Council approved the incinerator.", "GB"),
+    ("Gardaí in Co. Mayo are looking for a missing walker.", "IE"),
+    ("Albany, W.A., will get a wave farm.", "AU"),
+    ("Man United signed a goalkeeper from Everton.", "GB"),
+];
+
+#[test]
+fn lines_as_papers_write_them() {
+    let mut wrong = Vec::new();
+    for (body, expected) in LINES {
+        let answer = of_body(body);
+        let is_wrong_auto = |one: &Region| one.label.decision == Decision::Auto && *one.label.code != **expected;
+        let about = about(&answer);
+        assert!(!answer.regions.iter().any(is_wrong_auto), "{body}: {about:?}");
+        if about != [*expected] {
+            wrong.push(format!("{body}\n  expected {expected}, got {about:?}"));
+        }
+    }
+    assert!(wrong.len() * 20 < LINES.len(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn a_town_is_read_by_the_rest_of_the_article() {
     let ontario = of_body(
@@ -193,11 +298,6 @@ fn parts_of_the_world_are_answered_as_such() {
             &["011", "202", "002", "001"][..],
         ),
         (
-            "The European Union will ban three pesticides from next year, the Commission said.",
-            "EU",
-            &["EU", "150", "001"],
-        ),
-        (
             "Latin America will grow by just over two percent this year, a development bank said.",
             "419",
             &["419", "019", "001"],
@@ -216,6 +316,10 @@ fn parts_of_the_world_are_answered_as_such() {
         let found: Vec<&str> = region.path.iter().map(|code| &**code).filter(|code| *code != "202").collect();
         assert_eq!(found, path, "{body}");
     }
+    // The European Union acts as a country does, and is measured like one.
+    let answer = of_body("The European Union will ban three pesticides from next year, the Commission said.");
+    assert_eq!(about(&answer), ["EU"]);
+    assert_eq!(answer.regions[0].path.iter().map(|code| &**code).collect::<Vec<_>>(), ["EU", "150", "001"]);
     // A country that is named beside it is still answered, and is the better answer.
     let answer = of_body("Kenya urged African leaders to act on debt. Kenya's president spoke in Nairobi.");
     assert_eq!(about(&answer).first(), Some(&"KE"));
@@ -271,8 +375,8 @@ fn an_answer_can_be_explained() {
         assert_eq!(&field[one.start as usize..one.end as usize], one.term);
     }
     // The contributions and the intercept are the log-odds.
-    let log_odds: f64 =
-        kenya.contributions.iter().map(|one| f64::from(one.log_odds)).sum::<f64>() + MODEL.regions().layer().intercept;
+    let log_odds: f64 = kenya.contributions.iter().map(|one| f64::from(one.log_odds)).sum::<f64>()
+        + MODEL.regions().layers().beside.intercept;
     let confidence = 1.0 / (1.0 + (-log_odds).exp());
     assert!((confidence - f64::from(kenya.label.confidence)).abs() < 1e-3, "{confidence} {}", kenya.label.confidence);
     let unexplained = MODEL.classify(&article, &Options::default()).expect("the article is sound");
@@ -302,8 +406,8 @@ fn invented_articles_get_their_countries() {
         exact += usize::from(about == expected);
         found += usize::from(about.is_superset(&expected));
     }
-    // Measured 101 and 124 of 150.
-    assert!(exact >= 90 && found >= 110, "exact {exact}, found {found}, of {}", rows.lines().count());
+    // Measured 130 and 141 of 150.
+    assert!(exact >= 120 && found >= 130, "exact {exact}, found {found}, of {}", rows.lines().count());
 }
 
 #[test]
@@ -312,7 +416,13 @@ fn the_region_model_is_small() {
     let tensors = safetensors::SafeTensors::deserialize(tensors).expect("a model");
     let of_regions = tensors.iter().filter(|(name, _)| name.starts_with("region."));
     let weights: usize = of_regions.map(|(_, tensor)| tensor.data().len()).sum();
-    let gazetteer =
-        include_str!("../src/region/data/places.tsv").len() + include_str!("../src/region/data/m49.tsv").len();
-    assert!(weights > 0 && weights + gazetteer < 1_000_000, "{weights} + {gazetteer} bytes");
+    assert!(weights > 0 && weights < 1_100_000, "{weights} bytes");
+    let tables = [
+        include_str!("../src/region/data/places.tsv"),
+        include_str!("../src/region/data/towns.tsv"),
+        include_str!("../src/region/data/held.tsv"),
+        include_str!("../src/region/data/m49.tsv"),
+    ];
+    let tables: usize = tables.iter().map(|table| table.len()).sum();
+    assert!(tables < 3_000_000, "{tables} bytes");
 }

@@ -16,6 +16,8 @@ pub enum Known {
     City,
     /// It is another place.
     Place,
+    /// A town that only the lists of towns know: many are named like people or things.
+    Listed,
     /// Nothing.
     Nothing,
 }

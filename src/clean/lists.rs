@@ -139,7 +139,7 @@ fn runs(line: &str, known: &impl Fn(&str) -> Known) -> Vec<Run> {
             (i..(i + MOST_WORDS).min(words.len())).rev().find(|last| {
                 let range = words[i].start..words[*last].end;
                 let one_part = !line[range.clone()].contains([',', ';', '|', '/', '·', '•', '\t']);
-                one_part && known(&line[range]) != Known::Nothing
+                one_part && matches!(known(&line[range]), Known::City | Known::Place)
             })
         });
         match name.flatten() {

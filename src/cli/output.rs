@@ -9,9 +9,9 @@ use crate::{
     train::{
         Check,
         evaluate::Report,
-        metrics::{LabelScore, RegionScores},
+        metrics::{self, LabelScore, RegionScores, SourceScore},
         promotion::Comparison,
-        topic_scores::{SourceScore, TopicScores},
+        topic_scores::TopicScores,
         topics::Tried,
     },
 };
@@ -381,10 +381,12 @@ pub fn topic_line(scores: &TopicScores) -> String {
 
 /// The scores of sources.
 pub fn source_table(title: &str, sources: &BTreeMap<String, SourceScore>) -> Table {
-    let mut table = table(&[title, "rows", "micro-F1", "macro-F1", "accuracy"], 1);
+    let mut head = vec![title, "rows"];
+    head.extend(metrics::source_measures(sources));
+    let mut table = table(&head, 1);
     for (source, score) in sources {
-        let shares = [score.micro_f1, score.macro_f1, score.accuracy].map(|value| format!("{value:.3}"));
-        table.add_row([printable(source), score.rows.to_string()].into_iter().chain(shares));
+        let measures = score.measures.values().map(|value| format!("{value:.3}"));
+        table.add_row([printable(source), score.rows.to_string()].into_iter().chain(measures));
     }
     table
 }
@@ -420,7 +422,7 @@ fn meaning(measure: &str) -> &'static str {
         "micro_f1_others" => "micro-F1 without the commonest country",
         "calibration_error" => "mean distance of confidence from truth",
         "calibration_error_about" => "the same over ABOUT countries alone",
-        "auto_coverage" => "articles with an AUTO topic; ABOUT countries that are AUTO",
+        "auto_coverage" => "articles with an AUTO topic; articles with a country that are given an AUTO one",
         "auto_precision" => "AUTO labels that are right",
         "auto_recall" => "labels of articles that are given as AUTO",
         "auto_articles_right" => "articles with AUTO topics, all of them right",

@@ -266,7 +266,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             model = %model.version(),
             shadow = models.shadow.as_ref().map(|slot| tracing::field::display(slot.current().version().to_owned())),
             topics = model.topics().topics().len(),
-            countries = tree::countries(),
+            countries = tree::subjects(),
             "listening"
         );
         drop(model);

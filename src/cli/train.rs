@@ -243,6 +243,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
             "sources": trained.topics.as_ref().map(|part| &part.scores.sources),
             "left_out_sources": trained.topics.as_ref().map(|part| &part.left_out_sources),
             "regions": trained.regions.as_ref().map(|part| &part.measured),
+            "region_sources": trained.regions.as_ref().map(|part| &part.sources),
+            "left_out_region_sources": trained.regions.as_ref().map(|part| &part.left_out_sources),
             "tried": trained.topics.as_ref().map(|part| &part.tried),
             "corrections": corrections(&data, &trained),
             "held_out": data.held_out,
@@ -384,7 +386,14 @@ fn report(data: &Data, trained: &Trained, tested: &[Comparison]) -> Report {
         ..report
     });
     let regions = trained.regions.as_ref().map(|part| match data.test_regions[..] {
-        [] => RegionReport::of(&data.regions.records, &part.answers),
+        [] => {
+            let records: Vec<_> = part.answered.iter().map(|i| data.regions.records[*i].clone()).collect();
+            RegionReport {
+                sources: part.sources.clone(),
+                left_out_sources: part.left_out_sources.clone(),
+                ..RegionReport::of(&records, &part.answers)
+            }
+        }
         _ => RegionReport::of(&data.test_regions, &evaluate::regions(model, &data.test_regions)),
     });
     let parts = [("topics", topics.is_some(), &data.test_topics), ("regions", regions.is_some(), &data.test_regions)];
@@ -487,6 +496,12 @@ fn tell(data: &Data, trained: &Trained, test: &evaluate::Report, tested: &[Compa
         }
     }
     if let Some(regions) = &trained.regions {
+        let tables = [("source of regions", &regions.sources), ("source left out", &regions.left_out_sources)];
+        for (title, sources) in tables {
+            if sources.len() > 1 {
+                say(output::source_table(title, sources).to_string());
+            }
+        }
         say(output::peers(&regions.peers, &regions.scores).to_string());
     }
     if let Some(scores) = trained.topics.as_ref().and_then(|part| part.subtopic_scores.as_ref()) {

@@ -5,9 +5,6 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
 /// Iterations of L-BFGS, at most.
 const MOST_ITERATIONS: u64 = 300;
-/// Where the gradient of the loss falls below this for each row (linfa sums the loss over the rows), the fit has converged:
-/// probabilities no longer change in the fourth decimal.
-const GRADIENT_TOLERANCE: f64 = 1e-5;
 
 /// The calibrated decision layer of a yes-or-no question: the weights of a stock `linfa_logistic::LogisticRegression`.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,12 +16,14 @@ pub struct LogisticLayer {
 }
 
 impl LogisticLayer {
-    /// Fits the layer on `features` (rows × features) and the answer of each row.
+    /// Fits the layer on `features` (rows × features) and the answer of each row. The fit has converged if the gradient of the
+    /// loss is below `tolerance` for each row (linfa sums the loss over the rows): with 1e-5 probabilities no longer change in
+    /// the fourth decimal.
     ///
     /// # Errors
     /// [`LinearError::NothingToLearn`] if all answers are alike; [`LinearError::DecisionLayer`] if linfa-logistic fails, or
     /// returns a model no better than always giving the share of yes (version 0.8.1 may return its all-zero start as success).
-    pub fn fit(features: ArrayView2<'_, f64>, answers: &[bool]) -> Result<Self, LinearError> {
+    pub fn fit(features: ArrayView2<'_, f64>, answers: &[bool], tolerance: f64) -> Result<Self, LinearError> {
         let yes = answers.iter().filter(|answer| **answer).count();
         if yes == 0 || yes == answers.len() {
             return Err(LinearError::NothingToLearn { rows: answers.len(), labels: 1 });
@@ -33,7 +32,7 @@ impl LogisticLayer {
         let dataset = Dataset::new(standard.apply(features), Array1::from(answers.to_vec()));
         let fitted = LogisticRegression::default()
             .max_iterations(MOST_ITERATIONS)
-            .gradient_tolerance(GRADIENT_TOLERANCE * answers.len() as f64)
+            .gradient_tolerance(tolerance * answers.len() as f64)
             .fit(&dataset)
             .map_err(|error| LinearError::DecisionLayer(error.to_string()))?;
         // linfa calls the commoner of the two answers positive.
@@ -105,7 +104,7 @@ mod tests {
                 let p = 1.0 / (1.0 + (-(3.0 * row[0] + shift)).exp());
                 answers.push(uniform(&mut random) < p);
             }
-            let layer = LogisticLayer::fit(features.view(), &answers).expect("it fits");
+            let layer = LogisticLayer::fit(features.view(), &answers, 1e-5).expect("it fits");
             assert!((layer.weights[0] - 3.0).abs() < 0.15, "{}", layer.weights[0]);
             assert!((layer.intercept - shift).abs() < 0.1, "{}", layer.intercept);
         }
@@ -115,7 +114,7 @@ mod tests {
     fn a_layer_that_has_learned_nothing_is_an_error() {
         let features = Array2::from_elem((10, 1), f64::NAN);
         let answers: Vec<bool> = (0..10).map(|i| i % 2 == 0).collect();
-        assert!(LogisticLayer::fit(features.view(), &answers).is_err());
-        assert!(LogisticLayer::fit(Array2::zeros((3, 1)).view(), &[true; 3]).is_err());
+        assert!(LogisticLayer::fit(features.view(), &answers, 1e-5).is_err());
+        assert!(LogisticLayer::fit(Array2::zeros((3, 1)).view(), &[true; 3], 1e-5).is_err());
     }
 }

@@ -6,7 +6,7 @@
 use super::{CURRENT, Manifest, Model, SCHEMA, TopicManifest};
 use crate::{
     linear::LogisticLayer,
-    region::{FEATURES, RegionRanker, TextModel},
+    region::{MentionModel, RankerLayers, RegionRanker, TextModel, feature_names},
     text::{HashIndex, IndexError, Vocabulary},
     topic::{
         DecisionLayer, LinearLayer, SparseLayer, Subtopic, Subtopics, Topic, TopicClassifier, TopicError, TopicLayers,
@@ -164,14 +164,19 @@ pub fn open(manifest: &[u8], tensors: &[u8]) -> Result<Model, ModelError> {
     };
     let topics = open_topics(&manifest.topics, &tensors, &index)?;
 
-    if !manifest.regions.features.iter().eq(FEATURES.iter().map(|feature| feature.name)) {
+    if !manifest.regions.features.iter().map(String::as_str).eq(feature_names()) {
         return Err(ModelError::Tensors("its region features are not those of this program".into()));
     }
-    let weights: Array1<f64> = tensors.numbers("region.weights", Dtype::F64, f64::from_le_bytes)?.into();
-    let intercept = tensors.numbers("region.intercept", Dtype::F64, f64::from_le_bytes)?;
-    let [intercept] = intercept[..] else {
-        return Err(ModelError::Tensors("region.intercept is not one number".into()));
+    let layer = |name: &str| -> Result<LogisticLayer, ModelError> {
+        let weights: Array1<f64> =
+            tensors.numbers(&format!("region.{name}.weights"), Dtype::F64, f64::from_le_bytes)?.into();
+        let intercept = tensors.numbers(&format!("region.{name}.intercept"), Dtype::F64, f64::from_le_bytes)?;
+        let [intercept] = intercept[..] else {
+            return Err(ModelError::Tensors(format!("region.{name}.intercept is not one number")));
+        };
+        Ok(LogisticLayer { weights, intercept })
     };
+    let layers = RankerLayers { alone: layer("alone")?, beside: layer("beside")? };
     let idf = tensors.numbers("region.text.idf", Dtype::U8, u8::from_le_bytes)?;
     let vocabulary = Vocabulary::from_parts(index("region.text")?, idf)?;
     let lengths = tensors.numbers("region.text.lengths", Dtype::U8, u8::from_le_bytes)?;
@@ -187,9 +192,16 @@ pub fn open(manifest: &[u8], tensors: &[u8]) -> Result<Model, ModelError> {
         bias,
     )
     .ok_or_else(|| ModelError::Tensors("the parts of the region text model do not fit each other".into()))?;
-    let layer = LogisticLayer { weights, intercept };
-    let regions =
-        RegionRanker::new(text, layer, manifest.regions.thresholds, manifest.regions.home).ok_or_else(|| {
+    let weights_of_mentions = tensors.numbers("region.mentions.weights", Dtype::I8, i8::from_le_bytes)?;
+    let mentions = MentionModel::from_parts(
+        index("region.mentions")?,
+        weights_of_mentions,
+        manifest.regions.mention_step,
+        manifest.regions.mention_bias,
+    )
+    .ok_or_else(|| ModelError::Tensors("the parts of the region mention model do not fit each other".into()))?;
+    let regions = RegionRanker::new(text, mentions, layers, manifest.regions.thresholds, manifest.regions.home)
+        .ok_or_else(|| {
             ModelError::Tensors(
                 "the region weights are not one finite number a feature, or its thresholds no probabilities".into(),
             )
@@ -332,7 +344,7 @@ pub fn encode(
         values.into_iter().flat_map(|value| write(*value)).collect()
     }
     let TopicLayers { linear, decision, subtopics, .. } = topics.layers();
-    let layer = regions.layer();
+    let RankerLayers { alone, beside } = regions.layers();
     let (vocabulary, idf) = topics.vocabulary().parts();
     let (vectors, values) = topics.vectors().parts();
     let (weights, scales) = linear.term_weights();
@@ -343,6 +355,7 @@ pub fn encode(
     let (sub_labels, sub_weights): (Vec<u16>, Vec<i8>) = sub_cells.iter().copied().unzip();
     let (lengths, cells) = regions.text().cells_by_term();
     let (_, text_bias) = regions.text().step_and_bias();
+    let (mentions, mention_weights) = regions.mentions().parts();
     let (text, text_idf) = regions.text().vocabulary().parts();
     let (countries, weights_of_text): (Vec<u8>, Vec<i8>) = cells.iter().copied().unzip();
     let u32s = |values: &[u32]| (Dtype::U32, vec![values.len()], bytes(values, u32::to_le_bytes));
@@ -351,7 +364,13 @@ pub fn encode(
     let f64s = |values: &Array1<f64>| (Dtype::F64, vec![values.len()], bytes(values, f64::to_le_bytes));
     let f64_matrix = |values: &Array2<f64>| (Dtype::F64, values.shape().to_vec(), bytes(values, f64::to_le_bytes));
     let data = [
-        ("region.intercept", (Dtype::F64, vec![1], bytes([&layer.intercept], f64::to_le_bytes))),
+        ("region.alone.intercept", (Dtype::F64, vec![1], bytes([&alone.intercept], f64::to_le_bytes))),
+        ("region.alone.weights", (Dtype::F64, vec![alone.weights.len()], bytes(&alone.weights, f64::to_le_bytes))),
+        ("region.beside.intercept", (Dtype::F64, vec![1], bytes([&beside.intercept], f64::to_le_bytes))),
+        ("region.beside.weights", (Dtype::F64, vec![beside.weights.len()], bytes(&beside.weights, f64::to_le_bytes))),
+        ("region.mentions.buckets", u32s(mentions.parts().0)),
+        ("region.mentions.fingerprints", u32s(mentions.parts().1)),
+        ("region.mentions.weights", (Dtype::I8, vec![mention_weights.len()], bytes(mention_weights, i8::to_le_bytes))),
         ("region.text.bias", (Dtype::F32, vec![text_bias.len()], bytes(text_bias, f32::to_le_bytes))),
         ("region.text.buckets", u32s(text.parts().0)),
         ("region.text.countries", (Dtype::U8, vec![countries.len()], countries)),
@@ -359,7 +378,6 @@ pub fn encode(
         ("region.text.idf", (Dtype::U8, vec![text_idf.len()], text_idf.to_vec())),
         ("region.text.lengths", (Dtype::U8, vec![lengths.len()], lengths)),
         ("region.text.weights", (Dtype::I8, vec![weights_of_text.len()], bytes(&weights_of_text, i8::to_le_bytes))),
-        ("region.weights", (Dtype::F64, vec![layer.weights.len()], bytes(&layer.weights, f64::to_le_bytes))),
         ("subtopic.decision.intercept", f64s(&subtopics.decision().intercept)),
         ("subtopic.decision.weights", f64_matrix(&subtopics.decision().weights)),
         ("subtopic.linear.bias", f32s(sub_bias)),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// The layout of bundles that this program reads and writes. Rises with any change to tokenizer, features or tensors that
 /// would make an older model answer differently.
-pub const SCHEMA: u32 = 4;
+pub const SCHEMA: u32 = 5;
 
 /// `manifest.json`: what a model is, beside its weights.
 ///
@@ -66,6 +66,10 @@ pub struct RegionManifest {
     pub text_countries: Vec<String>,
     /// The weight that one step of its cells stands for.
     pub text_step: f32,
+    /// The weight that one step of the mention model's stands for.
+    pub mention_step: f32,
+    /// The mention model's score of a name without cues.
+    pub mention_bias: f32,
     /// When to decide what; a country is ABOUT from `review` on.
     pub thresholds: Thresholds,
     /// The probability that an article that names no place is about its outlet's country.

@@ -16,7 +16,7 @@ pub use store::{CURRENT, Lock, Store, StoreError, Version, in_service, load_vers
 use crate::{
     article::{Article, ArticleError, Classification, Decision, Format, Options, Region},
     clean::{self, Document, MOST_REMOVED, UNDETERMINED},
-    region::{self, Places, RegionRanker},
+    region::{self, MOST_SURE_COUNTRIES, Places, RegionRanker},
     text::{Word, words_into},
     topic::{TopicAnswer, TopicClassifier},
 };
@@ -184,8 +184,7 @@ impl Model {
         let mut regions = Vec::new();
         let named = ranked.iter().any(|one| !one.candidate.mentions.is_empty());
         let by_words = ranked.first().filter(|best| best.candidate.mentions.is_empty());
-        let review = f64::from(self.regions.thresholds().review);
-        if let Some(best) = by_words.filter(|best| best.probability >= review) {
+        if let Some(best) = by_words {
             notes.push(format!("regions: {} is not named, the words of the text speak for it", best.candidate.code));
         } else if !named {
             match home {
@@ -200,12 +199,14 @@ impl Model {
                 None => notes.push("regions: no country is named in the text, and its words speak for none".to_owned()),
             }
         }
+        let review = f64::from(self.regions.thresholds().review);
+        let is_a_list = ranked.iter().filter(|one| one.probability >= review).count() > MOST_SURE_COUNTRIES;
         for one in &ranked {
             if let Some(mut region) = self.regions.region(one) {
                 region.label.decision = regional.decide(region.label.confidence);
                 // Nothing was measured of parts of the world, and what no name says may be another source's way to write.
-                let named_country = one.candidate.is_country() && !one.candidate.mentions.is_empty();
-                if !named_country && region.label.decision == Decision::Auto {
+                let named_country = one.candidate.is_subject() && one.candidate.is_surely_named();
+                if (!named_country || is_a_list) && region.label.decision == Decision::Auto {
                     region.label.decision = Decision::Review;
                 }
                 regions.push(region);

@@ -4,9 +4,10 @@
 //! weights are shared by all, so that a country never seen in training can still be found.
 
 use super::{
-    context::Reading,
     gazetteer::Kind,
+    mention_model::MentionModel,
     mentions::Mention,
+    reading::Reading,
     text_model::{TextScores, UNKNOWN},
     tree,
 };
@@ -15,90 +16,130 @@ use ndarray::Array2;
 use std::collections::BTreeSet;
 
 /// Something that the ranker reads of a candidate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Feature {
     /// Its name in manifests and answers.
     pub name: &'static str,
-    /// What it is.
-    pub meaning: &'static str,
     /// The values that it has.
     pub range: &'static str,
+    /// What it is.
+    pub meaning: &'static str,
+    value: fn(&View) -> f64,
 }
 
-const fn feature(name: &'static str, range: &'static str, meaning: &'static str) -> Feature {
-    Feature { name, meaning, range }
+const fn feature(name: &'static str, range: &'static str, meaning: &'static str, value: fn(&View) -> f64) -> Feature {
+    Feature { name, range, meaning, value }
 }
 
 /// The features, in order. A model is refused unless it was trained on just these. "Named" counts shares: a name that means
 /// the country three times in four counts 0.75. "Score" is the text model's, see [`TextScores`]; its lead is the distance
-/// from the best other country's.
-pub const FEATURES: [Feature; 54] = [
-    feature("dateline", "0 to 1", "the dateline names it"),
-    feature("dateline_elsewhere", "0 or 1", "the dateline names another country"),
-    feature("dateline_unknown", "0 or 1", "there is no dateline, or one that names no country"),
-    feature("headline", "ln(1+n)", "how often the headline names it"),
-    feature("headline_share", "0 to 1", "its share of what the headline names"),
-    feature("headline_elsewhere", "0 or 1", "the headline names others only"),
-    feature("lead", "ln(1+n)", "how often the lead names it"),
-    feature("lead_share", "0 to 1", "its share of what the lead names"),
-    feature("body", "ln(1+n)", "how often the body names it"),
-    feature("share", "0 to 1", "its share of what headline and body name"),
-    feature("share_squared", "0 to 1", "share, squared"),
-    feature("rank", "0 to 1", "one over its rank by share"),
-    feature("top", "0 or 1", "no other is named more often"),
-    feature("first_position", "0 to 1", "how early it is first named"),
-    feature("named_first", "0 or 1", "it is named before all others"),
-    feature("country_names", "ln(1+n)", "how often by a name of the country"),
-    feature("adjectives", "ln(1+n)", "how often by its adjective or people"),
-    feature("cities", "ln(1+n)", "how often by a town"),
-    feature("parts_and_seats", "ln(1+n)", "how often by a state, a seat of power or an institution"),
-    feature("different_terms", "ln(1+n)", "by how many different terms"),
-    feature("certainty", "0 to 1", "how surely its surest term means it"),
-    feature("only_candidate", "0 or 1", "no other country is named"),
-    feature("candidates", "ln n", "how many countries are named"),
-    feature("dateline_and_share", "0 to 1", "dateline × share"),
-    feature("dateline_and_headline", "0 to 1", "dateline × headline_share"),
-    feature("dateline_elsewhere_and_share", "0 to 1", "dateline_elsewhere × share"),
-    feature("dateline_unknown_and_share", "0 to 1", "dateline_unknown × share"),
-    feature("dateline_unknown_and_headline", "0 to 1", "dateline_unknown × headline_share"),
-    feature("dateline_unknown_and_lead", "0 to 1", "dateline_unknown × lead_share"),
-    feature("dateline_unknown_and_top", "0 or 1", "dateline_unknown × top"),
-    feature("score", "about -1.5 to 2", "its score"),
-    feature("score_lead", "about -3 to 2", "the lead of its score"),
-    feature("score_top", "0 or 1", "its score is the best"),
-    feature("named", "0 or 1", "headline or body name it"),
-    feature("towns_only", "0 or 1", "they do so without its name and adjective"),
-    feature("nothing_named", "0 or 1", "headline and body name no country"),
-    feature("unnamed_without_dateline", "0 or 1", "not named, and dateline_unknown"),
-    feature("dateline_and_named", "0 to 1", "dateline × named"),
-    feature("dateline_only", "0 to 1", "dateline, where headline and body name others only"),
-    feature("dateline_and_alone", "0 to 1", "dateline, where headline and body name it alone"),
-    feature("score_and_dateline_unknown", "as score", "score × dateline_unknown"),
-    feature("score_and_named", "as score", "score × named"),
-    feature("score_and_share", "as score", "score × share"),
-    feature("score_and_dateline", "as score", "score × dateline"),
-    feature("score_and_dateline_only", "as score", "score × dateline_only"),
-    feature("score_and_dateline_elsewhere", "as score", "score × dateline_elsewhere"),
-    feature("score_and_headline", "as score", "score × headline_share"),
-    feature("score_and_length", "score × ln(1+n)", "score × length of the article in words"),
-    feature("score_and_nothing_named", "as score", "score × nothing_named"),
-    feature("lead_and_dateline_unknown", "as score_lead", "score_lead × dateline_unknown"),
-    feature("lead_and_dateline_elsewhere", "as score_lead", "score_lead × dateline_elsewhere"),
-    feature("lead_and_named", "as score_lead", "score_lead × named"),
-    feature("lead_and_towns_only", "as score_lead", "score_lead × towns_only"),
-    feature("lead_and_share", "as score_lead", "score_lead × share"),
+/// from the best other country's. "Telling" is what the words beside a name say, as a probability by the [`MentionModel`].
+#[rustfmt::skip]
+pub const FEATURES: [Feature; N_FEATURES] = [
+    feature("dateline", "0 to 1", "the dateline names it", |v| v.dateline),
+    feature("dateline_elsewhere", "0 or 1", "the dateline names another country", |v| v.elsewhere),
+    feature("dateline_unknown", "0 or 1", "there is no dateline, or one that names no country", |v| v.unknown),
+    feature("headline", "ln(1+n)", "how often the headline names it", |v| v.headline.ln_1p()),
+    feature("headline_share", "0 to 1", "its share of what the headline names", |v| v.headline_share),
+    feature("headline_elsewhere", "0 or 1", "the headline names others only", |v| v.headline_elsewhere),
+    feature("lead", "ln(1+n)", "how often the lead names it", |v| v.lead.ln_1p()),
+    feature("lead_share", "0 to 1", "its share of what the lead names", |v| v.lead_share),
+    feature("body", "ln(1+n)", "how often the body names it", |v| v.body.ln_1p()),
+    feature("share", "0 to 1", "its share of what headline and body name", |v| v.share),
+    feature("share_squared", "0 to 1", "share, squared", |v| v.share * v.share),
+    feature("rank", "0 to 1", "one over its rank by share", |v| 1.0 / v.rank),
+    feature("top", "0 or 1", "no other is named more often", |v| v.top),
+    feature("first_position", "0 to 1", "how early it is named", |v| v.early),
+    feature("named_first", "0 or 1", "no other is named earlier", |v| v.named_first),
+    feature("country_names", "ln(1+n)", "how often by a name of the country", |v| v.country_names.ln_1p()),
+    feature("adjectives", "ln(1+n)", "how often by its adjective or people", |v| v.adjectives.ln_1p()),
+    feature("cities", "ln(1+n)", "how often by a town", |v| v.towns.ln_1p()),
+    feature("parts_and_seats", "ln(1+n)", "how often by a state, a seat of power or an institution", |v| v.parts_and_seats.ln_1p()),
+    feature("different_names", "ln(1+n)", "by how many different names", |v| v.different_names.ln_1p()),
+    feature("certainty", "0 to 1", "how surely its surest term means it", |v| v.certainty),
+    feature("only_candidate", "0 or 1", "no other country is named", |v| v.only_candidate),
+    feature("candidates", "ln n", "how many countries are named", |v| v.candidates.ln()),
+    feature("dateline_and_share", "0 to 1", "dateline × share", |v| v.dateline * v.share),
+    feature("dateline_and_headline", "0 to 1", "dateline × headline_share", |v| v.dateline * v.headline_share),
+    feature("dateline_elsewhere_and_share", "0 to 1", "dateline_elsewhere × share", |v| v.elsewhere * v.share),
+    feature("dateline_unknown_and_share", "0 to 1", "dateline_unknown × share", |v| v.unknown * v.share),
+    feature("dateline_unknown_and_headline", "0 to 1", "dateline_unknown × headline_share", |v| v.unknown * v.headline_share),
+    feature("dateline_unknown_and_lead", "0 to 1", "dateline_unknown × lead_share", |v| v.unknown * v.lead_share),
+    feature("dateline_unknown_and_top", "0 or 1", "dateline_unknown × top", |v| v.unknown * v.top),
+    feature("score", "about -1.5 to 2", "its score", |v| v.score),
+    feature("score_lead", "about -3 to 2", "the lead of its score", |v| v.score_lead),
+    feature("score_top", "0 or 1", "its score is the best", |v| v.score_top),
+    feature("named", "0 or 1", "headline or body name it", |v| v.named),
+    feature("towns_only", "0 or 1", "they do so, and nothing names it by its name or adjective", |v| v.towns_only),
+    feature("nothing_named", "0 or 1", "headline and body name no country", |v| v.nothing_named),
+    feature("unnamed_without_dateline", "0 or 1", "not named, and dateline_unknown", |v| (1.0 - v.named) * v.unknown),
+    feature("dateline_and_named", "0 to 1", "dateline × named", |v| v.dateline * v.named),
+    feature("dateline_only", "0 to 1", "dateline, where headline and body name others only", |v| v.dateline_only),
+    feature("dateline_and_alone", "0 to 1", "dateline, where headline and body name it alone", |v| v.dateline * yes(v.share == 1.0)),
+    feature("score_and_dateline_unknown", "as score", "score × dateline_unknown", |v| v.score * v.unknown),
+    feature("score_and_named", "as score", "score × named", |v| v.score * v.named),
+    feature("score_and_share", "as score", "score × share", |v| v.score * v.share),
+    feature("score_and_dateline", "as score", "score × dateline", |v| v.score * v.dateline),
+    feature("score_and_dateline_only", "as score", "score × dateline_only", |v| v.score * v.dateline_only),
+    feature("score_and_dateline_elsewhere", "as score", "score × dateline_elsewhere", |v| v.score * v.elsewhere),
+    feature("score_and_headline", "as score", "score × headline_share", |v| v.score * v.headline_share),
+    feature("score_and_length", "score × ln(1+n)", "score × length of the article in words", |v| v.score * v.length),
+    feature("score_and_nothing_named", "as score", "score × nothing_named", |v| v.score * v.nothing_named),
+    feature("lead_and_dateline_unknown", "as score_lead", "score_lead × dateline_unknown", |v| v.score_lead * v.unknown),
+    feature("lead_and_dateline_elsewhere", "as score_lead", "score_lead × dateline_elsewhere", |v| v.score_lead * v.elsewhere),
+    feature("lead_and_named", "as score_lead", "score_lead × named", |v| v.score_lead * v.named),
+    feature("lead_and_towns_only", "as score_lead", "score_lead × towns_only", |v| v.score_lead * v.towns_only),
+    feature("lead_and_share", "as score_lead", "score_lead × share", |v| v.score_lead * v.share),
+    feature("opening", "ln(1+n)", "how often the opening of the body names it", |v| v.opening.ln_1p()),
+    feature("opening_share", "0 to 1", "its share of what headline and opening name", |v| v.opening_share),
+    feature("opening_top", "0 or 1", "headline and opening name no other more often", |v| v.opening_top),
+    feature("later_only", "0 or 1", "only what follows the opening names it", |v| v.later_only),
+    feature("opening_share_squared", "0 to 1", "opening_share, squared", |v| v.opening_share * v.opening_share),
+    feature("score_and_opening", "as score", "score × opening_share", |v| v.score * v.opening_share),
+    feature("telling_and_opening", "0 to 1", "telling × opening_share", |v| v.telling_best * v.opening_share),
+    feature("opening_and_dateline_unknown", "0 to 1", "opening_share × dateline_unknown", |v| v.opening_share * v.unknown),
+    feature("adjectives_only", "0 or 1", "headline and body name it by its adjective alone", |v| v.adjectives_only),
+    feature("adjectives_only_and_elsewhere", "0 or 1", "they do so, and name places of another country", |v| v.adjectives_only * v.placed_elsewhere),
+    feature("adjectives_only_and_telling", "0 to 1", "adjectives_only × telling", |v| v.adjectives_only * v.telling_best),
+    feature("adjectives_only_and_share", "0 to 1", "adjectives_only × share", |v| v.adjectives_only * v.share),
+    feature("telling", "0 to 1", "the most telling of its names", |v| v.telling_best),
+    feature("telling_mean", "0 to 1", "how telling its names are in the mean", |v| v.telling_mean),
+    feature("telling_sum", "ln(1+n)", "how telling its names are in all", |v| v.telling_sum.ln_1p()),
+    feature("telling_share", "0 to 1", "its share of all that is telling", |v| v.telling_share),
+    feature("telling_first", "0 to 1", "how telling its first name is", |v| v.telling_first),
+    feature("telling_lead", "-1 to 1", "telling, less that of the best other country", |v| v.telling_lead),
+    feature("telling_and_share", "0 to 1", "telling × share", |v| v.telling_best * v.share),
+    feature("telling_and_dateline_unknown", "0 to 1", "telling × dateline_unknown", |v| v.telling_best * v.unknown),
+    feature("telling_share_and_dateline_unknown", "0 to 1", "telling_share × dateline_unknown", |v| v.telling_share * v.unknown),
+    feature("telling_squared", "0 to 1", "telling, squared", |v| v.telling_best * v.telling_best),
+    feature("telling_top", "0 or 1", "none is more telling", |v| v.telling_top),
+    feature("score_and_telling", "as score", "score × telling", |v| v.score * v.telling_best),
+    feature("score_and_only_candidate", "as score", "score × only_candidate", |v| v.score * v.only_candidate),
+    feature("lead_and_only_candidate", "as score_lead", "score_lead × only_candidate", |v| v.score_lead * v.only_candidate),
+    feature("lead_and_telling", "as score_lead", "score_lead × telling_share", |v| v.score_lead * v.telling_share),
 ];
+const N_FEATURES: usize = 81;
 
+/// An adjective alone names a country surely if it stands there so often.
+const SURE_ADJECTIVES: f64 = 1.5;
+/// A country is named by more than its adjective from here on.
+const PLACED: f64 = 0.5;
 /// The words of the body that count as the lead.
-const LEAD_WORDS: u32 = 60;
+const LEAD_WORDS: u32 = 30;
+/// The words of the body that count as the opening.
+const OPENING_WORDS: u32 = 85;
 /// The best by the text model are candidates, so many of them ...
 const BY_TEXT: usize = 3;
 /// ... with at least this score.
 const LEAST_SCORE: f32 = -0.9;
-/// A meaning with a lesser share is left aside.
-const LEAST_SHARE: f32 = 0.03;
+/// A meaning with a lesser share is left aside ...
+const LEAST_SHARE: f32 = 0.1;
+/// ... and one that has a lesser part of the share of the likeliest.
+const LEAST_OF_LIKELIEST: f32 = 0.25;
 /// A dateline names a country from this share on.
 const DATELINE: f64 = 0.3;
+/// How sharp the scores of the mention model are as log-odds.
+const SHARPNESS: f32 = 2.0;
 /// No score counts less.
 const LEAST_COUNTED_SCORE: f32 = -1.5;
 
@@ -115,14 +156,23 @@ pub struct Candidate {
     pub mentions: Vec<(Mention, f32)>,
     headline: f64,
     lead: f64,
+    opening: f64,
     body: f64,
-    first: Option<u32>,
+    /// The greatest of its mentions' shares times how early they are, see [`earliness`].
+    early: f64,
     country_names: f64,
     adjectives: f64,
     towns: f64,
     parts_and_seats: f64,
-    terms: BTreeSet<u32>,
+    names: BTreeSet<u32>,
     certainty: f64,
+    /// Whether it is named as a country, the dateline counted.
+    by_its_name: bool,
+    /// Shares of all mentions, the dateline's too.
+    shares: f64,
+    telling_best: f64,
+    telling_sum: f64,
+    telling_first: Option<f64>,
 }
 
 impl Candidate {
@@ -131,16 +181,31 @@ impl Candidate {
         self.headline + self.body
     }
 
-    /// Whether it is a country, and not a part of the world.
-    pub fn is_country(&self) -> bool {
-        tree::is_country(self.code)
+    /// Whether it is named surely enough for a decision without a person: by a name that more likely than not means it, and
+    /// not by its adjective alone.
+    pub fn is_surely_named(&self) -> bool {
+        const LEAST_CERTAINTY: f64 = 0.65;
+        let by_adjective_alone = self.adjectives > 0.0
+            && self.country_names + self.towns + self.parts_and_seats == 0.0
+            && self.dateline == 0.0;
+        self.certainty >= LEAST_CERTAINTY && !(by_adjective_alone && self.adjectives < SURE_ADJECTIVES)
     }
 
-    fn add(&mut self, mention: Mention, kind: Kind, share: f32, headline_words: u32) {
+    /// Whether articles may be about it: not for a part of the world.
+    pub fn is_subject(&self) -> bool {
+        tree::is_subject(self.code)
+    }
+
+    fn add(&mut self, mention: Mention, kind: Kind, share: f32, telling: f64, headline_words: u32) {
         self.mentions.push((mention, share));
-        self.terms.insert(mention.term);
+        self.names.insert(mention.name);
         let share = f64::from(share);
+        self.shares += share;
+        self.telling_sum += share * telling;
+        self.telling_best = self.telling_best.max(share * telling);
+        self.telling_first.get_or_insert(share * telling);
         self.certainty = self.certainty.max(share);
+        self.by_its_name |= matches!(kind, Kind::Country | Kind::Nation | Kind::Historic | Kind::Adjective);
         match mention.role {
             Field::Dateline => {
                 self.dateline = self.dateline.max(share);
@@ -152,15 +217,18 @@ impl Candidate {
                 if mention.position < LEAD_WORDS {
                     self.lead += share;
                 }
+                if mention.position < OPENING_WORDS {
+                    self.opening += share;
+                }
             }
         }
         let position = mention.position + if mention.role == Field::Body { headline_words } else { 0 };
-        self.first = Some(self.first.map_or(position, |first| first.min(position)));
+        self.early = self.early.max(share * earliness(position));
         match kind {
             Kind::Country | Kind::Nation | Kind::Historic => self.country_names += share,
             Kind::Adjective => self.adjectives += share,
-            Kind::Capital | Kind::City | Kind::Namesake => self.towns += share,
-            Kind::State | Kind::Abbreviation | Kind::Seat | Kind::Region | Kind::Body | Kind::Idiom => {
+            Kind::Capital | Kind::LesserCapital | Kind::City | Kind::Namesake | Kind::Town => self.towns += share,
+            Kind::State | Kind::Part | Kind::Abbreviation | Kind::Seat | Kind::Region | Kind::Body | Kind::Idiom => {
                 self.parts_and_seats += share
             }
         }
@@ -170,10 +238,12 @@ impl Candidate {
 /// A document as the ranker sees it.
 #[derive(Debug, Clone, Copy)]
 pub struct Document<'d> {
-    /// Its place names, weighed by [`weigh`](super::context::weigh).
+    /// Its place names, weighed by [`weigh`](super::weighing::weigh).
     pub readings: &'d [Reading],
     /// What its other words say.
     pub scores: &'d TextScores<'d>,
+    /// What the words beside its names say.
+    pub mention_model: &'d MentionModel,
     /// The words of its headline.
     pub headline_words: u32,
     /// All its words.
@@ -190,12 +260,14 @@ pub fn candidates(document: Document<'_>) -> Vec<Candidate> {
         })
     };
     for reading in document.readings {
+        let telling = 1.0 / (1.0 + f64::from(-SHARPNESS * document.mention_model.score(&reading.cues)).exp());
+        let least = LEAST_SHARE.max(LEAST_OF_LIKELIEST * reading.likeliest().map_or(0.0, |likeliest| likeliest.share));
         for meaning in reading.meanings.iter() {
             // Bodies of the whole world are no place, and the world is no answer.
-            let counts = meaning.share >= LEAST_SHARE && !matches!(meaning.kind, Kind::Body | Kind::Idiom);
+            let counts = meaning.share >= least && !matches!(meaning.kind, Kind::Body | Kind::Idiom);
             if counts {
                 let at = place_of(&mut candidates, meaning.code);
-                candidates[at].add(reading.mention, meaning.kind, meaning.share, document.headline_words);
+                candidates[at].add(reading.mention, meaning.kind, meaning.share, telling, document.headline_words);
             }
         }
     }
@@ -208,92 +280,164 @@ pub fn candidates(document: Document<'_>) -> Vec<Candidate> {
     candidates
 }
 
+/// What is known of a candidate beside the others of its document: what features are made of.
+struct View {
+    dateline: f64,
+    elsewhere: f64,
+    unknown: f64,
+    headline: f64,
+    headline_share: f64,
+    headline_elsewhere: f64,
+    lead: f64,
+    lead_share: f64,
+    opening: f64,
+    opening_share: f64,
+    opening_top: f64,
+    later_only: f64,
+    body: f64,
+    share: f64,
+    rank: f64,
+    top: f64,
+    early: f64,
+    named_first: f64,
+    country_names: f64,
+    adjectives: f64,
+    towns: f64,
+    parts_and_seats: f64,
+    different_names: f64,
+    certainty: f64,
+    only_candidate: f64,
+    candidates: f64,
+    score: f64,
+    score_lead: f64,
+    score_top: f64,
+    named: f64,
+    towns_only: f64,
+    adjectives_only: f64,
+    placed_elsewhere: f64,
+    nothing_named: f64,
+    dateline_only: f64,
+    length: f64,
+    telling_best: f64,
+    telling_mean: f64,
+    telling_sum: f64,
+    telling_share: f64,
+    telling_first: f64,
+    telling_lead: f64,
+    telling_top: f64,
+}
+
+/// What the features of all candidates of a document have in common.
+struct Common {
+    all: f64,
+    headline: f64,
+    lead: f64,
+    opening: f64,
+    telling: f64,
+    most_dateline: f64,
+    earliest: f64,
+    n_named: usize,
+    best_scores: Vec<(&'static str, f32)>,
+    length: f64,
+}
+
+fn yes(is: bool) -> f64 {
+    f64::from(u8::from(is))
+}
+
+/// How early the word of an article is, counted from 0: 1 for the first, then ever less.
+fn earliness(position: u32) -> f64 {
+    1.0 / (1.0 + (f64::from(position) / 10.0).ln_1p())
+}
+
+fn part(of: f64, all: f64) -> f64 {
+    if all > 0.0 { of / all } else { 0.0 }
+}
+
+impl Common {
+    fn of(candidates: &[Candidate], document: Document<'_>) -> Self {
+        let sum = |of: fn(&Candidate) -> f64| candidates.iter().map(of).sum::<f64>();
+        Common {
+            all: sum(Candidate::weight),
+            headline: sum(|c| c.headline),
+            lead: sum(|c| c.lead),
+            opening: sum(|c| c.headline + c.opening),
+            telling: sum(|c| c.telling_sum),
+            most_dateline: candidates.iter().map(|c| c.dateline).fold(0.0, f64::max),
+            earliest: candidates.iter().map(|c| c.early).fold(0.0, f64::max),
+            n_named: candidates.iter().filter(|c| !c.mentions.is_empty()).count(),
+            best_scores: document.scores.best(2),
+            length: (document.words as f64).ln_1p(),
+        }
+    }
+
+    fn view(&self, c: &Candidate, candidates: &[Candidate]) -> View {
+        let nothing_named = yes(self.all == 0.0);
+        let named = yes(c.weight() > 0.0);
+        let rank = 1.0 + candidates.iter().filter(|other| other.weight() > c.weight()).count() as f64;
+        let score = f64::from(c.score.max(LEAST_COUNTED_SCORE));
+        let other_score =
+            self.best_scores.iter().find(|(code, _)| *code != c.code).map_or(UNKNOWN, |(_, score)| *score);
+        let others = candidates.iter().filter(|other| other.code != c.code);
+        let other_telling = others.map(|other| other.telling_best).fold(0.0, f64::max);
+        View {
+            dateline: c.dateline,
+            elsewhere: yes(self.most_dateline >= DATELINE && c.dateline < 0.5 * self.most_dateline),
+            unknown: yes(self.most_dateline < DATELINE),
+            headline: c.headline,
+            headline_share: part(c.headline, self.headline),
+            headline_elsewhere: yes(self.headline > 0.0 && c.headline == 0.0),
+            lead: c.lead,
+            lead_share: part(c.lead, self.lead),
+            opening: c.opening,
+            opening_share: part(c.headline + c.opening, self.opening),
+            opening_top: yes(c.headline + c.opening > 0.0
+                && candidates.iter().all(|other| other.headline + other.opening <= c.headline + c.opening)),
+            later_only: yes(self.opening > 0.0 && c.body > 0.0 && c.headline + c.opening == 0.0),
+            body: c.body,
+            share: part(c.weight(), self.all),
+            rank,
+            top: yes(c.weight() > 0.0 && rank == 1.0),
+            early: c.early,
+            named_first: yes(c.early > 0.0 && c.early == self.earliest),
+            country_names: c.country_names,
+            adjectives: c.adjectives,
+            towns: c.towns,
+            parts_and_seats: c.parts_and_seats,
+            different_names: c.names.len() as f64,
+            certainty: c.certainty,
+            only_candidate: yes(self.n_named == 1),
+            candidates: self.n_named.max(1) as f64,
+            score,
+            score_lead: score - f64::from(other_score),
+            score_top: yes(self.best_scores.first().is_some_and(|(code, _)| *code == c.code)),
+            named,
+            towns_only: yes(c.weight() > 0.0 && !c.by_its_name),
+            adjectives_only: yes(c.weight() > 0.0 && c.country_names + c.towns + c.parts_and_seats == 0.0),
+            placed_elsewhere: yes(candidates.iter().any(|other| {
+                other.code != c.code && other.country_names + other.towns + other.parts_and_seats > PLACED
+            })),
+            nothing_named,
+            dateline_only: c.dateline * (1.0 - named) * (1.0 - nothing_named),
+            length: self.length,
+            telling_best: c.telling_best,
+            telling_mean: part(c.telling_sum, c.shares),
+            telling_sum: c.telling_sum,
+            telling_share: part(c.telling_sum, self.telling),
+            telling_first: c.telling_first.unwrap_or(0.0),
+            telling_lead: c.telling_best - other_telling,
+            telling_top: yes(c.telling_best > 0.0 && c.telling_best >= other_telling),
+        }
+    }
+}
+
 /// The features of the candidates of one document: candidates × [`FEATURES`].
 pub fn features(candidates: &[Candidate], document: Document<'_>) -> Array2<f64> {
-    let sum = |of: fn(&Candidate) -> f64| candidates.iter().map(of).sum::<f64>();
-    let yes = |is: bool| f64::from(u8::from(is));
-    let (all, headline, lead) = (sum(Candidate::weight), sum(|c| c.headline), sum(|c| c.lead));
-    let most_dateline = candidates.iter().map(|c| c.dateline).fold(0.0, f64::max);
-    let unknown = yes(most_dateline < DATELINE);
-    let first_of_all = candidates.iter().filter_map(|c| c.first).min();
-    let n_named = candidates.iter().filter(|c| !c.mentions.is_empty()).count();
-    let part = |of: f64, all: f64| if all > 0.0 { of / all } else { 0.0 };
-    let best = document.scores.best(2);
-    let nothing_named = yes(all == 0.0);
-    let length = (document.words as f64).ln_1p();
-
+    let common = Common::of(candidates, document);
     let mut rows = Array2::zeros((candidates.len(), FEATURES.len()));
     for (candidate, mut row) in candidates.iter().zip(rows.rows_mut()) {
-        let c = candidate;
-        let share = part(c.weight(), all);
-        let (headline_share, lead_share) = (part(c.headline, headline), part(c.lead, lead));
-        let rank = 1.0 + candidates.iter().filter(|other| other.weight() > c.weight()).count() as f64;
-        let elsewhere = yes(most_dateline >= DATELINE && c.dateline < 0.5 * most_dateline);
-        let top = yes(c.weight() > 0.0 && rank == 1.0);
-        let named = yes(c.weight() > 0.0);
-        let towns_only = yes(c.weight() > 0.0 && c.country_names + c.adjectives == 0.0);
-        let dateline_only = c.dateline * (1.0 - named) * (1.0 - nothing_named);
-        let score = f64::from(c.score.max(LEAST_COUNTED_SCORE));
-        let other = best.iter().find(|(code, _)| *code != c.code).map_or(UNKNOWN, |(_, score)| *score);
-        let score_top = yes(best.first().is_some_and(|(code, _)| *code == c.code));
-        let score_lead = score - f64::from(other);
-        let values: [f64; FEATURES.len()] = [
-            c.dateline,
-            elsewhere,
-            unknown,
-            c.headline.ln_1p(),
-            headline_share,
-            yes(headline > 0.0 && c.headline == 0.0),
-            c.lead.ln_1p(),
-            lead_share,
-            c.body.ln_1p(),
-            share,
-            share * share,
-            1.0 / rank,
-            top,
-            c.first.map_or(0.0, |first| 1.0 / (1.0 + (1.0 + f64::from(first) / 10.0).ln())),
-            yes(c.first.is_some() && c.first == first_of_all),
-            c.country_names.ln_1p(),
-            c.adjectives.ln_1p(),
-            c.towns.ln_1p(),
-            c.parts_and_seats.ln_1p(),
-            (c.terms.len() as f64).ln_1p(),
-            c.certainty,
-            yes(n_named == 1),
-            (n_named.max(1) as f64).ln(),
-            c.dateline * share,
-            c.dateline * headline_share,
-            elsewhere * share,
-            unknown * share,
-            unknown * headline_share,
-            unknown * lead_share,
-            unknown * top,
-            score,
-            score_lead,
-            score_top,
-            named,
-            towns_only,
-            nothing_named,
-            (1.0 - named) * unknown,
-            c.dateline * named,
-            dateline_only,
-            c.dateline * yes(share == 1.0),
-            score * unknown,
-            score * named,
-            score * share,
-            score * c.dateline,
-            score * dateline_only,
-            score * elsewhere,
-            score * headline_share,
-            score * length,
-            score * nothing_named,
-            score_lead * unknown,
-            score_lead * elsewhere,
-            score_lead * named,
-            score_lead * towns_only,
-            score_lead * share,
-        ];
-        row.iter_mut().zip(values).for_each(|(cell, value)| *cell = value);
+        let view = common.view(candidate, candidates);
+        row.iter_mut().zip(&FEATURES).for_each(|(cell, feature)| *cell = (feature.value)(&view));
     }
     rows
 }

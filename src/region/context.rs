@@ -1,256 +1,159 @@
-//! What each place name means in this article: names are read by the words beside them, then by the rest of the article.
-//!
-//! Beside it, "Moscow, Idaho" is in Idaho, and neither "Michael Jordan" nor "New London" is what stands in the table. Of the
-//! rest, "London" among Ontario and Toronto is hardly the one in England.
+//! What each place name means by the words beside it: "Moscow, Idaho" is in Idaho, and neither "Michael Jordan" nor "New London" is
+//! what stands in the table.
 
 use super::{
-    gazetteer::{Gazetteer, Kind, Meaning},
-    mentions::Mention,
-    text_model::TextScores,
-    tree,
+    beside::Beside,
+    gazetteer::{Kind, Meaning},
+    mentions::{Mention, Named},
+    persons::Persons,
+    reading::{CERTAIN, Doubt, Reading},
+    towns::TownName,
 };
-use crate::{
-    article::Field,
-    clean::Document,
-    text::{Shape, Word},
-};
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-};
+use crate::{article::Field, clean::Document, text::Word};
+use std::{borrow::Cow, collections::BTreeSet};
 
-/// A place name and what it may mean where it stands.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Reading {
-    /// Where it stands.
-    pub mention: Mention,
-    /// The term's meanings, or what the words beside it leave of them; none where it is no place.
-    pub meanings: Cow<'static, [Meaning]>,
-    /// Whether the words beside it say which place it is: "Athens, Ga.".
-    told: bool,
-}
-
-/// Below this sum of shares a term is often no place but a person's name ("Jordan").
-const MAY_BE_A_PERSON: f32 = 0.97;
-/// What is left of its shares where it is written like a given name ("Chad Smith", but also "Chad Basin").
-const SHARE_OF_A_PERSON: f32 = 0.2;
-/// Words with capitals before a place that make no family name of it.
-const PLACED: [&str; 16] = [
-    "Air", "Central", "Downtown", "East", "Eastern", "Greater", "Lake", "Lower", "Metro", "North", "Northern", "South",
-    "Southern", "Team", "Upper", "West",
-];
-/// Words that begin sentences and are no given names.
-const BEGINNINGS: [&str; 46] = [
-    "A", "Across", "After", "Against", "All", "Although", "An", "And", "Around", "As", "At", "Because", "Before",
-    "Both", "But", "By", "Can", "Did", "Does", "During", "For", "From", "Had", "Has", "If", "In", "Inside", "Into",
-    "Is", "Like", "Near", "Neither", "Of", "On", "Outside", "Since", "The", "Then", "Through", "To", "Under", "Unlike",
-    "When", "While", "Will", "With",
-];
-/// From this share on a meaning is certain enough to speak for other names.
-const CERTAIN: f32 = 0.9;
-/// A namesake is as likely as this before anything is known of the article.
-const NAMESAKE: f64 = 0.1;
-/// More certain names of a country than this say no more.
-const MOST_NAMES: f64 = 3.0;
-/// So much speaks for every meaning.
-const FLOOR: f64 = 0.05;
-/// How much the text score counts, as the weight of its probability against one certain name.
-const TEXT: f64 = 2.0;
-/// How much the outlet's country counts, against one certain name: papers write of their own London.
-const HOME: f64 = 3.0;
-/// How sharp the text scores are as probabilities.
-const SHARPNESS: f32 = 3.0;
-
-/// Reads the mentions of a document by the words beside them. `named` says of each word whether it is part of a mention.
-pub fn readings(
-    gazetteer: &'static Gazetteer,
-    document: &Document<'_>,
-    words: &[Word],
-    mentions: &[Mention],
-    named: &[bool],
-) -> Vec<Reading> {
+/// Reads the names of a document by the words beside them. `named` says of each word whether it is part of one.
+pub fn readings(document: &Document<'_>, words: &[Word], names: Vec<Named>, named: &[bool]) -> Vec<Reading> {
     let beside = Beside { document, words, named };
-    let mut family_names = BTreeSet::new();
-    let mut given_names = BTreeSet::new();
-    let mut readings: Vec<Reading> = Vec::with_capacity(mentions.len());
-    for (i, mention) in mentions.iter().enumerate() {
-        let meanings = gazetteer.term(mention.term).meanings.as_slice();
-        let holds = mentions.get(i + 1).filter(|next| beside.gap(mention.last, next.first) == Some(", "));
-        if let Some(told) = holds.and_then(|holds| within(meanings, &gazetteer.term(holds.term).meanings)) {
-            readings.push(Reading { mention: *mention, meanings: Cow::Owned(vec![told]), told: true });
+    let told = told(&beside, &names);
+    let in_dateline = Dateline::of(&names);
+    let mut persons = Persons::new(&beside);
+    let mut readings: Vec<Reading> = Vec::with_capacity(names.len());
+    for (Named { mention, mut meanings }, told) in names.into_iter().zip(told) {
+        if let Some(told) = told {
+            let meanings = Cow::Owned(vec![told]);
+            readings.push(Reading { mention, meanings, cues: Vec::new(), told: true, doubt: Doubt::None });
             continue;
         }
-        let mut meanings = Cow::Borrowed(meanings);
-        if beside.is_another_place(mention) {
+        let is_part = |one: &Meaning| one.kind == Kind::Part;
+        let lesser = |one: &Meaning| one.share < LEAST_SHARE_OF_PART || beside.is_abbreviated(&mention);
+        if beside.is_another_place(&mention) || meanings.iter().all(|one| is_part(one) && lesser(one)) {
             meanings = Cow::Borrowed(&[]);
-        } else if mention.role == Field::Body && may_be_a_person(&meanings) {
-            if beside.is_family_name(mention) {
-                family_names.insert(mention.term);
-            } else if let Some(next) = beside.name_behind(mention) {
-                given_names.insert((mention.term, next));
-            }
+        } else {
+            persons.look_at(&mention, &meanings);
+            in_dateline.read(&mention, &mut meanings);
         }
-        readings.push(Reading { mention: *mention, meanings, told: false });
+        let doubt = beside.doubt(&mention, &meanings);
+        readings.push(Reading { mention, meanings, cues: Vec::new(), told: false, doubt });
     }
-    // A full name once, and nothing else that speaks for the place: all along it is a person.
-    let mut terms_of: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
-    for term in
-        readings.iter().filter(|one| !one.meanings.is_empty()).map(|one| one.mention.term).collect::<BTreeSet<_>>()
-    {
-        for meaning in &gazetteer.term(term).meanings {
-            terms_of.entry(meaning.code).or_default().insert(term);
+    persons.leave_out(&mut readings);
+    // A name that once stands for a place beyond doubt does so all along.
+    let sure: BTreeSet<u32> =
+        readings.iter().filter(|one| one.doubt == Doubt::None).map(|one| one.mention.name).collect();
+    for reading in &mut readings {
+        if matches!(reading.doubt, Doubt::Noun | Doubt::Attribute(_)) && sure.contains(&reading.mention.name) {
+            reading.doubt = Doubt::None;
         }
-    }
-    let else_named = |term: u32| {
-        let terms = gazetteer.term(term).meanings.iter().filter_map(|meaning| terms_of.get(meaning.code));
-        terms.flatten().any(|other| *other != term)
-    };
-    let persons: BTreeSet<u32> = given_names.iter().map(|(term, _)| *term).collect();
-    let only_persons: BTreeSet<u32> = persons.into_iter().filter(|term| !else_named(*term)).collect();
-    for reading in readings.iter_mut().filter(|reading| !reading.told) {
-        let term = reading.mention.term;
-        if family_names.contains(&term) {
-            // Later on it stands alone.
-            reading.meanings = Cow::Borrowed(&[]);
-            continue;
-        }
-        let next = words.get(reading.mention.last as usize + 1);
-        if only_persons.contains(&term) || next.is_some_and(|next| given_names.contains(&(term, next.hash))) {
-            reading.meanings.to_mut().iter_mut().for_each(|meaning| meaning.share *= SHARE_OF_A_PERSON);
-        }
+        reading.cues = beside.cues(reading);
     }
     readings
 }
 
-fn may_be_a_person(meanings: &[Meaning]) -> bool {
-    let place = meanings.iter().filter(|one| one.kind != Kind::Namesake);
-    place.map(|one| one.share).sum::<f32>() < MAY_BE_A_PERSON
+/// A subdivision that shares its name with other places of more weight means nothing where no town of it stands before it, and
+/// nor does a postal abbreviation.
+const LEAST_SHARE_OF_PART: f32 = 0.02;
+
+/// The names of a dateline: the first is a town's, and often a capital's.
+struct Dateline {
+    first: Option<u32>,
 }
 
-/// The words beside the mentions of a document.
-struct Beside<'d> {
-    document: &'d Document<'d>,
-    words: &'d [Word],
-    /// Whether each word is part of a mention.
-    named: &'d [bool],
-}
-
-impl Beside<'_> {
-    fn text(&self, word: u32) -> &str {
-        let word = &self.words[word as usize];
-        word.token.of(self.document.sections[word.section as usize].text.as_str())
-    }
-
-    /// What stands between two words that follow each other in one section.
-    fn gap(&self, first: u32, second: u32) -> Option<&str> {
-        let (a, b) = (self.words.get(first as usize)?, self.words.get(second as usize)?);
-        let text = self.document.sections[a.section as usize].text.as_str();
-        (a.section == b.section && second == first + 1).then(|| &text[a.token.end as usize..b.token.start as usize])
-    }
-
-    fn word_before(&self, mention: &Mention) -> Option<u32> {
-        mention.first.checked_sub(1).filter(|before| self.gap(*before, mention.first) == Some(" "))
-    }
-
-    /// Whether a word is written like a name and is not one of a place.
-    fn is_name(&self, word: u32) -> bool {
-        let capital = self.words.get(word as usize).is_some_and(|word| word.token.shape == Shape::Capital);
-        capital && !self.named[word as usize]
-    }
-
-    /// "New London" is not in England; that New York is in the table makes it no part of this.
-    fn is_another_place(&self, mention: &Mention) -> bool {
-        mention.role == Field::Body && self.word_before(mention).is_some_and(|word| self.text(word) == "New")
-    }
-
-    /// Whether a given name stands before it: "Michael Jordan".
-    fn is_family_name(&self, mention: &Mention) -> bool {
-        let is_given_name = |word: u32| {
-            let begins_sentence = word.checked_sub(1).and_then(|before| self.gap(before, word)) != Some(" ");
-            let text = self.text(word);
-            self.is_name(word) && !PLACED.contains(&text) && !(begins_sentence && BEGINNINGS.contains(&text))
-        };
-        mention.first == mention.last && self.word_before(mention).is_some_and(is_given_name)
-    }
-
-    /// The hash of the name that stands behind it: "Chad Smith".
-    fn name_behind(&self, mention: &Mention) -> Option<u64> {
-        let next = mention.last + 1;
-        (self.gap(mention.last, next) == Some(" ") && self.is_name(next)).then(|| self.words[next as usize].hash)
-    }
-}
-
-/// What a place means before the name of what it lies in: "Moscow, Idaho", "Paris, France".
-fn within(place: &[Meaning], container: &[Meaning]) -> Option<Meaning> {
-    let (first, holds) = (place.first()?, container.first().filter(|holds| holds.share >= CERTAIN)?);
-    let a_town = first.kind.is_town();
-    match holds.kind {
-        // A state holds towns that the table does not have, and towns with the names of countries.
-        Kind::State | Kind::Abbreviation if a_town || first.kind == Kind::Country => {
-            Some(Meaning { code: holds.code, kind: Kind::City, share: 1.0 })
-        }
-        // "Cairo, Syria and Lebanon" is a list.
-        Kind::Country | Kind::Nation if a_town => {
-            place.iter().find(|one| one.code == holds.code).map(|one| Meaning { share: 1.0, ..*one })
-        }
-        _ => None,
-    }
-}
-
-fn is_open(reading: &Reading) -> bool {
-    reading.meanings.len() > 1 && !reading.told
-}
-
-/// Whether [`weigh`] has anything to do.
-pub fn open(readings: &[Reading]) -> bool {
-    readings.iter().any(is_open)
-}
-
-/// Weighs the meanings of the names that have several by what else the article names, by its other words, and by the
-/// country of its outlet, where that is known.
-pub fn weigh(readings: &mut [Reading], scores: &TextScores<'_>, home: Option<&str>) {
-    let speaks = |reading: &Reading, meaning: &Meaning| {
-        let alone = reading.meanings.len() == 1;
-        tree::is_country(meaning.code) && meaning.share >= CERTAIN && (!meaning.kind.is_town() || alone)
-    };
-    // By code, in order. More than so many of one term say no more, see MOST_NAMES: a text that repeats a name takes no
-    // longer for it.
-    let enough = (MOST_NAMES / f64::from(CERTAIN)).ceil() as usize;
-    let mut certain: BTreeMap<&str, Vec<(u32, f64)>> = BTreeMap::new();
-    let mut counted: BTreeMap<(&str, u32), usize> = BTreeMap::new();
-    for reading in readings.iter() {
-        for meaning in reading.meanings.iter().filter(|meaning| speaks(reading, meaning)) {
-            let count = counted.entry((meaning.code, reading.mention.term)).or_default();
-            *count += 1;
-            if *count <= enough {
-                certain.entry(meaning.code).or_default().push((reading.mention.term, f64::from(meaning.share)));
-            }
+impl Dateline {
+    fn of(names: &[Named]) -> Self {
+        Dateline {
+            first: names.iter().find(|name| name.mention.role == Field::Dateline).map(|name| name.mention.first),
         }
     }
-    let text_shares = scores.shares(SHARPNESS);
-    for reading in readings.iter_mut().filter(|reading| is_open(reading)) {
-        let term = reading.mention.term;
-        let weigh = |meaning: &Meaning| {
-            let by_others = certain.get(meaning.code).into_iter().flatten().filter(|(other, _)| *other != term);
-            let mut names = 0.0;
-            for (_, share) in by_others {
-                names += share;
-                if names >= MOST_NAMES {
-                    break;
-                }
-            }
-            let prior = if meaning.kind == Kind::Namesake { NAMESAKE } else { f64::from(meaning.share) };
-            let at_home = if Some(meaning.code) == home { HOME } else { 0.0 };
-            prior * (FLOOR + at_home + names.min(MOST_NAMES) + TEXT * text_shares.of(meaning.code))
-        };
-        let weights: Vec<f64> = reading.meanings.iter().map(weigh).collect();
+
+    /// Leaves the towns, if a name is one and stands first; capitals weigh more, for agencies name the state or country of
+    /// other towns beside them.
+    fn read(&self, mention: &Mention, meanings: &mut Cow<'static, [Meaning]>) {
+        let a_place = |one: &Meaning| one.kind.is_town() && (one.kind.is_capital() || one.share >= LEAST_SHARE_OF_TOWN);
+        if self.first != Some(mention.first) || !meanings.iter().any(a_place) {
+            return;
+        }
+        let meanings = meanings.to_mut();
+        let all: f32 = meanings.iter().filter(|one| one.kind != Kind::Namesake).map(|one| one.share).sum();
+        meanings.retain(|one| one.kind.is_town());
+        for capital in meanings.iter_mut().filter(|one| one.kind.is_capital()) {
+            let least =
+                if capital.kind == Kind::LesserCapital { LESSER_CAPITAL_OF_DATELINE } else { CAPITAL_OF_DATELINE };
+            capital.share = capital.share.max(least);
+        }
         let place = |one: &&Meaning| one.kind != Kind::Namesake;
-        let all = reading.meanings.iter().filter(place).map(|one| one.share).sum::<f32>().min(1.0);
-        let sum: f64 = weights.iter().sum();
-        for (meaning, weight) in reading.meanings.to_mut().iter_mut().zip(weights) {
-            meaning.share = all * (weight / sum) as f32;
+        let sum: f32 = meanings.iter().filter(place).map(|one| one.share).sum();
+        let sum = if sum > 0.0 { sum } else { 1.0 };
+        let all = all.min(1.0);
+        meanings.iter_mut().filter(|one| one.kind != Kind::Namesake).for_each(|one| one.share *= all / sum);
+        meanings.sort_by(|a, b| b.share.total_cmp(&a.share));
+    }
+}
+
+/// Towns of a lesser share are not what a dateline names.
+const LEAST_SHARE_OF_TOWN: f32 = 0.1;
+/// A capital that a dateline names has at least this share, before shares are made to sum to what they did.
+const CAPITAL_OF_DATELINE: f32 = 0.8;
+/// The same for a capital whose name more often means something else.
+const LESSER_CAPITAL_OF_DATELINE: f32 = 0.4;
+
+/// What the names mean that the name behind them, or before them, tells: both "Athens" and "Georgia" of "Athens, Georgia".
+fn told(beside: &Beside<'_>, names: &[Named]) -> Vec<Option<Meaning>> {
+    let mut told: Vec<Option<Meaning>> = vec![None; names.len()];
+    for (i, pair) in names.windows(2).enumerate() {
+        let [place, holder] = pair else { continue };
+        if !beside.lies_in(&place.mention, &holder.mention) {
+            continue;
+        }
+        let is_dateline = place.mention.role == Field::Dateline;
+        let (name, holder_name) = (beside.town_name(&place.mention), beside.town_name(&holder.mention));
+        if let Some(of_holder) = within(&place.meanings, &name, &holder.meanings, &holder_name, is_dateline) {
+            told[i].get_or_insert(Meaning { code: of_holder.code, kind: Kind::City, share: 1.0 });
+            told[i + 1] = Some(Meaning { share: 1.0, ..of_holder });
         }
     }
+    told
+}
+
+/// What a place lies in that is named behind it: "Moscow, Idaho", "Paris, France". Lists of places look the same, so that
+/// there must be such a town; in datelines, which have no lists of this kind, a name that holds nothing else is enough.
+fn within(
+    place: &[Meaning],
+    name: &TownName,
+    holder: &[Meaning],
+    holder_name: &TownName,
+    is_dateline: bool,
+) -> Option<Meaning> {
+    let a_town = place.iter().any(|one| one.kind.is_town());
+    let may_be_one = place
+        .iter()
+        .any(|one| matches!(one.kind, Kind::Country | Kind::State | Kind::Part | Kind::LesserCapital | Kind::Seat));
+    if !a_town && !may_be_one {
+        return None;
+    }
+    let sure = |one: &Meaning| one.share >= CERTAIN && matches!(one.kind, Kind::State | Kind::Abbreviation);
+    let holds = |one: &&Meaning| match one.kind {
+        Kind::Country | Kind::Nation => {
+            name.is_in(one.code) || place.iter().any(|town| town.code == one.code && town.kind.is_town())
+        }
+        Kind::State | Kind::Part | Kind::Abbreviation => match holder_name.holds(one.code, name) {
+            Some(holds) => holds,
+            None => (a_town && sure(one)) || name.is_in(one.code),
+        },
+        // "Mexico, New York": a state that has the name of its city.
+        Kind::Capital | Kind::City => holder_name.holds(one.code, name) == Some(true),
+        _ => false,
+    };
+    // "Perth, WA" is in Australia, "Walla Walla, WA" is not.
+    let people = |code: &str| name.towns().find(|town| town.country == code).map_or(0.0, |town| town.share);
+    let larger = |best: Meaning, one: Meaning| if people(one.code) > people(best.code) { one } else { best };
+    if let Some(found) = holder.iter().filter(holds).copied().reduce(larger) {
+        return Some(found);
+    }
+    let one_place = || holder.first().filter(|one| one.share >= CERTAIN).copied();
+    let may_hold = |one: &Meaning| {
+        matches!(one.kind, Kind::Country | Kind::Nation | Kind::State | Kind::Part | Kind::Abbreviation)
+    };
+    is_dateline.then(one_place).flatten().filter(may_hold)
 }
 
 #[cfg(test)]
@@ -259,7 +162,7 @@ mod tests {
     use crate::{
         article::Article,
         clean,
-        region::{TextModel, gazetteer::gazetteer, mentions},
+        region::{MentionModel, TextModel, gazetteer::gazetteer, mentions, weighing},
         text::words_into,
     };
 
@@ -269,10 +172,16 @@ mod tests {
         let document = clean::clean(&article, crate::region::known);
         let mut words = Vec::new();
         words_into(&document, &mut words);
-        let mentions = mentions::find(gazetteer(), &document, &words);
-        let named = mentions::named_words(&mentions, words.len());
-        let mut readings = readings(gazetteer(), &document, &words, &mentions, &named);
-        weigh(&mut readings, &TextModel::none().scores(std::iter::empty()), home);
+        let names = mentions::find(gazetteer(), &document, &words);
+        let named = mentions::named_words(&names, words.len());
+        let mut readings = readings(&document, &words, names, &named);
+        weighing::weigh(
+            &mut readings,
+            &TextModel::none().scores(std::iter::empty()),
+            words.len(),
+            &MentionModel::none(),
+            home,
+        );
         let likeliest = |reading: &Reading| {
             let best = reading.meanings.iter().max_by(|a, b| a.share.total_cmp(&b.share));
             best.map_or(("-", 0), |one| (one.code, (one.share * 100.0).round() as u32))
@@ -306,11 +215,60 @@ mod tests {
     }
 
     #[test]
+    fn provinces_counties_and_abbreviations_tell_where_a_town_is() {
+        assert_eq!(codes("traders in Valencia, Bukidnon, asked")[0], "PH");
+        assert_eq!(codes("a fire in Valencia, Venezuela, was out")[0], "VE");
+        assert_eq!(codes("the mayor of Valencia City, Bukidnon, said")[0], "PH");
+        assert_eq!(codes("a judge in Hamilton, Ont., said")[0], "CA");
+        assert_eq!(codes("a mine near Perth, WA, shut")[0], "AU");
+        assert_eq!(codes("a mill in Spokane, WA, shut")[0], "US");
+        assert_eq!(codes("a pier in Bangor, Co Down, fell")[0], "GB");
+        // Postal abbreviations mean nothing elsewhere.
+        assert_eq!(codes("IN Nairobi, ON Monday, OR later"), ["KE", "-"]);
+    }
+
+    /// The share of the first name's likeliest meaning.
+    fn first_share(body: &str) -> u32 {
+        read(body, None)[0].1
+    }
+
+    #[test]
+    fn given_names_are_told_by_what_stands_beside_them() {
+        for body in [
+            "Israel Mendes, 34, was fined",
+            "Israel Mendes Ojo, now 34, was fined",
+            "Dr Israel Mendes was fined",
+            "Israel Mendes, a baker, was fined",
+            "Israel Mendes was fined. Later Israel Mendes wept, and Israel left",
+        ] {
+            assert!(first_share(body) < 20, "{body}: {}", first_share(body));
+        }
+        assert!(first_share("Israel sent Greek islands, a port and 34 tents") > 90);
+        // Another name of the country speaks for it.
+        assert!(first_share("Israel Zorb, a firm in Haifa and Tel Aviv, sold Israeli shares") > 15);
+    }
+
+    #[test]
+    fn goods_and_attributes_are_not_what_an_article_is_about() {
+        assert!(first_share("Turkey farmers near Lagos fear the flu") < 20);
+        assert!(first_share("Last night Turkey lost again") > 90);
+        assert!(first_share("A Swiss-built ferry sank off Lagos") < 20);
+        assert!(first_share("A Swiss restaurant in Lagos shut") < 20);
+        assert!(first_share("The Swiss restaurant shut") > 90, "nothing else says where");
+        assert!(first_share("The Swiss, in Lagos, said that they would go") > 90);
+    }
+
+    #[test]
     fn towns_of_one_name_are_told_by_the_rest() {
-        assert_eq!(codes("London asked Ontario for help; London and Toronto lose, says Ontario, says Quebec")[0], "CA");
-        assert_eq!(codes("London asked the Treasury for help")[0], "GB");
-        assert_eq!(read("buses in Cambridge stopped", Some("NZ"))[0].0, "NZ");
-        assert_eq!(read("buses in Cambridge stopped", None)[0].0, "GB");
-        assert_eq!(codes("the council of New London met"), ["-"]);
+        // Without a text model, which would say more.
+        let (code, share) =
+            read("London asked Ontario for help; London and Toronto lose, says Ontario, says Quebec", None)[0];
+        assert!(code == "CA" || share < 70, "{code} {share}");
+        let (code, share) = read("London asked the Treasury for help", None)[0];
+        assert!(code == "GB" && share > 90, "{code} {share}");
+        let of_britain = |home| read("buses in Cambridge stopped", home)[0];
+        let ((code, share), at_home) = (of_britain(None), of_britain(Some("NZ")));
+        assert!(code == "GB" && (at_home.0 == "NZ" || at_home.1 + 10 < share), "{code} {share} {at_home:?}");
+        assert_eq!(codes("the councils of New London and New Nairobi met"), ["US", "-"]);
     }
 }

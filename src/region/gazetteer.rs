@@ -20,14 +20,22 @@ pub enum Kind {
     Adjective,
     /// A capital.
     Capital,
+    /// A capital whose name more often means something else: "Hamilton". Means nothing unless the words beside it make it a
+    /// place.
+    LesserCapital,
     /// A large city.
     City,
     /// A smaller town of the same name: means nothing unless the rest of the article speaks for its country.
     Namesake,
+    /// A town that only `data/towns.tsv` lists.
+    Town,
     /// A state, province or well-known region of a country: "Ohio", "Bavaria".
     State,
     /// Its abbreviation in the press: "N.C.".
     Abbreviation,
+    /// A subdivision whose name may be a person's, another place's or a common word: "Mayo". Means nothing unless the words
+    /// beside it make it a place.
+    Part,
     /// A seat of power or institution that stands for a country: "Kremlin".
     Seat,
     /// A part of the world: "West African". Its code is an M49 number, or `EU`.
@@ -41,7 +49,17 @@ pub enum Kind {
 impl Kind {
     /// Whether it is the name of a town.
     pub fn is_town(self) -> bool {
-        matches!(self, Kind::Capital | Kind::City | Kind::Namesake)
+        matches!(self, Kind::Capital | Kind::LesserCapital | Kind::City | Kind::Namesake | Kind::Town)
+    }
+
+    /// Whether it is a capital's.
+    pub fn is_capital(self) -> bool {
+        matches!(self, Kind::Capital | Kind::LesserCapital)
+    }
+
+    /// Whether it means nothing unless the words beside it make it a place.
+    pub fn is_weak(self) -> bool {
+        matches!(self, Kind::Part | Kind::LesserCapital)
     }
 
     fn parse(word: &str) -> Option<Kind> {
@@ -51,10 +69,12 @@ impl Kind {
             "historic" => Kind::Historic,
             "adjective" => Kind::Adjective,
             "capital" => Kind::Capital,
+            "lesser" => Kind::LesserCapital,
             "city" => Kind::City,
             "namesake" => Kind::Namesake,
             "state" => Kind::State,
             "abbreviation" => Kind::Abbreviation,
+            "part" => Kind::Part,
             "seat" => Kind::Seat,
             "region" => Kind::Region,
             "body" => Kind::Body,
@@ -218,7 +238,7 @@ mod tests {
             assert!(gazetteer.lookup(term.surface).any(|found| found == term), "{}", term.surface);
             let place = term.meanings.iter().filter(|meaning| meaning.kind != Kind::Namesake);
             let shares: f32 = place.map(|meaning| meaning.share).sum();
-            assert!(shares > 0.0 && shares < 1.02, "{}: {shares}", term.surface);
+            assert!(shares > 0.0 && shares < 1.06, "{}: {shares}", term.surface);
             for meaning in &term.meanings {
                 assert!(tree::place(meaning.code).is_some(), "{}: {}", term.surface, meaning.code);
             }
@@ -245,6 +265,7 @@ mod tests {
         ] {
             assert_eq!(first(name), code, "{name}");
         }
-        assert_eq!(gazetteer().lookup("Reading").count(), 0, "a word in most texts");
+        let mut meanings = gazetteer().lookup("Reading").flat_map(|term| &term.meanings);
+        assert!(meanings.all(|one| one.kind.is_weak()), "a word in most texts");
     }
 }

@@ -6,17 +6,27 @@
 //! article is about it. Not a classifier over countries: the weights are shared, so that rare countries are found as well as
 //! common ones. Training lives in `train`.
 
+mod beside;
 mod candidates;
 mod context;
 pub mod gazetteer;
+mod layers;
+mod mention_model;
 mod mentions;
+mod persons;
 mod ranker;
+mod reading;
 mod text_model;
+mod towns;
 pub mod tree;
+mod weighing;
 
 pub use candidates::{Candidate, FEATURES, Feature};
+pub use layers::{BESIDE, FeatureBeside, RankerLayers, beside, feature_names};
+pub use mention_model::{CUE_VALUE, MentionModel};
 pub use mentions::Mention;
-pub use ranker::{Places, Ranked, RegionRanker, is_about};
+pub use ranker::{MOST_SURE_COUNTRIES, Places, Ranked, RegionRanker, unnamed_from};
+pub use reading::Reading;
 pub use text_model::{TextModel, TextScores};
 
 use crate::clean::Known;
@@ -24,12 +34,24 @@ use gazetteer::{Kind, gazetteer};
 
 /// What the gazetteer knows of a name, for telling datelines.
 pub fn known(name: &str) -> Known {
-    let mut known = Known::Nothing;
+    let mut known = match towns::TownName::of(name).towns().next() {
+        Some(_) => Known::Listed,
+        None => Known::Nothing,
+    };
     for meaning in gazetteer().lookup(name).flat_map(|term| &term.meanings) {
         match meaning.kind {
             Kind::Capital | Kind::City => return Known::City,
             Kind::Country | Kind::Nation | Kind::Historic | Kind::State | Kind::Abbreviation => known = Known::Place,
-            Kind::Namesake | Kind::Adjective | Kind::Seat | Kind::Region | Kind::Body | Kind::Idiom => {}
+            Kind::LesserCapital if known == Known::Nothing => known = Known::Listed,
+            Kind::Namesake
+            | Kind::LesserCapital
+            | Kind::Town
+            | Kind::Part
+            | Kind::Adjective
+            | Kind::Seat
+            | Kind::Region
+            | Kind::Body
+            | Kind::Idiom => {}
         }
     }
     known

@@ -1,25 +1,28 @@
 use super::{
-    candidates::{self, Candidate, FEATURES},
-    context::{self, Reading},
+    candidates::{self, Candidate},
+    context,
     gazetteer::{Kind, gazetteer},
+    layers::{RankerLayers, feature_names},
+    mention_model::MentionModel,
     mentions,
+    reading::Reading,
     text_model::{self, TextModel},
-    tree,
+    tree, weighing,
 };
 use crate::{
     article::{Contribution, Decision, Evidence, Field, Label, Region, Role, Thresholds},
     clean::Document,
-    linear::LogisticLayer,
     text::{Term, Word, evidence_at},
 };
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, Axis, Slice};
 use std::borrow::Cow;
 
 /// Mentions and words in, countries with calibrated probabilities out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegionRanker {
     text: TextModel,
-    layer: LogisticLayer,
+    mentions: MentionModel,
+    layers: RankerLayers,
     thresholds: Thresholds,
     home: f32,
 }
@@ -47,12 +50,17 @@ impl Places {
     /// Finds and reads the place names of a document.
     pub fn of(document: &Document<'_>, words: &[Word]) -> Self {
         let gazetteer = gazetteer();
-        let mentions = mentions::find(gazetteer, document, words);
-        let named = mentions::named_words(&mentions, words.len());
-        let readings = context::readings(gazetteer, document, words, &mentions, &named);
+        let names = mentions::find(gazetteer, document, words);
+        let named = mentions::named_words(&names, words.len());
+        let readings = context::readings(document, words, names, &named);
         let terms = text_model::terms(words, &named);
         let headline_words = words.iter().filter(|word| word.role == Field::Headline).count() as u32;
         Places { readings, terms, headline_words, words: words.len() }
+    }
+
+    /// The place names, as the words beside them read.
+    pub fn readings(&self) -> &[Reading] {
+        &self.readings
     }
 
     /// The words and word pairs outside the place names.
@@ -64,6 +72,11 @@ impl Places {
     fn retain(&self, keep: impl Fn(&Reading) -> bool) -> Self {
         let readings = self.readings.iter().filter(|reading| keep(reading)).cloned().collect();
         Places { readings, ..self.clone() }
+    }
+
+    /// Whether there is a dateline that names a place.
+    pub fn has_dateline(&self) -> bool {
+        self.readings.iter().any(|reading| reading.mention.role == Field::Dateline)
     }
 
     /// The same, as if it had come without a dateline.
@@ -91,7 +104,7 @@ impl Places {
         let mut named: Vec<(&str, f64)> = Vec::new();
         let mut all = 0.0;
         for reading in &self.readings {
-            let countries = reading.meanings.iter().filter(|meaning| tree::is_country(meaning.code));
+            let countries = reading.meanings.iter().filter(|meaning| tree::is_subject(meaning.code));
             let Some(likeliest) = countries.max_by(|a, b| a.share.total_cmp(&b.share)) else { continue };
             let weight = if reading.mention.role == Field::Headline { HEADLINE } else { 1.0 };
             all += weight;
@@ -105,25 +118,31 @@ impl Places {
         named.into_iter().find(|(_, sum)| *sum >= DOMINANT * all).map(|(code, _)| code)
     }
 
-    /// The candidates and their features (candidates × [`FEATURES`]): countries, then parts of the world. The features of a
+    /// The candidates and their features (candidates × [`FEATURES`](super::FEATURES)): countries, then parts of the world. The features of a
     /// country do not depend on the parts of the world that are named. `home` is the outlet's country, where it is known: it
     /// decides between places of one name.
-    pub fn candidates(&self, text: &TextModel, home: Option<&str>) -> (Vec<Candidate>, Array2<f64>) {
+    pub fn candidates(
+        &self,
+        text: &TextModel,
+        mentions: &MentionModel,
+        home: Option<&str>,
+    ) -> (Vec<Candidate>, Array2<f64>) {
         let mut readings = Cow::Borrowed(&self.readings);
         let scores = text.scores(self.terms.iter().map(|term| term.hash));
-        if context::open(&readings) {
-            context::weigh(readings.to_mut(), &scores, home);
+        if weighing::open(&readings) {
+            weighing::weigh(readings.to_mut(), &scores, self.words, mentions, home);
         }
         let document = candidates::Document {
             readings: &readings,
             scores: &scores,
+            mention_model: mentions,
             headline_words: self.headline_words,
             words: self.words,
         };
         let mut found = candidates::candidates(document);
         // Stable: each keeps its order.
-        found.sort_by_key(|candidate| !candidate.is_country());
-        let countries = found.iter().filter(|candidate| candidate.is_country()).count();
+        found.sort_by_key(|candidate| !candidate.is_subject());
+        let countries = found.iter().filter(|candidate| candidate.is_subject()).count();
         let mut features = candidates::features(&found[..countries], document);
         if countries < found.len() {
             let of_all = candidates::features(&found, document);
@@ -137,18 +156,18 @@ impl Places {
 }
 
 impl RegionRanker {
-    /// Puts a ranker together; `None` where the layer does not have one finite weight for each of [`FEATURES`], or a
+    /// Puts a ranker together; `None` where the layer does not have one finite weight a feature, or a
     /// threshold or `home` (the probability that an article that names no place is about its outlet's country) is no
     /// probability.
-    pub fn new(text: TextModel, layer: LogisticLayer, thresholds: Thresholds, home: f32) -> Option<Self> {
-        let finite = layer.weights.iter().chain([&layer.intercept]).all(|weight| weight.is_finite());
+    pub fn new(
+        text: TextModel,
+        mentions: MentionModel,
+        layers: RankerLayers,
+        thresholds: Thresholds,
+        home: f32,
+    ) -> Option<Self> {
         let probabilities = thresholds.make_sense() && (0.0..=1.0).contains(&home);
-        (layer.weights.len() == FEATURES.len() && finite && probabilities).then_some(RegionRanker {
-            text,
-            layer,
-            thresholds,
-            home,
-        })
+        (layers.make_sense() && probabilities).then_some(RegionRanker { text, mentions, layers, thresholds, home })
     }
 
     /// The text model.
@@ -156,9 +175,14 @@ impl RegionRanker {
         &self.text
     }
 
+    /// The model of what the words beside names say.
+    pub fn mentions(&self) -> &MentionModel {
+        &self.mentions
+    }
+
     /// The weights.
-    pub fn layer(&self) -> &LogisticLayer {
-        &self.layer
+    pub fn layers(&self) -> &RankerLayers {
+        &self.layers
     }
 
     /// When to decide what; a country is [`Role::About`] from `review` on, where micro-F1 was best on held-out articles.
@@ -171,16 +195,21 @@ impl RegionRanker {
         self.home
     }
 
-    /// What a document is about and what else it names, most probable first. A country that it does not name is there only
-    /// where it is the most probable or its words speak for it enough, and not beside a part of the world that it is about.
+    /// What a document is about and what else it names, most probable first. A country that it does not name is there only if
+    /// its words speak for it enough, and not beside a part of the world that it is about.
     pub fn rank(&self, places: &Places, home: Option<&str>) -> Vec<Ranked> {
-        let (candidates, features) = places.candidates(&self.text, home);
+        let (candidates, features) = places.candidates(&self.text, &self.mentions, home);
+        let subjects = candidates.iter().take_while(|candidate| candidate.is_subject()).count();
+        // Countries are ranked among countries, whatever parts of the world are named.
+        let of_subjects = self.layers.read(features.slice_axis(Axis(0), Slice::from(..subjects)));
+        let of_all = if subjects < candidates.len() { self.layers.read(features.view()) } else { of_subjects.clone() };
+        let rows = of_subjects.rows().into_iter().chain(of_all.rows().into_iter().skip(subjects));
         let mut ranked: Vec<Ranked> = candidates
             .into_iter()
-            .zip(features.rows())
+            .zip(rows)
             .map(|(candidate, row)| Ranked {
                 candidate,
-                probability: self.layer.probability(row),
+                probability: self.layers.beside.probability(row),
                 features: row.to_owned(),
             })
             .collect();
@@ -188,12 +217,10 @@ impl RegionRanker {
         ranked.sort_by(|a, b| b.probability.total_cmp(&a.probability));
         let review = f64::from(self.thresholds.review);
         let about = |one: &Ranked| one.probability >= review;
-        let a_part_of_the_world = ranked.iter().any(|one| about(one) && !one.candidate.is_country());
-        let best = ranked.first().map(|best| best.candidate.code);
-        ranked.retain(|one| {
-            let by_words = Some(one.candidate.code) == best || is_about(one.probability, false, review);
-            !one.candidate.mentions.is_empty() || (by_words && !a_part_of_the_world)
-        });
+        let a_part_of_the_world = ranked.iter().any(|one| about(one) && !one.candidate.is_subject());
+        let named = |one: &Ranked| !one.candidate.mentions.is_empty();
+        let unnamed_from = unnamed_from(review, ranked.iter().any(|one| named(one) && about(one)));
+        ranked.retain(|one| named(one) || (one.probability >= unnamed_from && !a_part_of_the_world));
         ranked
     }
 
@@ -234,8 +261,8 @@ impl RegionRanker {
             if evidence.len() == most {
                 break;
             }
-            if !named.contains(&mention.term) {
-                named.push(mention.term);
+            if !named.contains(&mention.name) {
+                named.push(mention.name);
                 evidence.push((mention.first, mention.last, *share));
             }
         }
@@ -250,13 +277,12 @@ impl RegionRanker {
 
     /// What each feature adds to the log-odds of a candidate, the weightiest first; features that add nothing are left out.
     pub fn contributions(&self, ranked: &Ranked) -> Vec<Contribution> {
-        let mut contributions: Vec<Contribution> = FEATURES
-            .iter()
+        let mut contributions: Vec<Contribution> = feature_names()
             .zip(&ranked.features)
-            .zip(&self.layer.weights)
+            .zip(&self.layers.beside.weights)
             .filter(|((_, value), _)| **value != 0.0)
-            .map(|((feature, value), weight)| Contribution {
-                feature: feature.name.into(),
+            .map(|((name, value), weight)| Contribution {
+                feature: name.into(),
                 value: *value as f32,
                 log_odds: (value * weight) as f32,
             })
@@ -266,10 +292,16 @@ impl RegionRanker {
     }
 }
 
-/// Whether an article is about a country that is not the most probable: from `review` on, where it is named, and otherwise
-/// only where it more likely is than not.
-pub fn is_about(probability: f64, named: bool, review: f64) -> bool {
-    probability >= if named { review } else { review.max(0.5) }
+/// An article that is about more countries than this lists them, and none of them is AUTO: too few rows tell how often they are
+/// right.
+pub const MOST_SURE_COUNTRIES: usize = 8;
+
+/// From which probability on an article is about a country that it does not name: single words must not outweigh a country that
+/// is named, and without one the country must more likely be right than not.
+pub fn unnamed_from(review: f64, beside_named: bool) -> f64 {
+    const BESIDE_NAMED: f64 = 0.75;
+    const ALONE: f64 = 0.5;
+    review.max(if beside_named { BESIDE_NAMED } else { ALONE })
 }
 
 fn region(code: &str, confidence: f32, decision: Decision, role: Role) -> Option<Region> {

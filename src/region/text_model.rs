@@ -2,6 +2,7 @@
 
 use super::tree;
 use crate::{
+    article::Field,
     linear::LinearSvm,
     text::{self, Term, Vocabulary, Word},
 };
@@ -32,7 +33,18 @@ pub struct TextModel {
 /// whether it is part of a place name.
 pub fn terms(words: &[Word], named: &[bool]) -> Vec<Term> {
     let free = |term: &Term| !named[term.first as usize] && !named[term.last as usize];
-    text::words(words).chain(text::pairs(words)).filter(free).collect()
+    let read = opening(words);
+    text::words(read).chain(text::pairs(read)).filter(free).collect()
+}
+
+/// So many words of the body are read: what follows says less of where the article belongs.
+const MOST_BODY_WORDS: usize = 150;
+
+/// Headline, dateline and the first words of the body.
+fn opening(words: &[Word]) -> &[Word] {
+    // Dateline and headline come first.
+    let before = words.iter().position(|word| word.role == Field::Body).unwrap_or(words.len());
+    &words[..words.len().min(before + MOST_BODY_WORDS)]
 }
 
 impl TextModel {
@@ -108,7 +120,7 @@ impl TextModel {
         bias: Vec<f32>,
     ) -> Option<Self> {
         let countries: Vec<&'static str> =
-            countries.iter().map(|code| tree::country(code).map(|place| &*place.code)).collect::<Option<_>>()?;
+            countries.iter().map(|code| tree::subject(code).map(|place| &*place.code)).collect::<Option<_>>()?;
         let mut starts = vec![0_u32];
         for length in lengths {
             starts.push(starts.last()?.checked_add(u32::from(*length))?);
@@ -231,9 +243,9 @@ pub struct TextShares<'m> {
 }
 
 impl TextShares<'_> {
-    /// The share of a country; 0 for one that the model does not know.
-    pub fn of(&self, code: &str) -> f64 {
-        self.countries.binary_search(&code).map_or(0.0, |at| self.shares[at])
+    /// The share of a country; `None` for one that the model does not know.
+    pub fn of(&self, code: &str) -> Option<f64> {
+        self.countries.binary_search(&code).ok().map(|at| self.shares[at])
     }
 }
 
@@ -259,7 +271,7 @@ mod tests {
         assert_eq!(scores.of("FR"), UNKNOWN);
         assert_eq!(scores.best(1)[0].0, "DE");
         let shares = scores.shares(3.0);
-        assert!(shares.of("DE") > 0.99 && shares.of("FR") == 0.0);
+        assert!(shares.of("DE").is_some_and(|share| share > 0.99) && shares.of("FR").is_none());
         assert_eq!(model.scores([7].into_iter()).of("DE"), UNKNOWN, "no word is known");
         let term = |hash, first| Term { hash, first, last: first };
         let speaking = model.speaking_for("IN", &[term(1, 0), term(2, 1), term(3, 2)]);

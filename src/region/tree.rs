@@ -36,6 +36,9 @@ static TREE: LazyLock<HashMap<&'static str, Place>> = LazyLock::new(|| {
         .collect()
 });
 
+/// The code of the European Union, which ISO 3166 reserves for it.
+pub const EUROPEAN_UNION: &str = "EU";
+
 /// The place with this code; `None` where there is none.
 pub fn place(code: &str) -> Option<&'static Place> {
     TREE.get(code)
@@ -52,9 +55,19 @@ pub fn is_country(code: &str) -> bool {
     code.len() == 2 && !matches!(code, "EU" | "UN")
 }
 
-/// The number of countries.
-pub fn countries() -> usize {
-    TREE.keys().filter(|code| is_country(code)).count()
+/// Whether articles may be about a place with this code: a country, or the European Union, which acts like one.
+pub fn is_subject(code: &str) -> bool {
+    is_country(code) || code == EUROPEAN_UNION
+}
+
+/// The place with this code, in either case, if articles may be about it; see [`is_subject`].
+pub fn subject(code: &str) -> Option<&'static Place> {
+    place(&code.trim().to_ascii_uppercase()).filter(|place| is_subject(&place.code))
+}
+
+/// The number of places that articles may be about.
+pub fn subjects() -> usize {
+    TREE.keys().filter(|code| is_subject(code)).count()
 }
 
 #[cfg(test)]
@@ -63,7 +76,7 @@ mod tests {
 
     #[test]
     fn every_path_leads_from_a_country_to_the_world() {
-        assert_eq!(countries(), 250, "249 of ISO 3166-1, and Kosovo");
+        assert_eq!(subjects(), 251, "249 of ISO 3166-1, Kosovo, and the European Union");
         for place in TREE.values() {
             assert_eq!(place.path.first(), Some(&place.code));
             assert_eq!(place.path.last().map(|code| &**code), Some("001"), "{}", place.code);
@@ -78,5 +91,6 @@ mod tests {
         for code in ["EU", "UN", "034", "ZZ", ""] {
             assert!(country(code).is_none(), "{code}");
         }
+        assert!(subject("eu").is_some() && subject("KE").is_some() && subject("UN").is_none());
     }
 }

@@ -148,7 +148,7 @@ impl Service {
         }
         let model = self.0.slot.current();
         let topics = model.topics().topics().len() + model.topics().subtopics().labels().len();
-        most.min((2 << 10) + topics * 512 + tree::countries() * 128)
+        most.min((2 << 10) + topics * 512 + tree::subjects() * 128)
     }
 
     /// The budget of a call, and what its messages took of it on their way in.
@@ -279,7 +279,7 @@ impl Classifier for Service {
             version: manifest.version.clone(),
             topics: labels(&manifest.topics.labels),
             subtopics: labels(&manifest.topics.subtopics),
-            region_count: tree::countries() as u32,
+            region_count: tree::subjects() as u32,
             languages: manifest.languages.clone(),
             trained_on: manifest
                 .trained_on

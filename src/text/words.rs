@@ -69,7 +69,8 @@ fn push_normal_form(word: &str, shape: Shape, buffer: &mut Vec<u8>) {
         buffer.extend(word.bytes().map(|byte| byte.to_ascii_lowercase()));
     } else {
         let mut utf8 = [0; 4];
-        for c in word.chars().flat_map(char::to_lowercase) {
+        // The small form of "İ" is an i and a point to put on it.
+        for c in word.chars().flat_map(char::to_lowercase).filter(|c| *c != '\u{307}') {
             let c = match c {
                 '\u{2019}' => '\'',
                 '\u{2013}' => '-',

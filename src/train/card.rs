@@ -2,14 +2,14 @@
 
 use super::{
     LeftOut,
-    metrics::{self, LabelScore, Outcome},
+    metrics::{self, LabelScore, Outcome, SourceScore},
     regions::TrainedRegions,
-    topic_scores::{SourceScore, TopicAnswer},
+    topic_scores::TopicAnswer,
     topics::{FOLDS, TrainedTopics},
 };
 use crate::{
     model::{Model, NEVER_AUTO},
-    region::{FEATURES, tree},
+    region::{BESIDE, FEATURES, tree},
     topic::taxonomy,
 };
 use std::{collections::BTreeMap, fmt::Write as _};
@@ -48,7 +48,7 @@ fn write_card(card: &mut String, findings: &Findings<'_>) -> std::fmt::Result {
         "Classifies news articles by topic and country. {} topics, {} sub-topics, {} countries, languages: {}, {:.1} MB.\n",
         manifest.topics.labels.len(),
         manifest.topics.subtopics.len(),
-        tree::countries(),
+        tree::subjects(),
         manifest.languages.join(", "),
         bytes as f64 / 1e6,
     )?;
@@ -106,15 +106,20 @@ fn write_card(card: &mut String, findings: &Findings<'_>) -> std::fmt::Result {
          commonest country. `without_dateline_*` is for the same articles with their datelines taken away. For `without_country_names_*`\n\
          all names, adjectives and peoples of countries are masked, for `without_names_*` all place names, in the datelines too.\n\
          Each article was scored by a text model that had not seen it; the ranker's weights come from the other folds, whose text\n\
-         models had. `calibration_error` is over all countries that are listed, `calibration_error_about` over those answered.\n"
+         models had. `calibration_error` is over all countries that are listed, `calibration_error_about` over those answered;\n\
+         `auto_coverage` is the share of the articles with a country that are given one as AUTO.\n"
     )?;
     writeln!(card, "{}", measures(&manifest.regions.measured))?;
     writeln!(
         card,
-        "A country is ABOUT from {:.3} on (best micro-F1) and AUTO from {:.3} on. An article that names no place, and whose\n\
-         words speak for none, is answered with the client's `source_country` at {:.3}: the share of training articles without\n\
-         place names that are about the commonest country.\n",
-        manifest.regions.thresholds.review, manifest.regions.thresholds.auto, manifest.regions.home,
+        "A country is ABOUT from {:.3} on (best micro-F1, or nearly), and AUTO from {:.3} on, if it is named by more than an adjective:\n\
+         from there on countries were right at least {:.0} times in 100. An article that names no place, and whose words speak for\n\
+         none, is answered with the client's `source_country` at {:.3}: the share of training articles without place names that\n\
+         are about the commonest country.\n",
+        manifest.regions.thresholds.review,
+        manifest.regions.thresholds.auto,
+        metrics::AUTO_REGION.precision * 100.0,
+        manifest.regions.home,
     )?;
     if let Some(trained) = regions {
         writeln!(card, "On the same folds, the usual ways to tell countries:\n")?;
@@ -135,30 +140,24 @@ fn write_card(card: &mut String, findings: &Findings<'_>) -> std::fmt::Result {
             table.row([name.to_owned(), a, b, c, d, e, f]);
         }
         writeln!(card, "{table}")?;
-        let mut table = Table::new(&["file", "rows", "micro-F1", "exact", "top-1"], "lrrrr");
-        for (file, scores) in &trained.by_file {
-            let [a, b, c] = [scores.micro_f1, scores.exact, scores.top1].map(|value| format!("{value:.3}"));
-            table.row([file.clone(), scores.rows.to_string(), a, b, c]);
-        }
-        writeln!(card, "{table}")?;
+        write_sources(card, "By source:", &trained.sources)?;
+        write_sources(card, "By source, each by a model that has seen no row of it:", &trained.left_out_sources)?;
     }
     let text = model.regions().text();
     writeln!(
         card,
         "The ranker reads {} features of each candidate. The text model behind `score` knows {} countries by {} words and\n\
          word pairs that are no place names. Features overlap, so that single weights can look odd; only sums count.\n",
-        FEATURES.len(),
+        FEATURES.len() + BESIDE.len(),
         text.countries().len(),
         text.vocabulary().len(),
     )?;
     let mut table = Table::new(&["feature", "range", "weight", "what it is"], "llrl");
-    for (feature, weight) in FEATURES.iter().zip(&model.regions().layer().weights) {
-        table.row([
-            format!("`{}`", feature.name),
-            feature.range.to_owned(),
-            format!("{weight:+.3}"),
-            feature.meaning.to_owned(),
-        ]);
+    let weights = &model.regions().layers().beside.weights;
+    let alone = FEATURES.iter().map(|feature| (feature.name, feature.range, feature.meaning));
+    let beside = BESIDE.iter().map(|feature| (feature.name, feature.range, feature.meaning));
+    for ((name, range, meaning), weight) in alone.chain(beside).zip(weights) {
+        table.row([format!("`{name}`"), range.to_owned(), format!("{weight:+.3}"), meaning.to_owned()]);
     }
     writeln!(card, "{table}")?;
     if let Some(trained) = regions {
@@ -174,7 +173,7 @@ fn write_card(card: &mut String, findings: &Findings<'_>) -> std::fmt::Result {
     writeln!(
         card,
         "- Cross-validation draws test rows from the same sources as training rows; articles of other outlets and years\n  \
-           are harder.\n\
+           are harder: see the sources that were left out.\n\
          - Place names are found in English text. Organisations and people count where training rows had them.\n\
          - Parts of the world (\"West African leaders\") are answered with the probability of a country named in the same way;\n  \
            no training row says them, so that this is not measured.\n\
@@ -262,10 +261,12 @@ fn write_sources(card: &mut String, title: &str, sources: &BTreeMap<String, Sour
     if sources.len() < 2 {
         return Ok(());
     }
-    let mut table = Table::new(&["source", "rows", "micro-F1", "macro-F1", "accuracy"], "lrrrr");
+    let mut head = vec!["source", "rows"];
+    head.extend(metrics::source_measures(sources));
+    let mut table = Table::new(&head, "lrrrrrrrrr");
     for (source, score) in sources {
-        let [a, b, c] = [score.micro_f1, score.macro_f1, score.accuracy].map(|value| format!("{value:.3}"));
-        table.row([source.clone(), score.rows.to_string(), a, b, c]);
+        let measures = score.measures.values().map(|value| format!("{value:.3}"));
+        table.rows.push([source.clone(), score.rows.to_string()].into_iter().chain(measures).collect());
     }
     writeln!(card, "{title}\n\n{table}")
 }

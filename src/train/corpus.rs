@@ -292,6 +292,8 @@ pub fn alike<'r>(labels: impl Iterator<Item = &'r String>) -> Vec<[String; 2]> {
     alike.into_iter().collect()
 }
 
+/// If fewer rows than this tell how frequent labels are, all are taken for such.
+pub const LEAST_USUAL_ROWS: usize = 100;
 /// The longest label that is taken for one, in bytes.
 const LONGEST_LABEL: usize = 200;
 
@@ -302,8 +304,8 @@ fn checked(mut record: Record, teaching: Teaching) -> Result<Record, InputError>
     if !matches!(teaching, Teaching::Regions | Teaching::Corrections) {
         record.regions = record.regions.filter(|_| teaching == Teaching::Unlabelled);
     } else if let Some(codes) = &record.regions {
-        let Some(known) = codes.iter().map(|code| tree::country(code)).collect::<Option<Vec<_>>>() else {
-            return fault("a region is no ISO 3166-1 alpha-2 country code, such as KE".to_owned());
+        let Some(known) = codes.iter().map(|code| tree::subject(code)).collect::<Option<Vec<_>>>() else {
+            return fault("a region is no ISO 3166-1 alpha-2 country code, such as KE, and not EU".to_owned());
         };
         let mut codes: Vec<String> = known.into_iter().map(|place| place.code.to_string()).collect();
         codes.sort();

@@ -83,8 +83,12 @@ pub fn topics(model: &Model, records: &[Record]) -> TopicAnswers {
     TopicAnswers { topics, subtopics, known }
 }
 
-/// The answers to rows that say their countries.
+/// The answers to rows that say their countries. The European Union counts if a row says it: otherwise whoever gave the labels
+/// did not know it.
 pub fn regions(model: &Model, records: &[Record]) -> Vec<RegionAnswer> {
+    let knows_union =
+        records.iter().flat_map(|record| &record.regions).flatten().any(|code| code == tree::EUROPEAN_UNION);
+    let counts = |code: &str| tree::is_country(code) || (knows_union && tree::is_subject(code));
     records
         .par_iter()
         .filter_map(|record| {
@@ -94,7 +98,7 @@ pub fn regions(model: &Model, records: &[Record]) -> Vec<RegionAnswer> {
                 .iter()
                 .flat_map(|answer| &answer.regions)
                 // Rows carry countries: a part of the world is neither right nor wrong.
-                .filter(|region| tree::is_country(&region.label.code))
+                .filter(|region| counts(&region.label.code))
                 .collect();
             let code = |region: &&Region| region.label.code.to_string();
             let about =

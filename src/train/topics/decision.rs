@@ -12,6 +12,8 @@ use crate::{
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 
+/// How far the decision layers' fits go on.
+const GRADIENT_TOLERANCE: f64 = 1e-5;
 /// The layers learn from so many rows at most, evenly picked.
 const MOST_ROWS: usize = 30_000;
 /// A label that fewer rows carry has no layer of its own: all such labels share one.
@@ -155,7 +157,7 @@ impl DecisionTrainer<'_> {
                 features.assign(&ArrayView1::from(&inputs(*label, *i)));
             }
             let answers: Vec<bool> = pairs.iter().map(|(label, i)| carries(*label, *i)).collect();
-            LogisticLayer::fit(features.view(), &answers)
+            LogisticLayer::fit(features.view(), &answers, GRADIENT_TOLERANCE)
         };
         let own: Vec<Option<LogisticLayer>> = (0..labels)
             .into_par_iter()

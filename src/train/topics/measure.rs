@@ -8,6 +8,7 @@ use crate::{
     article::{DEFAULT_MIN_CONFIDENCE, Decision, Thresholds},
     model::NEVER_AUTO,
     train::{
+        corpus,
         metrics::{self, Outcome},
         topic_scores::{AnsweredLabel, LEAST_CONFIDENCE, TopicAnswer},
     },
@@ -44,13 +45,11 @@ impl HeldOut<'_> {
 
 /// REVIEW begins no earlier: less confident labels are not listed by default.
 const LEAST_REVIEW: f64 = DEFAULT_MIN_CONFIDENCE as f64;
-/// If fewer rows than this tell how frequent labels are, all are taken for such.
-const LEAST_USUAL_ROWS: usize = 100;
 
 /// The rows that tell how frequent labels are, as indices: those that were not picked for what they are about.
 pub fn usual(held_out: &[HeldOut<'_>]) -> Vec<usize> {
     let usual: Vec<usize> = (0..held_out.len()).filter(|i| !held_out[*i].row.is_selected).collect();
-    if usual.len() < LEAST_USUAL_ROWS { (0..held_out.len()).collect() } else { usual }
+    if usual.len() < corpus::LEAST_USUAL_ROWS { (0..held_out.len()).collect() } else { usual }
 }
 
 /// Chooses the thresholds on rows that tell how frequent labels are.
@@ -62,7 +61,7 @@ pub fn thresholds(rows: &TopicRows, held_out: &[HeldOut<'_>]) -> TopicThresholds
     let outcomes: Vec<Vec<Outcome>> = (0..rows.topics.len()).map(of_topic).collect();
     let (auto, auto_of_topic) = metrics::auto_thresholds(&outcomes, metrics::AUTO);
     let carried = used.iter().map(|one| one.row.topics.len()).sum();
-    let review = metrics::review_threshold(&outcomes.concat(), carried).max(LEAST_REVIEW).min(auto);
+    let review = metrics::review_threshold(&outcomes.concat(), carried, 0.0).max(LEAST_REVIEW).min(auto);
     let auto_from = |topic: usize| auto_of_topic[topic].map_or(f64::INFINITY, |from| from.max(auto));
 
     // Sub-topics are given only with a topic that is given, and are AUTO only with one that is.
@@ -82,7 +81,7 @@ pub fn thresholds(rows: &TopicRows, held_out: &[HeldOut<'_>]) -> TopicThresholds
     TopicThresholds {
         topics: Thresholds { auto: auto as f32, review: review as f32 },
         auto_of_topic: stored(auto_of_topic),
-        subtopic_review: metrics::review_threshold(&given, carried).max(LEAST_REVIEW) as f32,
+        subtopic_review: metrics::review_threshold(&given, carried, 0.0).max(LEAST_REVIEW) as f32,
         auto_of_subtopic: stored(auto_of_subtopic),
     }
 }

@@ -9,7 +9,8 @@ pub use trainer::Tried;
 
 use super::{
     Progress, Rows, TrainError, corpus,
-    topic_scores::{SourceScore, TopicAnswer, TopicScores},
+    metrics::SourceScore,
+    topic_scores::{TopicAnswer, TopicScores},
 };
 use crate::{
     formats::Record,

@@ -1,13 +1,14 @@
 //! Trains the text model of the regions: which words speak for which country.
 
-use super::{TrainError, corpus};
+use super::rows::{Row, WeakRow};
 use crate::{
-    linear::{LinearSvm, LinearSvmParams, SparseRecords},
-    region::TextModel,
+    linear::{LinearSvmParams, SparseRecords},
+    region::{TextModel, tree},
     text::Vocabulary,
+    train::{TrainError, corpus},
 };
 use linfa::{DatasetBase, traits::Fit};
-use ndarray::{Array1, Array2, Axis, Slice};
+use ndarray::{Array2, Axis, Slice};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -23,45 +24,40 @@ const MOST_WEIGHTS: usize = 250_000;
 const LIKE_LABELLED: f32 = 0.5;
 
 /// A row to learn from.
-pub struct TextRow<'r> {
+struct TextRow<'r> {
     /// The hashes of its terms, with repetitions.
-    pub terms: &'r [u64],
+    terms: &'r [u64],
     /// The countries that it is about, or the one that it names most.
-    pub countries: Vec<&'r str>,
-    /// Whether people said so.
-    pub labelled: bool,
+    countries: Vec<&'r str>,
+    is_labelled: bool,
 }
 
-/// A machine for each country that enough rows are about.
-pub struct Machines {
-    /// What they read.
-    pub vocabulary: Vocabulary,
-    /// The hashes of the vocabulary, and how many rows have each.
-    pub terms: Vec<(u64, u32)>,
-    /// In order.
-    pub countries: Vec<&'static str>,
-    /// Terms × countries.
-    pub svm: LinearSvm,
-    rows: usize,
-}
-
-/// Fits one machine a country; `None` where fewer than two countries have rows enough.
+/// Fits one machine a country, and keeps the weights that say most; [`TextModel::none`], if fewer than two countries have rows
+/// enough.
 ///
 /// # Errors
 /// [`TrainError::Linear`].
-pub fn fit(rows: &[&TextRow<'_>], seed: u64) -> Result<Option<Machines>, TrainError> {
-    let countries = countries(rows);
+pub fn fit(labelled: &[&Row], weak: &[WeakRow], seed: u64) -> Result<TextModel, TrainError> {
+    let of_labelled = labelled.iter().map(|row| TextRow {
+        terms: &row.terms,
+        countries: row.truth.iter().map(String::as_str).collect(),
+        is_labelled: true,
+    });
+    let of_weak =
+        weak.iter().map(|row| TextRow { terms: &row.terms, countries: vec![row.country], is_labelled: false });
+    let rows: Vec<TextRow<'_>> = of_labelled.chain(of_weak).collect();
+    let countries = countries(&rows);
     let terms = corpus::common_terms(rows.par_iter().map(|row| row.terms.to_vec()), LEAST_ROWS_OF_TERM);
     if countries.len() < 2 || terms.is_empty() {
-        return Ok(None);
+        return Ok(TextModel::none());
     }
     let vocabulary = Vocabulary::build(terms.iter().copied(), rows.len());
     let features: Vec<_> = rows.par_iter().map(|row| features(&vocabulary, row.terms)).collect();
-    let both_kinds = rows.iter().any(|row| row.labelled) && rows.iter().any(|row| !row.labelled);
+    let both_kinds = rows.iter().any(|row| row.is_labelled) && rows.iter().any(|row| !row.is_labelled);
     let mut records = SparseRecords::with_dense(vocabulary.len(), usize::from(both_kinds));
     let mut targets = Array2::from_elem((rows.len(), countries.len()), false);
     for (i, (row, features)) in rows.iter().zip(features).enumerate() {
-        let kind = [f32::from(u8::from(row.labelled))];
+        let kind = [f32::from(u8::from(row.is_labelled))];
         records.push(&features, if both_kinds { &kind } else { &[] });
         for code in &row.countries {
             if let Ok(country) = countries.binary_search(code) {
@@ -76,7 +72,7 @@ pub fn fit(rows: &[&TextRow<'_>], seed: u64) -> Result<Option<Machines>, TrainEr
         svm.bias.scaled_add(LIKE_LABELLED, &of_kind);
         svm.weights = svm.weights.slice_axis(Axis(0), Slice::from(..vocabulary.len())).to_owned();
     }
-    Ok(Some(Machines { vocabulary, terms, countries, svm, rows: rows.len() }))
+    Ok(TextModel::prune(&svm, &vocabulary, &terms, rows.len(), countries, MOST_WEIGHTS))
 }
 
 fn features(vocabulary: &Vocabulary, terms: &[u64]) -> Vec<(u32, f32)> {
@@ -84,30 +80,14 @@ fn features(vocabulary: &Vocabulary, terms: &[u64]) -> Vec<(u32, f32)> {
 }
 
 /// The countries with rows enough, in order; the commonest where they are too many.
-fn countries(rows: &[&TextRow<'_>]) -> Vec<&'static str> {
+fn countries(rows: &[TextRow<'_>]) -> Vec<&'static str> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     rows.iter().flat_map(|row| &row.countries).for_each(|code| *counts.entry(code).or_default() += 1);
     let mut counts: Vec<_> = counts.into_iter().filter(|(_, rows)| *rows >= LEAST_ROWS_OF_COUNTRY).collect();
     counts.sort_by_key(|(_, rows)| std::cmp::Reverse(*rows));
     counts.truncate(TextModel::MOST_COUNTRIES);
     let mut countries: Vec<&'static str> =
-        counts.iter().filter_map(|(code, _)| crate::region::tree::country(code)).map(|place| &*place.code).collect();
+        counts.iter().filter_map(|(code, _)| tree::subject(code)).map(|place| &*place.code).collect();
     countries.sort_unstable();
     countries
-}
-
-impl Machines {
-    /// The score of each country for a row.
-    pub fn scores(&self, terms: &[u64]) -> Array1<f32> {
-        let mut scores = self.svm.bias.clone();
-        for (term, value) in features(&self.vocabulary, terms) {
-            scores.scaled_add(value, &self.svm.weights.row(term as usize));
-        }
-        scores
-    }
-
-    /// The machines as they are served.
-    pub fn text_model(self) -> TextModel {
-        TextModel::prune(&self.svm, &self.vocabulary, &self.terms, self.rows, self.countries, MOST_WEIGHTS)
-    }
 }

@@ -1,0 +1,153 @@
+//! The calibrated decision layers of the ranker: candidates by themselves, then beside each other.
+//!
+//! The first layer reads the features of a candidate, the second reads them again, and how probable the first layer finds the
+//! candidate and the others of its article: a country beside a surer one is less often what an article is about.
+
+use super::candidates::FEATURES;
+use crate::linear::LogisticLayer;
+use ndarray::{Array2, ArrayView2, Axis, concatenate};
+
+/// What the second layer reads of a candidate beside [`FEATURES`].
+#[derive(Debug, Clone, Copy)]
+pub struct FeatureBeside {
+    /// Its name in manifests and answers.
+    pub name: &'static str,
+    /// The values that it has.
+    pub range: &'static str,
+    /// What it is.
+    pub meaning: &'static str,
+    value: fn(&Beside) -> f64,
+}
+
+const fn feature(
+    name: &'static str,
+    range: &'static str,
+    meaning: &'static str,
+    value: fn(&Beside) -> f64,
+) -> FeatureBeside {
+    FeatureBeside { name, range, meaning, value }
+}
+
+/// What the second layer reads beside [`FEATURES`], in order. "Probability" is the first layer's.
+#[rustfmt::skip]
+pub const BESIDE: [FeatureBeside; 11] = [
+    feature("beside_log_odds", "-14 to 14", "the log-odds of its probability", |v| log_odds(v.own)),
+    feature("beside_best", "0 to 1", "the probability of the most probable, which may be it", |v| v.own.max(v.best_other)),
+    feature("beside_first", "0 or 1", "it is the most probable", |v| yes(v.rank == 0)),
+    feature("beside_second", "0 or 1", "it is the second", |v| yes(v.rank == 1)),
+    feature("beside_third", "0 or 1", "it is the third", |v| yes(v.rank == 2)),
+    feature("beside_lead", "-14 to 14", "the log-odds of the most probable, if it is another", |v| if v.rank == 0 { 0.0 } else { log_odds(v.best_other) }),
+    feature("beside_own_and_best", "0 to 1", "its probability × beside_best", |v| v.own * v.own.max(v.best_other)),
+    feature("beside_own_and_later", "0 to 1", "its probability, if another is more probable", |v| if v.rank == 0 { 0.0 } else { v.own }),
+    feature("beside_others", "0 to n", "the probabilities of the others, in all", |v| v.others),
+    feature("beside_others_squared", "0 to n²", "beside_others, squared", |v| v.others * v.others),
+    feature("beside_own_and_others", "0 to n", "its probability × beside_others", |v| v.own * v.others),
+];
+
+/// The names of all that the second layer reads, in order.
+pub fn feature_names() -> impl Iterator<Item = &'static str> {
+    FEATURES.iter().map(|feature| feature.name).chain(BESIDE.iter().map(|feature| feature.name))
+}
+
+/// A candidate among the others of its article.
+struct Beside {
+    own: f64,
+    best_other: f64,
+    others: f64,
+    rank: usize,
+}
+
+fn yes(is: bool) -> f64 {
+    f64::from(u8::from(is))
+}
+
+fn log_odds(probability: f64) -> f64 {
+    const LEAST: f64 = 1e-6;
+    let p = probability.clamp(LEAST, 1.0 - LEAST);
+    (p / (1.0 - p)).ln()
+}
+
+/// What the second layer reads of the candidates of one article: [`FEATURES`] (candidates × features) and, by the first layer,
+/// [`BESIDE`].
+pub fn beside(alone: &LogisticLayer, features: ArrayView2<'_, f64>) -> Array2<f64> {
+    let probabilities: Vec<f64> = features.rows().into_iter().map(|row| alone.probability(row)).collect();
+    let mut values = Array2::zeros((probabilities.len(), BESIDE.len()));
+    for (i, (own, mut row)) in probabilities.iter().zip(values.rows_mut()).enumerate() {
+        let others = || probabilities.iter().enumerate().filter(move |(other, _)| *other != i);
+        let is_before = |other: usize, p: f64| p > *own || (p == *own && other < i);
+        let one = Beside {
+            own: *own,
+            best_other: others().map(|(_, p)| *p).fold(0.0, f64::max),
+            others: others().map(|(_, p)| p).sum(),
+            rank: others().filter(|(other, p)| is_before(*other, **p)).count(),
+        };
+        row.iter_mut().zip(&BESIDE).for_each(|(cell, feature)| *cell = (feature.value)(&one));
+    }
+    // Both have a row a candidate.
+    concatenate![Axis(1), features, values]
+}
+
+/// Both layers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RankerLayers {
+    /// Over [`FEATURES`].
+    pub alone: LogisticLayer,
+    /// Over [`FEATURES`] and [`BESIDE`].
+    pub beside: LogisticLayer,
+}
+
+impl RankerLayers {
+    /// Whether each layer has one finite weight a feature.
+    pub fn make_sense(&self) -> bool {
+        let finite =
+            |layer: &LogisticLayer| layer.weights.iter().chain([&layer.intercept]).all(|weight| weight.is_finite());
+        self.alone.weights.len() == FEATURES.len()
+            && self.beside.weights.len() == FEATURES.len() + BESIDE.len()
+            && finite(&self.alone)
+            && finite(&self.beside)
+    }
+
+    /// What the second layer reads of the candidates of one article, see [`beside`].
+    pub fn read(&self, features: ArrayView2<'_, f64>) -> Array2<f64> {
+        beside(&self.alone, features)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::Array1;
+
+    #[test]
+    fn the_second_layer_reads_a_candidate_among_the_others() {
+        // The first feature alone is the log-odds.
+        let mut weights = Array1::zeros(FEATURES.len());
+        weights[0] = 1.0;
+        let alone = LogisticLayer { weights, intercept: 0.0 };
+        let mut features = Array2::zeros((3, FEATURES.len()));
+        for (i, log_odds) in [-1.0, 2.0, -1.0].into_iter().enumerate() {
+            features[[i, 0]] = log_odds;
+        }
+        let read = beside(&alone, features.view());
+        assert_eq!(read.shape(), [3, FEATURES.len() + BESIDE.len()]);
+        let value = |row: usize, name: &str| {
+            let at = feature_names().position(|one| one == name).expect("there is one");
+            read[[row, at]]
+        };
+        for (row, log_odds) in [-1.0, 2.0, -1.0].into_iter().enumerate() {
+            assert!((value(row, "beside_log_odds") - log_odds).abs() < 1e-9);
+        }
+        // Equals stay in their order.
+        assert_eq!([0, 1, 2].map(|row| value(row, "beside_first")), [0.0, 1.0, 0.0]);
+        assert_eq!([0, 1, 2].map(|row| value(row, "beside_second")), [1.0, 0.0, 0.0]);
+        assert_eq!([0, 1, 2].map(|row| value(row, "beside_third")), [0.0, 0.0, 1.0]);
+        assert!((value(0, "beside_lead") - 2.0).abs() < 1e-9);
+        assert_eq!(value(1, "beside_lead"), 0.0);
+    }
+
+    #[test]
+    fn names_of_features_are_unique() {
+        let names: std::collections::BTreeSet<&str> = feature_names().collect();
+        assert_eq!(names.len(), FEATURES.len() + BESIDE.len());
+    }
+}

@@ -1,0 +1,74 @@
+//! Trains the mention model of the regions: what words beside a name say whether the article is about its place.
+
+use super::rows::Row;
+use crate::{
+    linear::{LinearSvmParams, SparseRecords},
+    region::{CUE_VALUE, MentionModel, Reading, tree},
+    train::TrainError,
+};
+use linfa::{DatasetBase, ParamGuard, traits::Fit};
+use ndarray::{Array1, Array2};
+use std::collections::HashMap;
+
+/// A cue is known from so many rows on.
+const LEAST_ROWS_OF_CUE: u32 = 4;
+/// So many names of a row teach, the first ones.
+const MOST_NAMES_OF_ROW: usize = 12;
+/// A name teaches if it means its likeliest place at least this often.
+const LEAST_SHARE: f32 = 0.4;
+/// What an error costs.
+const COST: f32 = 0.3;
+
+/// The names of a row that teach, each with whether the article is about its place.
+fn lessons(row: &Row) -> impl Iterator<Item = (&Reading, bool)> {
+    let named = row.places.readings().iter().filter_map(|reading| {
+        let meaning = reading.likeliest()?;
+        let code = meaning.code;
+        let known = tree::is_subject(code) && (row.knows_union || code != tree::EUROPEAN_UNION);
+        (known && meaning.share >= LEAST_SHARE).then(|| (reading, row.truth.iter().any(|truth| truth == code)))
+    });
+    named.take(MOST_NAMES_OF_ROW)
+}
+
+/// Fits the model; [`MentionModel::none`], if all names or none are what the articles are about.
+///
+/// # Errors
+/// [`TrainError::Linear`].
+pub fn fit(rows: &[&Row], seed: u64) -> Result<MentionModel, TrainError> {
+    let mut rows_of: HashMap<u64, u32> = HashMap::new();
+    for row in rows {
+        let mut cues: Vec<u64> = lessons(row).flat_map(|(reading, _)| &reading.cues).copied().collect();
+        cues.sort_unstable();
+        cues.dedup();
+        cues.into_iter().for_each(|cue| *rows_of.entry(cue).or_default() += 1);
+    }
+    let mut cues: Vec<u64> =
+        rows_of.into_iter().filter(|(_, rows)| *rows >= LEAST_ROWS_OF_CUE).map(|(cue, _)| cue).collect();
+    cues.sort_unstable();
+    let column: HashMap<u64, u32> = cues.iter().enumerate().map(|(i, cue)| (*cue, i as u32)).collect();
+    let (mut targets, mut weights) = (Vec::new(), Vec::new());
+    let mut records = SparseRecords::new(cues.len());
+    for row in rows {
+        let of_row: Vec<(&Reading, bool)> = lessons(row).collect();
+        // Long articles name a place more often than they are better examples.
+        let weight = row.times as f32 / (of_row.len() as f32).sqrt();
+        for (reading, is_about) in of_row {
+            let mut known: Vec<(u32, f32)> =
+                reading.cues.iter().filter_map(|cue| column.get(cue)).map(|at| (*at, CUE_VALUE)).collect();
+            known.sort_unstable_by_key(|(at, _)| *at);
+            known.dedup_by_key(|(at, _)| *at);
+            records.push(&known, &[]);
+            targets.push(is_about);
+            weights.push(weight);
+        }
+    }
+    let about = targets.iter().filter(|is_about| **is_about).count();
+    if about == 0 || about == targets.len() {
+        return Ok(MentionModel::none());
+    }
+    let n = targets.len();
+    let targets = Array2::from_shape_vec((n, 1), targets).unwrap_or_else(|_| Array2::from_elem((n, 1), false));
+    let dataset = DatasetBase::new(records, targets).with_weights(Array1::from(weights));
+    let fitted = LinearSvmParams::default().cost(COST).seed(seed).check()?.fit(&dataset)?;
+    Ok(MentionModel::prune(&fitted, &cues))
+}
