@@ -22,8 +22,8 @@ const HYPHEN: u64 = 18;
 /// Words so near to a name are cues.
 const NEAR: u32 = 5;
 
-/// What stands between two words, to the cues: its first character that is no space, and whether the other word is part of a
-/// name, as in lists.
+/// The cue for what separates two words: its first character that is no space, and whether the other word is part of a name,
+/// as in lists.
 fn mark(gap: &str, named: bool) -> u64 {
     64 + 2 * gap.trim().chars().next().map_or(0, u64::from) + u64::from(named)
 }

@@ -15,19 +15,26 @@ use crate::article::Field;
 use ndarray::Array2;
 use std::collections::BTreeSet;
 
-/// Something that the ranker reads of a candidate.
+/// Something that a layer of the ranker reads of a candidate, which it sees as a `V`.
 #[derive(Debug, Clone, Copy)]
-pub struct Feature {
+pub struct Feature<V: 'static> {
     /// Its name in manifests and answers.
     pub name: &'static str,
     /// The values that it has.
     pub range: &'static str,
     /// What it is.
     pub meaning: &'static str,
-    value: fn(&View) -> f64,
+    /// Its value.
+    pub(super) value: fn(&V) -> f64,
 }
 
-const fn feature(name: &'static str, range: &'static str, meaning: &'static str, value: fn(&View) -> f64) -> Feature {
+/// A line of a table of features.
+pub(super) const fn feature<V>(
+    name: &'static str,
+    range: &'static str,
+    meaning: &'static str,
+    value: fn(&V) -> f64,
+) -> Feature<V> {
     Feature { name, range, meaning, value }
 }
 
@@ -35,7 +42,7 @@ const fn feature(name: &'static str, range: &'static str, meaning: &'static str,
 /// the country three times in four counts 0.75. "Score" is the text model's, see [`TextScores`]; its lead is the distance
 /// from the best other country's. "Telling" is what the words beside a name say, as a probability by the [`MentionModel`].
 #[rustfmt::skip]
-pub const FEATURES: [Feature; N_FEATURES] = [
+pub const FEATURES: [Feature<View>; N_FEATURES] = [
     feature("dateline", "0 to 1", "the dateline names it", |v| v.dateline),
     feature("dateline_elsewhere", "0 or 1", "the dateline names another country", |v| v.elsewhere),
     feature("dateline_unknown", "0 or 1", "there is no dateline, or one that names no country", |v| v.unknown),
@@ -132,9 +139,9 @@ const OPENING_WORDS: u32 = 85;
 const BY_TEXT: usize = 3;
 /// ... with at least this score.
 const LEAST_SCORE: f32 = -0.9;
-/// A meaning with a lesser share is left aside ...
+/// A meaning with a smaller share is ignored ...
 const LEAST_SHARE: f32 = 0.1;
-/// ... and one that has a lesser part of the share of the likeliest.
+/// ... and so is one with a smaller part of the likeliest meaning's share.
 const LEAST_OF_LIKELIEST: f32 = 0.25;
 /// A dateline names a country from this share on.
 const DATELINE: f64 = 0.3;
@@ -281,7 +288,7 @@ pub fn candidates(document: Document<'_>) -> Vec<Candidate> {
 }
 
 /// What is known of a candidate beside the others of its document: what features are made of.
-struct View {
+pub struct View {
     dateline: f64,
     elsewhere: f64,
     unknown: f64,
@@ -341,7 +348,8 @@ struct Common {
     length: f64,
 }
 
-fn yes(is: bool) -> f64 {
+/// 1 for yes, 0 for no.
+pub(super) fn yes(is: bool) -> f64 {
     f64::from(u8::from(is))
 }
 

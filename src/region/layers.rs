@@ -3,34 +3,13 @@
 //! The first layer reads the features of a candidate, the second reads them again, and how probable the first layer finds the
 //! candidate and the others of its article: a country beside a surer one is less often what an article is about.
 
-use super::candidates::FEATURES;
+use super::candidates::{FEATURES, Feature, feature, yes};
 use crate::linear::LogisticLayer;
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 
-/// What the second layer reads of a candidate beside [`FEATURES`].
-#[derive(Debug, Clone, Copy)]
-pub struct FeatureBeside {
-    /// Its name in manifests and answers.
-    pub name: &'static str,
-    /// The values that it has.
-    pub range: &'static str,
-    /// What it is.
-    pub meaning: &'static str,
-    value: fn(&Beside) -> f64,
-}
-
-const fn feature(
-    name: &'static str,
-    range: &'static str,
-    meaning: &'static str,
-    value: fn(&Beside) -> f64,
-) -> FeatureBeside {
-    FeatureBeside { name, range, meaning, value }
-}
-
 /// What the second layer reads beside [`FEATURES`], in order. "Probability" is the first layer's.
 #[rustfmt::skip]
-pub const BESIDE: [FeatureBeside; 11] = [
+pub const BESIDE: [Feature<Beside>; 11] = [
     feature("beside_log_odds", "-14 to 14", "the log-odds of its probability", |v| log_odds(v.own)),
     feature("beside_best", "0 to 1", "the probability of the most probable, which may be it", |v| v.own.max(v.best_other)),
     feature("beside_first", "0 or 1", "it is the most probable", |v| yes(v.rank == 0)),
@@ -50,15 +29,11 @@ pub fn feature_names() -> impl Iterator<Item = &'static str> {
 }
 
 /// A candidate among the others of its article.
-struct Beside {
+pub struct Beside {
     own: f64,
     best_other: f64,
     others: f64,
     rank: usize,
-}
-
-fn yes(is: bool) -> f64 {
-    f64::from(u8::from(is))
 }
 
 fn log_odds(probability: f64) -> f64 {

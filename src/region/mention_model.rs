@@ -8,7 +8,7 @@ use crate::{
     text::{HashIndex, pair_hash},
 };
 
-/// The value of a cue that a mention has; so many cues together make a vector of about unit length.
+/// The value of each cue of a mention. A mention has about 25 cues, which makes vectors of about unit length.
 pub const CUE_VALUE: f32 = 0.2;
 
 /// A linear model over cues: one score a mention, whatever country it is of.

@@ -45,7 +45,7 @@ pub struct Named {
 
 /// Towns that only the lists know have numbers from here on.
 const FIRST_TOWN: u32 = 1 << 31;
-/// Towns have so many words, at most.
+/// The most words of a town's name.
 const MOST_TOWN_WORDS: usize = 4;
 /// A town that only the lists know is the place of its name so often, before anything is known of the article: many are
 /// named like people.
@@ -101,7 +101,7 @@ struct Section<'d> {
     role: Field,
     /// Whether names may be written in any case.
     any_case: bool,
-    /// Whether there is no capital at all.
+    /// Whether all its words begin with small letters or are numbers.
     caseless: bool,
 }
 
@@ -250,7 +250,7 @@ impl Section<'_> {
     }
 }
 
-/// Abbreviations of subdivisions have so many letters, and are names only behind a town, in text that has small letters.
+/// The most letters of an abbreviated subdivision. It is a name only behind a town, in text that has small letters.
 pub const MOST_POSTAL_LETTERS: usize = 3;
 /// A section of fewer words is not taken for one without capitals.
 const LEAST_CASELESS_WORDS: usize = 3;

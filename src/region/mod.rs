@@ -22,7 +22,7 @@ pub mod tree;
 mod weighing;
 
 pub use candidates::{Candidate, FEATURES, Feature};
-pub use layers::{BESIDE, FeatureBeside, RankerLayers, beside, feature_names};
+pub use layers::{BESIDE, RankerLayers, beside, feature_names};
 pub use mention_model::{CUE_VALUE, MentionModel};
 pub use mentions::Mention;
 pub use ranker::{MOST_SURE_COUNTRIES, Places, Ranked, RegionRanker, unnamed_from};

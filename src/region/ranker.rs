@@ -156,9 +156,8 @@ impl Places {
 }
 
 impl RegionRanker {
-    /// Puts a ranker together; `None` where the layer does not have one finite weight a feature, or a
-    /// threshold or `home` (the probability that an article that names no place is about its outlet's country) is no
-    /// probability.
+    /// Puts a ranker together; `None` if a layer does not have one finite weight a feature, or if a threshold or `home` (the
+    /// probability that an article that names no place is about its outlet's country) is no probability.
     pub fn new(
         text: TextModel,
         mentions: MentionModel,
@@ -202,8 +201,9 @@ impl RegionRanker {
         let subjects = candidates.iter().take_while(|candidate| candidate.is_subject()).count();
         // Countries are ranked among countries, whatever parts of the world are named.
         let of_subjects = self.layers.read(features.slice_axis(Axis(0), Slice::from(..subjects)));
-        let of_all = if subjects < candidates.len() { self.layers.read(features.view()) } else { of_subjects.clone() };
-        let rows = of_subjects.rows().into_iter().chain(of_all.rows().into_iter().skip(subjects));
+        let of_all = (subjects < candidates.len()).then(|| self.layers.read(features.view()));
+        let others = of_all.iter().flat_map(|of_all| of_all.rows().into_iter().skip(subjects));
+        let rows = of_subjects.rows().into_iter().chain(others);
         let mut ranked: Vec<Ranked> = candidates
             .into_iter()
             .zip(rows)

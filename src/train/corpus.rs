@@ -293,7 +293,7 @@ pub fn alike<'r>(labels: impl Iterator<Item = &'r String>) -> Vec<[String; 2]> {
 }
 
 /// If fewer rows than this tell how frequent labels are, all are taken for such.
-pub const LEAST_USUAL_ROWS: usize = 100;
+const LEAST_USUAL_ROWS: usize = 100;
 /// The longest label that is taken for one, in bytes.
 const LONGEST_LABEL: usize = 200;
 
@@ -392,6 +392,12 @@ pub fn file_name(path: &Path) -> String {
 /// A hash of a text, for an order that is as good as random.
 pub fn text_hash(text: &str) -> u64 {
     xxh3_64(text.as_bytes())
+}
+
+/// Of so many rows those that tell how frequent labels are, as indices: those that were not picked for what they are about.
+pub fn usual(rows: usize, is_selected: impl Fn(usize) -> bool) -> Vec<usize> {
+    let usual: Vec<usize> = (0..rows).filter(|row| !is_selected(*row)).collect();
+    if usual.len() < LEAST_USUAL_ROWS { (0..rows).collect() } else { usual }
 }
 
 /// What tells copies of a text: a hash of its words in order.

@@ -3,10 +3,10 @@
 use super::rows::Row;
 use crate::{
     linear::LogisticLayer,
-    region::{Candidate, FEATURES, MentionModel, RankerLayers, TextModel, beside, tree},
+    region::{Candidate, FEATURES, MentionModel, RankerLayers, TextModel, beside},
     train::TrainError,
 };
-use ndarray::{Array2, Axis, Slice, concatenate};
+use ndarray::{Array2, ArrayView2, Axis, concatenate};
 
 /// How an article is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,11 +56,7 @@ impl Described {
             Way::WithoutCountryNames => row.places.without_country_names().candidates(text, mentions, None),
             Way::WithoutNames => row.places.without_names().candidates(text, mentions, None),
         };
-        // Rows carry countries and the Union only, and these come first.
-        let subjects = candidates.iter().take_while(|candidate| candidate.is_subject()).count();
-        let features = features.slice_axis(Axis(0), Slice::from(..subjects));
-        let known: Vec<usize> =
-            (0..subjects).filter(|i| row.knows_union || candidates[*i].code != tree::EUROPEAN_UNION).collect();
+        let known: Vec<usize> = (0..candidates.len()).filter(|i| row.may_be_about(candidates[*i].code)).collect();
         let candidates: Vec<&Candidate> = known.iter().map(|i| &candidates[*i]).collect();
         Described {
             codes: candidates.iter().map(|candidate| candidate.code).collect(),
@@ -82,16 +78,16 @@ impl Described {
     }
 
     /// Whether the article is about each.
-    pub fn answers<'c>(&'c self, truth: &'c [String]) -> impl Iterator<Item = bool> + 'c {
-        self.codes.iter().map(|code| truth.iter().any(|truth| truth == code))
+    pub fn answers<'c>(&'c self, row: &'c Row) -> impl Iterator<Item = bool> + 'c {
+        self.codes.iter().map(|code| row.is_about(code))
     }
 
     /// What the ranker is to learn of each. Indexers of wires tag where a story was filed, nearly always, and readers ask
     /// what it is about: where headline or body name another of the article's countries, the one that only the dateline
     /// names, and no other word speaks for, is taught as not meant. Scores are measured against the tags as they are.
-    fn lessons<'c>(&'c self, truth: &'c [String]) -> impl Iterator<Item = bool> + 'c {
-        let another = self.answers(truth).zip(&self.named_in_text).any(|(is, named)| is && *named);
-        self.answers(truth).zip(&self.filed_from).map(move |(is, filed)| is && !(another && *filed))
+    fn lessons<'c>(&'c self, row: &'c Row) -> impl Iterator<Item = bool> + 'c {
+        let another = self.answers(row).zip(&self.named_in_text).any(|(is, named)| is && *named);
+        self.answers(row).zip(&self.filed_from).map(move |(is, filed)| is && !(another && *filed))
     }
 }
 
@@ -112,22 +108,17 @@ const GRADIENT_TOLERANCE: f64 = 1.5e-3;
 /// # Errors
 /// [`TrainError::Linear`], if no candidate, or every candidate, is what an article is about.
 pub fn fit(lessons: &[&Lesson<'_>]) -> Result<RankerLayers, TrainError> {
-    let times = |lesson: &Lesson<'_>| lesson.row.times;
-    let answers: Vec<bool> = lessons
-        .iter()
-        .flat_map(|lesson| (0..times(lesson)).flat_map(|_| lesson.described.lessons(&lesson.row.truth)))
-        .collect();
-    let fit = |read: &dyn Fn(&Described) -> Array2<f64>| {
-        let blocks = lessons.iter().flat_map(|lesson| {
-            let block = read(&lesson.described);
-            (0..times(lesson)).map(move |_| block.clone())
-        });
-        let blocks: Vec<Array2<f64>> = blocks.collect();
-        let blocks: Vec<_> = blocks.iter().map(Array2::view).collect();
+    // A lesson that counts several times is there several times: the regression knows no weights.
+    let repeated =
+        || lessons.iter().enumerate().flat_map(|(i, lesson)| std::iter::repeat_n((i, lesson), lesson.row.times));
+    let answers: Vec<bool> = repeated().flat_map(|(_, lesson)| lesson.described.lessons(lesson.row)).collect();
+    let fit = |blocks: Vec<ArrayView2<'_, f64>>| {
         let features = concatenate(Axis(0), &blocks).unwrap_or_else(|_| Array2::zeros((0, FEATURES.len())));
         LogisticLayer::fit(features.view(), &answers, GRADIENT_TOLERANCE)
     };
-    let alone = fit(&|described| described.features.clone())?;
-    let beside = fit(&|described| beside(&alone, described.features.view()))?;
+    let alone = fit(repeated().map(|(_, lesson)| lesson.described.features.view()).collect())?;
+    let read: Vec<Array2<f64>> =
+        lessons.iter().map(|lesson| beside(&alone, lesson.described.features.view())).collect();
+    let beside = fit(repeated().map(|(i, _)| read[i].view()).collect())?;
     Ok(RankerLayers { alone, beside })
 }

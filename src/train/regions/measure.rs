@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     article::Thresholds,
-    region::{MOST_SURE_COUNTRIES, MentionModel, Places, RankerLayers, TextModel, unnamed_from},
+    region::{MOST_SURE_COUNTRIES, MentionModel, RankerLayers, TextModel, unnamed_from},
     train::metrics::{self, Outcome, RegionAnswer, RegionScores, SourceScore},
 };
 use std::collections::BTreeMap;
@@ -31,14 +31,20 @@ impl<'r> HeldOut<'r> {
     }
 
     fn outcomes(&self) -> impl Iterator<Item = Outcome> + '_ {
-        self.probabilities.iter().copied().zip(self.described.answers(&self.row.truth))
+        self.probabilities.iter().copied().zip(self.described.answers(self.row))
+    }
+
+    /// See [`unnamed_from`].
+    fn unnamed_from(&self, review: f64) -> f64 {
+        let mut named = self.probabilities.iter().zip(&self.described.named);
+        unnamed_from(review, named.any(|(p, named)| *named && *p >= review))
     }
 
     /// The outcomes of those that are listed.
     fn listed(&self, review: f64) -> impl Iterator<Item = Outcome> + '_ {
-        let named = || self.outcomes().zip(&self.described.named);
-        let from = unnamed_from(review, named().any(|((p, _), named)| *named && p >= review));
-        named().filter(move |((p, _), named)| **named || *p >= from).map(|(outcome, _)| outcome)
+        let from = self.unnamed_from(review);
+        let named = self.outcomes().zip(&self.described.named);
+        named.filter(move |((p, _), named)| **named || *p >= from).map(|(outcome, _)| outcome)
     }
 
     /// The outcomes of those that may be AUTO.
@@ -50,9 +56,20 @@ impl<'r> HeldOut<'r> {
             .map(|(outcome, _)| outcome)
     }
 
+    /// What the article is answered with.
     fn answer(&self, review: f64) -> RegionAnswer {
+        let from = self.unnamed_from(review);
         let codes = self.described.codes.iter().zip(&self.probabilities).zip(&self.described.named);
-        answer(self.row, codes.map(|((code, p), named)| (*code, *p, *named)), review)
+        let mut ranked: Vec<((&&str, &f64), &bool)> = codes.collect();
+        ranked.sort_by(|((_, a), _), ((_, b), _)| b.total_cmp(a));
+        let about = ranked.iter().filter(|((_, p), named)| **p >= if **named { review } else { from });
+        let top = ranked.first().map(|(top, _)| *top);
+        RegionAnswer {
+            truth: self.row.truth.clone(),
+            about: about.map(|((code, _), _)| (**code).to_owned()).collect(),
+            top: top.map(|(code, _)| (*code).to_owned()),
+            confidence: top.map_or(0.0, |(_, p)| *p),
+        }
     }
 }
 
@@ -79,7 +96,7 @@ pub fn source_score(held_out: &[&HeldOut<'_>], thresholds: Thresholds) -> Source
     let answers: Vec<RegionAnswer> = held_out.iter().map(|one| one.answer(review)).collect();
     let scores = RegionScores::of(&answers);
     let listed: Vec<Outcome> = held_out.iter().flat_map(|one| one.listed(review)).collect();
-    let sure: Vec<Outcome> = held_out.iter().flat_map(|one| one.sure(review)).filter(|(p, _)| *p >= auto).collect();
+    let sure: Vec<Outcome> = held_out.iter().flat_map(|one| one.sure(review)).collect();
     let (_, auto_precision) = metrics::coverage_and_precision(auto, &sure);
     let with_country = held_out.iter().filter(|one| !one.row.truth.is_empty());
     let is_auto = |one: &&&HeldOut<'_>| one.sure(review).any(|(p, _)| p >= auto);
@@ -118,10 +135,7 @@ impl Measured {
         let (masked, masked_others) = found(Way::WithoutCountryNames);
         let (words, words_others) = found(Way::WithoutNames);
         let without_dateline = RegionScores::of(&answers_of(&held_out(Way::WithoutDateline)));
-        let most_mentioned: Vec<RegionAnswer> = as_is
-            .iter()
-            .map(|one| answer(one.row, most_mentioned(&one.row.places).map(|code| (code, 1.0, true)), 0.5))
-            .collect();
+        let most_mentioned: Vec<RegionAnswer> = as_is.iter().map(|one| most_mentioned(one.row)).collect();
         let peers = vec![("most mentioned", RegionScores::of(&most_mentioned))];
 
         let outcomes: Vec<Outcome> = as_is.iter().flat_map(|one| one.listed(review)).collect();
@@ -154,15 +168,21 @@ impl Measured {
     }
 }
 
-/// The country that headline and body name most, where they name none the dateline's.
-fn most_mentioned(places: &Places) -> Option<&'static str> {
-    let (candidates, _) = places.candidates(&TextModel::none(), &MentionModel::none(), None);
-    candidates
+/// An answer of the country that headline and body name most, where they name none the dateline's.
+fn most_mentioned(row: &Row) -> RegionAnswer {
+    let (candidates, _) = row.places.candidates(&TextModel::none(), &MentionModel::none(), None);
+    let most = candidates
         .iter()
         .filter(|candidate| candidate.is_subject())
         .map(|candidate| (candidate.code, candidate.weight() + 1e-3 * candidate.dateline))
         .reduce(|a, b| if b.1 > a.1 { b } else { a })
-        .map(|best| best.0)
+        .map(|(code, _)| code.to_owned());
+    RegionAnswer {
+        truth: row.truth.clone(),
+        about: most.iter().cloned().collect(),
+        confidence: if most.is_some() { 1.0 } else { 0.0 },
+        top: most,
+    }
 }
 
 /// The share of articles whose most probable candidate is one of their countries, and the same for those that are not about
@@ -172,27 +192,13 @@ fn found(rows: &RegionRows, held_out: &[HeldOut<'_>]) -> (f64, f64) {
     let (mut right, mut others, mut right_others) = (0, 0, 0);
     for HeldOut { row, described, probabilities } in held_out {
         let best = described.codes.iter().zip(probabilities).reduce(|a, b| if b.1 > a.1 { b } else { a });
-        let is_right = best.is_some_and(|(code, _)| row.truth.iter().any(|truth| truth == code));
-        let other = !row.truth.iter().any(|truth| Some(truth.as_str()) == commonest);
+        let is_right = best.is_some_and(|(code, _)| row.is_about(code));
+        let other = !commonest.is_some_and(|code| row.is_about(code));
         right += usize::from(is_right);
         others += usize::from(other);
         right_others += usize::from(is_right && other);
     }
     (right as f64 / held_out.len().max(1) as f64, right_others as f64 / others.max(1) as f64)
-}
-
-/// What an article is answered with, from its countries with their probabilities and whether each is named.
-fn answer(row: &Row, ranked: impl IntoIterator<Item = (&'static str, f64, bool)>, review: f64) -> RegionAnswer {
-    let mut ranked: Vec<(&str, f64, bool)> = ranked.into_iter().collect();
-    ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let unnamed_from = unnamed_from(review, ranked.iter().any(|(_, p, named)| *named && *p >= review));
-    let about = ranked.iter().filter(|(_, p, named)| *p >= if *named { review } else { unnamed_from });
-    RegionAnswer {
-        truth: row.truth.clone(),
-        about: about.map(|(code, _, _)| (*code).to_owned()).collect(),
-        top: ranked.first().map(|(code, _, _)| (*code).to_owned()),
-        confidence: ranked.first().map_or(0.0, |(_, p, _)| *p),
-    }
 }
 
 /// Of the articles that name no place, the share that is about the country that is commonest in all: how far an outlet's
@@ -204,5 +210,5 @@ fn home_share(rows: &RegionRows, as_is: &[HeldOut<'_>]) -> f64 {
     if silent.len() < 20 {
         return 0.5;
     }
-    silent.iter().filter(|row| row.truth.iter().any(|code| code == home)).count() as f64 / silent.len() as f64
+    silent.iter().filter(|row| row.is_about(home)).count() as f64 / silent.len() as f64
 }

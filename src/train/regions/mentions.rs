@@ -3,11 +3,12 @@
 use super::rows::Row;
 use crate::{
     linear::{LinearSvmParams, SparseRecords},
-    region::{CUE_VALUE, MentionModel, Reading, tree},
-    train::TrainError,
+    region::{CUE_VALUE, MentionModel, Reading},
+    train::{TrainError, corpus},
 };
 use linfa::{DatasetBase, ParamGuard, traits::Fit};
 use ndarray::{Array1, Array2};
+use rayon::prelude::*;
 use std::collections::HashMap;
 
 /// A cue is known from so many rows on.
@@ -23,9 +24,8 @@ const COST: f32 = 0.3;
 fn lessons(row: &Row) -> impl Iterator<Item = (&Reading, bool)> {
     let named = row.places.readings().iter().filter_map(|reading| {
         let meaning = reading.likeliest()?;
-        let code = meaning.code;
-        let known = tree::is_subject(code) && (row.knows_union || code != tree::EUROPEAN_UNION);
-        (known && meaning.share >= LEAST_SHARE).then(|| (reading, row.truth.iter().any(|truth| truth == code)))
+        let teaches = row.may_be_about(meaning.code) && meaning.share >= LEAST_SHARE;
+        teaches.then(|| (reading, row.is_about(meaning.code)))
     });
     named.take(MOST_NAMES_OF_ROW)
 }
@@ -35,16 +35,9 @@ fn lessons(row: &Row) -> impl Iterator<Item = (&Reading, bool)> {
 /// # Errors
 /// [`TrainError::Linear`].
 pub fn fit(rows: &[&Row], seed: u64) -> Result<MentionModel, TrainError> {
-    let mut rows_of: HashMap<u64, u32> = HashMap::new();
-    for row in rows {
-        let mut cues: Vec<u64> = lessons(row).flat_map(|(reading, _)| &reading.cues).copied().collect();
-        cues.sort_unstable();
-        cues.dedup();
-        cues.into_iter().for_each(|cue| *rows_of.entry(cue).or_default() += 1);
-    }
-    let mut cues: Vec<u64> =
-        rows_of.into_iter().filter(|(_, rows)| *rows >= LEAST_ROWS_OF_CUE).map(|(cue, _)| cue).collect();
-    cues.sort_unstable();
+    let cues_of = |row: &&Row| lessons(row).flat_map(|(reading, _)| &reading.cues).copied().collect();
+    let cues: Vec<u64> =
+        corpus::common_terms(rows.par_iter().map(cues_of), LEAST_ROWS_OF_CUE).into_iter().map(|(cue, _)| cue).collect();
     let column: HashMap<u64, u32> = cues.iter().enumerate().map(|(i, cue)| (*cue, i as u32)).collect();
     let (mut targets, mut weights) = (Vec::new(), Vec::new());
     let mut records = SparseRecords::new(cues.len());

@@ -31,7 +31,7 @@ pub struct Row {
     pub teaches_ranker: bool,
     /// How often it does.
     pub times: usize,
-    /// The countries that it is about, in order.
+    /// The countries that it is about, in order, as the reading of archives leaves them.
     pub truth: Vec<String>,
     /// Whether its file ever says that an article is about the European Union.
     pub knows_union: bool,
@@ -43,6 +43,18 @@ pub struct Row {
     pub fold: usize,
     /// Its place among the records.
     pub record: usize,
+}
+
+impl Row {
+    /// Whether it is about a place.
+    pub fn is_about(&self, code: &str) -> bool {
+        self.truth.iter().any(|truth| truth == code)
+    }
+
+    /// Whether its labels would say so, if it were about a place.
+    pub fn may_be_about(&self, code: &str) -> bool {
+        tree::is_subject(code) && (self.knows_union || code != tree::EUROPEAN_UNION)
+    }
 }
 
 /// A row without labels and the country that it names most.
@@ -89,8 +101,8 @@ impl RegionRows {
 
     /// The rows that tell how frequent countries are: those that were not picked for what they are about.
     pub fn usual(&self) -> Vec<&Row> {
-        let usual: Vec<&Row> = self.labelled.iter().filter(|row| !row.is_selected).collect();
-        if usual.len() < corpus::LEAST_USUAL_ROWS { self.labelled.iter().collect() } else { usual }
+        let usual = corpus::usual(self.labelled.len(), |i| self.labelled[i].is_selected);
+        usual.into_iter().map(|i| &self.labelled[i]).collect()
     }
 
     /// The country that most articles are about.
@@ -128,11 +140,6 @@ fn labelled_rows(archive: &Rows, progress: &Progress) -> Vec<(Row, Vec<u64>)> {
         .enumerate()
         .map(|(i, record)| {
             let (words, places) = read(&record.article);
-            let codes = record.regions.iter().flatten();
-            let mut truth: Vec<String> =
-                codes.filter_map(|code| tree::subject(code)).map(|place| place.code.to_string()).collect();
-            truth.sort();
-            truth.dedup();
             bar.inc(1);
             const DATELINE: u64 = 0x6461_7465_6C69_6E65;
             let hashes = words.iter().map(|word| match word.role {
@@ -146,7 +153,7 @@ fn labelled_rows(archive: &Rows, progress: &Progress) -> Vec<(Row, Vec<u64>)> {
                 terms: places.terms().iter().map(|term| term.hash).collect(),
                 teaches_ranker: true,
                 times: if i < corrections_from { 1 } else { CORRECTION_TIMES },
-                truth,
+                truth: record.regions.clone().unwrap_or_default(),
                 knows_union: with_union.contains(path),
                 source,
                 is_selected: record.is_selected,

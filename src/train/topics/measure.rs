@@ -48,8 +48,7 @@ const LEAST_REVIEW: f64 = DEFAULT_MIN_CONFIDENCE as f64;
 
 /// The rows that tell how frequent labels are, as indices: those that were not picked for what they are about.
 pub fn usual(held_out: &[HeldOut<'_>]) -> Vec<usize> {
-    let usual: Vec<usize> = (0..held_out.len()).filter(|i| !held_out[*i].row.is_selected).collect();
-    if usual.len() < corpus::LEAST_USUAL_ROWS { (0..held_out.len()).collect() } else { usual }
+    corpus::usual(held_out.len(), |i| held_out[i].row.is_selected)
 }
 
 /// Chooses the thresholds on rows that tell how frequent labels are.
