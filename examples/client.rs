@@ -6,7 +6,7 @@
 //! before the rest, and no article is lost or shown twice. A program of its own would have the generated code from
 //! `tonic-prost-build` and `proto/dateline/v1/classifier.proto`; here the library has it.
 
-use dateline::service::proto::dateline::v1::{
+use dateline::wire::proto::dateline::v1::{
     Article, ClassifyRequest, ClassifyResponse, Role, classifier_client::ClassifierClient, classify_response::Outcome,
 };
 use std::{

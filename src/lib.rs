@@ -22,16 +22,32 @@
 
 pub mod article;
 pub mod clean;
+#[cfg(feature = "cli")]
 pub mod cli;
+pub mod document;
+#[cfg(feature = "formats")]
 pub mod formats;
+pub mod geography;
 pub mod linear;
+#[cfg(feature = "live")]
+#[cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports))] // each part uses some of it
+pub mod live;
 pub mod model;
+#[cfg(feature = "observe")]
+#[cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports))] // each part uses some of it
+pub mod observe;
 pub mod region;
+#[cfg(feature = "relay")]
 pub mod relay;
+#[cfg(feature = "serve")]
 pub mod service;
 pub mod text;
 pub mod topic;
+#[cfg(feature = "train")]
 pub mod train;
+#[cfg(feature = "wire")]
+#[cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports))] // each part uses some of it
+pub mod wire;
 
 pub use article::{Article, ArticleError, Classification, Options};
 pub use model::Model;

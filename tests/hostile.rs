@@ -5,7 +5,7 @@ mod common;
 
 use bytes::Bytes;
 use common::{Server, client, dateline, descriptors, get, request, resident, sample, stream, until};
-use dateline::service::proto::dateline::v1::{
+use dateline::wire::proto::dateline::v1::{
     Article, ClassifyRequest, Format, Options, classifier_client::ClassifierClient, classify_response::Outcome,
 };
 use prost::Message;

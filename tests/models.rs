@@ -6,7 +6,7 @@ mod common;
 use common::{Server, channel, client, file, get, health, request, run, sample, stderr, stream, until, version};
 use dateline::{
     Model,
-    service::proto::dateline::v1::{
+    wire::proto::dateline::v1::{
         GetModelRequest, GetStatusRequest, ReloadModelRequest, Status as ServerStatus, admin_client::AdminClient,
     },
 };
@@ -296,7 +296,7 @@ async fn a_shadow_is_compared_and_never_heard() {
     let [of_bundled, of_small] = [&file("models"), small()].map(version_of);
     let mut client = client(&server).await;
     let send = async |client: &mut _, count: usize| {
-        let mut caller: dateline::service::proto::dateline::v1::classifier_client::ClassifierClient<_> =
+        let mut caller: dateline::wire::proto::dateline::v1::classifier_client::ClassifierClient<_> =
             Clone::clone(client);
         for i in 0..count {
             let answer = caller.classify(request(i)).await.expect("an answer").into_inner();

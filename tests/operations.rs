@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Server, client, get, health, request, resident, sample, stream, until};
-use dateline::service::proto::dateline::v1::{Article, ClassifyRequest, classifier_client::ClassifierClient};
+use dateline::wire::proto::dateline::v1::{Article, ClassifyRequest, classifier_client::ClassifierClient};
 use std::{
     io::{Read, Write},
     time::Duration,

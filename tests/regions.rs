@@ -421,7 +421,7 @@ fn the_region_model_is_small() {
         include_str!("../src/region/data/places.tsv"),
         include_str!("../src/region/data/towns.tsv"),
         include_str!("../src/region/data/held.tsv"),
-        include_str!("../src/region/data/m49.tsv"),
+        include_str!("../src/geography/m49.tsv"),
     ];
     let tables: usize = tables.iter().map(|table| table.len()).sum();
     assert!(tables < 3_000_000, "{tables} bytes");

@@ -8,7 +8,7 @@ use common::{
     certificates::{Authority, Files},
     run, stderr, until,
 };
-use dateline::service::proto::dateline::v1::{Article, ClassifyRequest, classifier_client::ClassifierClient};
+use dateline::wire::proto::dateline::v1::{Article, ClassifyRequest, classifier_client::ClassifierClient};
 use std::{net::TcpStream, time::Duration};
 use tonic::{
     Code, Request, Status,

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Server, articles, json_lines, run, stderr, stdout};
-use dateline::service::proto::dateline::v1::{
+use dateline::wire::proto::dateline::v1::{
     Article, ClassifyRequest, ClassifyResponse, Decision, GetModelRequest, Options, Role,
     classifier_client::ClassifierClient, classify_response::Outcome,
 };

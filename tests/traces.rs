@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Server, channel, request, until};
-use dateline::service::proto::dateline::v1::{ClassifyRequest, classifier_client::ClassifierClient};
+use dateline::wire::proto::dateline::v1::{ClassifyRequest, classifier_client::ClassifierClient};
 use opentelemetry_proto::tonic::{
     collector::trace::v1::{
         ExportTraceServiceRequest, ExportTraceServiceResponse,

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Server, client, request};
-use dateline::service::proto::dateline::v1::ClassifyResponse;
+use dateline::wire::proto::dateline::v1::ClassifyResponse;
 use prost::Message;
 use std::{
     io::{Read, Write},

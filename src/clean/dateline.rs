@@ -5,22 +5,9 @@
 //! in capitals or known; bare only in the first line, as `CITY - ` where part of it is known, or as `City: ` where it is a
 //! known city, so that "Analysis: ", "Mr Smith (left) - " and "Jordan: " stay text.
 
-use crate::article::prefix;
+use crate::{article::prefix, geography::Known};
 use regex::Regex;
 use std::{ops::Range, sync::LazyLock};
-
-/// What is known of a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Known {
-    /// It may be a city.
-    City,
-    /// It is another place.
-    Place,
-    /// A town that only the lists of towns know: many are named like people or things.
-    Listed,
-    /// Nothing.
-    Nothing,
-}
 
 /// Where a dateline stands in the text.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,11 +5,13 @@
 //! that is nothing but a short link counts as a menu entry.
 
 use super::{
-    MOST_REMOVED, json_ld,
-    mapped::MappedText,
+    json_ld,
     visibility::{Attributes, Visibility},
 };
-use crate::article::Reason;
+use crate::{
+    article::Reason,
+    document::{MOST_REMOVED, MappedText},
+};
 use html5gum::{
     Span, Tokenizer,
     emitters::callback::{CallbackEmitter, CallbackEvent},

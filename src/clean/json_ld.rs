@@ -1,6 +1,7 @@
 //! The article in the JSON-LD of a page (<https://schema.org/articleBody>), for pages that show no text without their scripts.
 
-use super::{html, mapped::MappedText};
+use super::html;
+use crate::document::MappedText;
 use std::{collections::HashSet, ops::Range};
 
 const BODY: &str = "\"articleBody\"";

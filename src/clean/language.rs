@@ -1,11 +1,9 @@
 //! A guess at the language, for telling which articles the model was not trained on. whatlang does the guessing.
 
 use crate::article::prefix;
+use crate::document::UNDETERMINED;
 use std::collections::HashSet;
 use whatlang::Lang;
-
-/// Where the language cannot be told.
-pub const UNDETERMINED: &str = "und";
 
 /// Guessing costs time by the byte, and the first paragraph tells as much as ten.
 const BYTES_TO_LOOK_AT: usize = 600;

@@ -3,7 +3,8 @@
 //! A list is told by its shape: place names with nothing but separators between them. A chooser has no sentence around it; in a
 //! sentence only a list as long as those of forms is left out, and the sentence stays.
 
-use super::{dateline::Known, rules::rule};
+use super::rules::rule;
+use crate::geography::Known;
 use regex::Regex;
 use std::{ops::Range, sync::LazyLock};
 

@@ -2,7 +2,7 @@
 //!
 //! NFC rather than NFKC: compatibility forms glue words together ("Acme™" would become "AcmeTM").
 
-use super::mapped::MappedText;
+use crate::document::MappedText;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, char::canonical_combining_class, is_nfc_quick};
 
 /// The text with one spelling for each thing that has several. Text that needs no change is handed back as it is.

@@ -4,9 +4,9 @@ use super::{
 };
 use crate::{
     article::{Classification, Options},
-    clean::UNDETERMINED,
+    document::UNDETERMINED,
     formats::{self, InputError, Item, Reading, Record, Source, newsml, ninjs},
-    service::{
+    wire::{
         MAX_MESSAGE_BYTES, WINDOW, answer_from_proto, article_to_proto, options_to_proto,
         proto::dateline::v1::{ClassifyRequest, classifier_client::ClassifierClient},
     },

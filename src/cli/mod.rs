@@ -9,10 +9,12 @@ mod relay;
 mod serve;
 mod settings;
 mod signals;
-mod telemetry;
 mod train;
 
-use crate::model::{Model, ModelError};
+use crate::{
+    model::{Model, ModelError},
+    observe::TelemetryError,
+};
 use anstream::eprintln;
 use clap::{Parser, Subcommand};
 use std::{io, path::PathBuf, process::ExitCode};
@@ -67,6 +69,15 @@ impl From<io::Error> for Failure {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Failure::PipeClosed,
             _ => Failure::Failed(format!("cannot write the output: {error}")),
+        }
+    }
+}
+
+impl From<TelemetryError> for Failure {
+    fn from(error: TelemetryError) -> Self {
+        match error {
+            TelemetryError::Setting(reason) => Failure::Usage(reason),
+            TelemetryError::Endpoint(reason) => Failure::Failed(reason),
         }
     }
 }

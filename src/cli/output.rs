@@ -4,8 +4,8 @@ use super::Failure;
 use crate::{
     article::{Classification, Decision, Evidence, Field, Label, Role},
     formats::Record,
+    geography,
     model::Model,
-    region::tree,
     train::{
         Check,
         evaluate::Report,
@@ -98,8 +98,14 @@ pub fn block(
     for region in &answer.regions {
         let label = &region.label;
         let style = style_of(label.decision);
-        let up: Vec<&str> =
-            region.path.iter().skip(1).take(2).filter_map(|code| tree::place(code)).map(|place| &*place.name).collect();
+        let up: Vec<&str> = region
+            .path
+            .iter()
+            .skip(1)
+            .take(2)
+            .filter_map(|code| geography::place(code))
+            .map(|place| &*place.name)
+            .collect();
         let name = printable(&format!("{} ({})", label.name, label.code));
         let role = match region.role {
             Role::About => "about",
@@ -453,7 +459,7 @@ pub fn report(report: &Report, model: &Model) -> String {
         }
     }
     if let Some(scores) = &report.regions {
-        let name = |code: &str| tree::place(code).map_or_else(|| code.to_owned(), |place| place.name.to_string());
+        let name = |code: &str| geography::place(code).map_or_else(|| code.to_owned(), |place| place.name.to_string());
         text += &format!("{TITLE}Regions{TITLE:#}\n{}\n", label_table(&scores.labels, name));
         text += &format!(
             "rows {}   micro-F1 {:.3}   macro-F1 {:.3}   exact {:.3}   top-1 {:.3}   answers with other countries {}\n",

@@ -1,11 +1,11 @@
 use super::{
     Failure, settings,
     signals::{Signals, drain_requested},
-    telemetry::{self, LogFormat, Telemetry},
 };
 use crate::{
+    live::ModelSlot,
+    observe::{self, LogFormat, Ready, Telemetry, serve_probes},
     relay::{Labeller, Metrics, Relay, Settings, Template, is_subject},
-    service::{ModelSlot, Ready, serve_probes},
 };
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -168,7 +168,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::failed)?;
     let _inside = runtime.enter();
     let _telemetry = Telemetry::begin(args.log, None)?;
-    telemetry::log_panics();
+    observe::log_panics();
     let slot = match &args.server {
         Some(_) => None,
         None => Some(Arc::new(ModelSlot::open(args.model.clone()).map_err(Failure::failed)?)),

@@ -1,11 +1,12 @@
 use super::{
     Failure, settings,
     signals::{Signals, drain_requested},
-    telemetry::{self, LogFormat, Otlp, Telemetry},
 };
 use crate::{
-    region::tree,
-    service::{Addresses, Limits, Listening, ModelSlot, Models, Settings, TlsFiles},
+    geography,
+    live::ModelSlot,
+    observe::{self, LogFormat, Otlp, Telemetry},
+    service::{Addresses, Limits, Listening, Models, Settings, TlsFiles},
 };
 use clap::builder::BoolishValueParser;
 use std::{io::Write, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -224,7 +225,8 @@ impl Args {
 
     fn otlp(&self) -> Result<Option<Otlp>, Failure> {
         let headers = self.otlp_headers.as_deref().unwrap_or_default();
-        self.otlp_endpoint.as_deref().map(|endpoint| Otlp::new(endpoint, headers, self.trace_share)).transpose()
+        let otlp = self.otlp_endpoint.as_deref().map(|endpoint| Otlp::new(endpoint, headers, self.trace_share));
+        Ok(otlp.transpose()?)
     }
 }
 
@@ -248,7 +250,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     // To the very end, for the last spans.
     let _telemetry = Telemetry::begin(args.log, otlp)?;
-    telemetry::log_panics();
+    observe::log_panics();
     let models = args.models()?;
     runtime.block_on(async {
         // Before the log says that it listens: what waits for that may signal at once.
@@ -266,7 +268,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             model = %model.version(),
             shadow = models.shadow.as_ref().map(|slot| tracing::field::display(slot.current().version().to_owned())),
             topics = model.topics().topics().len(),
-            countries = tree::subjects(),
+            countries = geography::subjects(),
             "listening"
         );
         drop(model);

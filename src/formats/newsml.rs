@@ -6,7 +6,7 @@
 use super::{Record, xml};
 use crate::{
     article::{Article, Classification, Decision, Format, Label, Role},
-    region::tree,
+    geography,
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -342,7 +342,7 @@ fn write_subjects(out: &mut String, prefix: &str, answer: &Classification) -> st
     let about =
         answer.regions.iter().filter(|region| region.role == Role::About && region.label.decision != Decision::Abstain);
     for region in about {
-        subject(&region.label, "geoArea", tree::is_country(&region.label.code).then_some(COUNTRIES), true)?;
+        subject(&region.label, "geoArea", geography::is_country(&region.label.code).then_some(COUNTRIES), true)?;
     }
     Ok(())
 }

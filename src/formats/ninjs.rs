@@ -7,7 +7,7 @@ use super::object::{Object, on_one_line};
 use crate::{
     article::{Article, Classification, Decision, Format, Label, Role},
     formats::{Record, date},
-    region::tree,
+    geography,
 };
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -435,7 +435,7 @@ impl Named<'_> {
     /// ninjs gives places no confidence.
     fn place(&self, label: &Label, rel: &str) -> (String, serde_json::Value) {
         // Parts of the world have other codes: those of UN M49, or EU.
-        let fields = self.concept(label, tree::is_country(&label.code).then_some((COUNTRIES, &*label.code)), rel);
+        let fields = self.concept(label, geography::is_country(&label.code).then_some((COUNTRIES, &*label.code)), rel);
         (identity(&fields), fields)
     }
 

@@ -15,7 +15,8 @@ pub use store::{CURRENT, Lock, Store, StoreError, Version, in_service, load_vers
 
 use crate::{
     article::{Article, ArticleError, Classification, Decision, Format, Options, Region},
-    clean::{self, Document, MOST_REMOVED, UNDETERMINED},
+    clean,
+    document::{Document, MOST_REMOVED, UNDETERMINED},
     region::{self, MOST_SURE_COUNTRIES, Places, RegionRanker},
     text::{Word, words_into},
     topic::{TopicAnswer, TopicClassifier},

@@ -3,7 +3,7 @@
 use super::Model;
 use crate::{
     article::{DEFAULT_MIN_CONFIDENCE, Decision, Label, Options},
-    clean::Document,
+    document::Document,
     text::Word,
     topic::{Explanation, TopicAnswer},
 };

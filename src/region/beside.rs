@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     article::Field,
-    clean::Document,
+    document::Document,
     text::{Shape, Word, pair_hash},
 };
 

@@ -9,9 +9,8 @@ use super::{
     mentions::Mention,
     reading::Reading,
     text_model::{TextScores, UNKNOWN},
-    tree,
 };
-use crate::article::Field;
+use crate::{article::Field, geography};
 use ndarray::Array2;
 use std::collections::BTreeSet;
 
@@ -153,7 +152,7 @@ const LEAST_COUNTED_SCORE: f32 = -1.5;
 /// A country, or a part of the world, that a document names or its words speak for, with what is known of how.
 #[derive(Debug, Clone, Default)]
 pub struct Candidate {
-    /// A code of the [tree].
+    /// A code of [`geography`].
     pub code: &'static str,
     /// The largest share of a dateline name's meanings; 0 where the dateline does not name it.
     pub dateline: f64,
@@ -200,7 +199,7 @@ impl Candidate {
 
     /// Whether articles may be about it: not for a part of the world.
     pub fn is_subject(&self) -> bool {
-        tree::is_subject(self.code)
+        geography::is_subject(self.code)
     }
 
     fn add(&mut self, mention: Mention, kind: Kind, share: f32, telling: f64, headline_words: u32) {

@@ -9,7 +9,7 @@ use super::{
     reading::{CERTAIN, Doubt, Reading},
     towns::TownName,
 };
-use crate::{article::Field, clean::Document, text::Word};
+use crate::{article::Field, document::Document, text::Word};
 use std::{borrow::Cow, collections::BTreeSet};
 
 /// Reads the names of a document by the words beside them. `named` says of each word whether it is part of one.

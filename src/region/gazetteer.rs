@@ -87,7 +87,7 @@ impl Kind {
 /// One of the things that a term may mean.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Meaning {
-    /// The place, as a code of the [tree](super::tree).
+    /// The place, as a code of the [`geography`](crate::geography).
     pub code: &'static str,
     /// What kind of name the term is for it.
     pub kind: Kind,
@@ -228,7 +228,7 @@ impl Gazetteer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::region::tree;
+    use crate::geography;
 
     #[test]
     fn every_line_of_the_table_makes_sense() {
@@ -240,7 +240,7 @@ mod tests {
             let shares: f32 = place.map(|meaning| meaning.share).sum();
             assert!(shares > 0.0 && shares < 1.06, "{}: {shares}", term.surface);
             for meaning in &term.meanings {
-                assert!(tree::place(meaning.code).is_some(), "{}: {}", term.surface, meaning.code);
+                assert!(geography::place(meaning.code).is_some(), "{}: {}", term.surface, meaning.code);
             }
         }
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     article::Field,
-    clean::Document,
+    document::Document,
     text::{Shape, Word},
 };
 use std::borrow::Cow;

@@ -18,7 +18,6 @@ mod ranker;
 mod reading;
 mod text_model;
 mod towns;
-pub mod tree;
 mod weighing;
 
 pub use candidates::{Candidate, FEATURES, Feature};
@@ -29,7 +28,7 @@ pub use ranker::{MOST_SURE_COUNTRIES, Places, Ranked, RegionRanker, unnamed_from
 pub use reading::Reading;
 pub use text_model::{TextModel, TextScores};
 
-use crate::clean::Known;
+use crate::geography::Known;
 use gazetteer::{Kind, gazetteer};
 
 /// What the gazetteer knows of a name, for telling datelines.

@@ -7,11 +7,12 @@ use super::{
     mentions,
     reading::Reading,
     text_model::{self, TextModel},
-    tree, weighing,
+    weighing,
 };
 use crate::{
     article::{Contribution, Decision, Evidence, Field, Label, Region, Role, Thresholds},
-    clean::Document,
+    document::Document,
+    geography,
     text::{Term, Word, evidence_at},
 };
 use ndarray::{Array1, Array2, Axis, Slice};
@@ -104,7 +105,7 @@ impl Places {
         let mut named: Vec<(&str, f64)> = Vec::new();
         let mut all = 0.0;
         for reading in &self.readings {
-            let countries = reading.meanings.iter().filter(|meaning| tree::is_subject(meaning.code));
+            let countries = reading.meanings.iter().filter(|meaning| geography::is_subject(meaning.code));
             let Some(likeliest) = countries.max_by(|a, b| a.share.total_cmp(&b.share)) else { continue };
             let weight = if reading.mention.role == Field::Headline { HEADLINE } else { 1.0 };
             all += weight;
@@ -241,7 +242,7 @@ impl RegionRanker {
     /// The outlet's country, for an article that names no place; `None` where the code is none. Never AUTO: nothing in the
     /// text speaks for it.
     pub fn home(&self, source_country: &str) -> Option<Region> {
-        let code = &tree::country(source_country)?.code;
+        let code = &geography::country(source_country)?.code;
         region(code, self.home, Decision::Review, Role::About)
     }
 
@@ -305,7 +306,7 @@ pub fn unnamed_from(review: f64, beside_named: bool) -> f64 {
 }
 
 fn region(code: &str, confidence: f32, decision: Decision, role: Role) -> Option<Region> {
-    let place = tree::place(code)?;
+    let place = geography::place(code)?;
     let label = Label { code: place.code.clone(), name: place.name.clone(), confidence, decision, ..Label::default() };
     Some(Region { label, role, path: place.path.clone(), contributions: Vec::new() })
 }

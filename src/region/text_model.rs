@@ -1,8 +1,8 @@
 //! What the words around the place names say of countries: "the Bundesbank", "Bajwa", "crore", "the Sheriff's deputies".
 
-use super::tree;
 use crate::{
     article::Field,
+    geography,
     linear::LinearSvm,
     text::{self, Term, Vocabulary, Word},
 };
@@ -120,7 +120,7 @@ impl TextModel {
         bias: Vec<f32>,
     ) -> Option<Self> {
         let countries: Vec<&'static str> =
-            countries.iter().map(|code| tree::subject(code).map(|place| &*place.code)).collect::<Option<_>>()?;
+            countries.iter().map(|code| geography::subject(code).map(|place| &*place.code)).collect::<Option<_>>()?;
         let mut starts = vec![0_u32];
         for length in lengths {
             starts.push(starts.last()?.checked_add(u32::from(*length))?);

@@ -3,7 +3,7 @@
 //! The tables are `data/towns.tsv` and `data/held.tsv`, made by `data/generate.py`. They are searched as they stand, by
 //! halves: nothing is read beforehand, and nothing held in memory.
 
-use super::tree;
+use crate::geography;
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -56,7 +56,7 @@ impl TownName {
         let step = if codes.len() == 2 { 2 } else { 3 };
         (0..codes.len() / step).filter_map(move |i| {
             let entry = codes.get(i * step..(i + 1) * step)?;
-            let country = tree::place(entry.get(..2)?)?;
+            let country = geography::place(entry.get(..2)?)?;
             let tenths = entry.get(2..).and_then(|tenths| tenths.parse().ok()).unwrap_or(9.5_f32);
             Some(Town { country: &country.code, share: (tenths + 0.5) / 10.0 })
         })

@@ -6,8 +6,8 @@ use super::{
     mention_model::MentionModel,
     reading::{CERTAIN, Doubt, Reading},
     text_model::TextScores,
-    tree,
 };
+use crate::geography;
 use std::collections::BTreeMap;
 
 /// How often a name that may be a common noun is one, where nothing else is known ...
@@ -58,7 +58,7 @@ pub fn weigh(
     let speaks = |reading: &Reading, meaning: &Meaning| {
         let alone = reading.meanings.len() == 1;
         let certain = meaning.share >= CERTAIN && reading.doubt == Doubt::None;
-        tree::is_subject(meaning.code) && certain && (!meaning.kind.is_town() || alone)
+        geography::is_subject(meaning.code) && certain && (!meaning.kind.is_town() || alone)
     };
     // By code, in order. More than so many of one term say no more, see MOST_NAMES: a text that repeats a name takes no
     // longer for it.

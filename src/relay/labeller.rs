@@ -1,8 +1,9 @@
 use super::isolation::Isolated;
 use crate::{
     article::{Article, Classification, Options},
-    service::{
-        MAX_MESSAGE_BYTES, ModelSlot, answer_from_proto, article_to_proto, options_to_proto,
+    live::ModelSlot,
+    wire::{
+        MAX_MESSAGE_BYTES, answer_from_proto, article_to_proto, options_to_proto,
         proto::dateline::v1::{ClassifyRequest, classifier_client::ClassifierClient},
     },
 };

@@ -1,4 +1,6 @@
-use crate::service::{Process, text_of};
+//! What a relay counts.
+
+use crate::observe::{Process, text_of};
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},

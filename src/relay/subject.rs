@@ -1,6 +1,6 @@
 use crate::{
     article::{Classification, Decision, Label, Role},
-    region::tree,
+    geography,
 };
 use std::{fmt, str::FromStr};
 
@@ -126,7 +126,7 @@ fn value(place: Place, answer: &Classification) -> Option<String> {
         Place::Country => {
             let about = answer.regions.iter().filter(|region| region.role == Role::About);
             // Parts of the world are none.
-            let about = about.filter(|region| tree::is_country(&region.label.code));
+            let about = about.filter(|region| geography::is_country(&region.label.code));
             let mut sure = about.filter(|region| region.label.decision != Decision::Abstain);
             sure.next().map(|region| region.label.code.to_string())
         }

@@ -1,7 +1,8 @@
-use super::{
-    proto::dateline::v1::{self as pb, admin_server::Admin},
-    shadow::Shadow,
-    slot::{ModelSlot, Reloaded, Status},
+//! The calls of an operator.
+
+use crate::{
+    live::{ModelSlot, Reloaded, Shadow, Status},
+    wire::proto::dateline::v1::{self as pb, admin_server::Admin},
 };
 use std::sync::Arc;
 use tokio::sync::watch;

@@ -4,7 +4,7 @@
 //! and a [`PlacePermit`] from its admission until it is answered. Permits move with the work: into the thread pool, into the
 //! answer, and back when they are dropped.
 
-use super::{Limits, metrics::Metrics};
+use super::{metrics::Metrics, settings::Limits};
 use prometheus_client::metrics::gauge::Gauge;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};

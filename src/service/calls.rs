@@ -2,12 +2,11 @@
 //! answered or refused it.
 
 use super::{
-    LAST_NEWS,
     admission::{Admission, Outbox},
     incoming::{ChargedBody, Encoding, Incoming, NoRoom, too_large},
     metrics::{Metrics, code_name},
-    nonzero,
     outgoing::{Answer, Ongoing},
+    settings::nonzero,
     transport::Activity,
 };
 use futures_util::future::BoxFuture;
@@ -26,6 +25,9 @@ use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 use tracing::{Instrument, Span, field};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+/// Streams that watch are told that the server drains, and end so long after.
+pub const LAST_NEWS: Duration = Duration::from_millis(500);
 
 /// Watches the calls of the services that it is put around.
 #[derive(Clone)]

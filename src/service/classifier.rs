@@ -1,19 +1,23 @@
+//! The service of the contract: each article through admission, classification and answer.
+
 use super::{
-    ServeError,
     admission::{Admission, Outbox, PlacePermit, TextPermit},
-    convert::{answer_to_proto, article_from_proto, error_to_proto, fitted, options_from_proto, shortened_id},
+    error::ServeError,
     incoming::{Incoming, overloaded},
     metrics::{GaugeGuard, Metrics, StageTimes},
-    proto::dateline::v1::{self as pb, classifier_server::Classifier, classify_response::Outcome},
     requests::{StreamEnd, requests},
-    shadow::{Digest, Shadow},
-    slot::ModelSlot,
     transport::Activity,
 };
 use crate::{
     article::{Article, Options},
+    geography,
+    live::{Digest, ModelSlot, Shadow},
     model::{LabelEntry, clean_article},
-    region::tree,
+    wire::{
+        WINDOW, answer_to_proto, article_from_proto, error_to_proto, fitted, options_from_proto,
+        proto::dateline::v1::{self as pb, classifier_server::Classifier, classify_response::Outcome},
+        shortened_id,
+    },
 };
 use futures_util::{StreamExt, stream::BoxStream};
 use prost::Message;
@@ -26,10 +30,6 @@ use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Code, Request, Response, Status, Streaming};
 use tracing::{Instrument, Span};
-
-/// The most articles of one stream that are under way: read, and not yet taken by the client. Throughput hardly rises beyond;
-/// memory does.
-pub const WINDOW: usize = 64;
 
 /// The message of an internal error.
 const FAULT: &str = "internal error; the server's log says more";
@@ -148,7 +148,7 @@ impl Service {
         }
         let model = self.0.slot.current();
         let topics = model.topics().topics().len() + model.topics().subtopics().labels().len();
-        most.min((2 << 10) + topics * 512 + tree::subjects() * 128)
+        most.min((2 << 10) + topics * 512 + geography::subjects() * 128)
     }
 
     /// The budget of a call, and what its messages took of it on their way in.
@@ -279,7 +279,7 @@ impl Classifier for Service {
             version: manifest.version.clone(),
             topics: labels(&manifest.topics.labels),
             subtopics: labels(&manifest.topics.subtopics),
-            region_count: tree::subjects() as u32,
+            region_count: geography::subjects() as u32,
             languages: manifest.languages.clone(),
             trained_on: manifest
                 .trained_on

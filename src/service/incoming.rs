@@ -5,10 +5,8 @@
 //! HTTP/2. It is then read and decoded here, and a blank message goes on in its place: tonic would keep a buffer of its size
 //! for as long as the stream is open. Small messages pass as they are; whoever takes them charges them then.
 
-use super::{
-    admission::{CallBudget, TextPermit},
-    proto::dateline::v1::ClassifyRequest,
-};
+use super::admission::{CallBudget, TextPermit};
+use crate::wire::proto::dateline::v1::ClassifyRequest;
 use bytes::{Buf, Bytes, BytesMut};
 use flate2::read::MultiGzDecoder;
 use http_body::Frame;
@@ -394,8 +392,9 @@ impl http_body::Body for ChargedBody {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Limits, admission::Admission, metrics::Metrics, proto::dateline::v1::Article};
+    use super::super::{admission::Admission, metrics::Metrics, settings::Limits};
     use super::*;
+    use crate::wire::proto::dateline::v1::Article;
     use futures_util::StreamExt;
     use http_body_util::{BodyExt, StreamBody};
     use std::io::Write;

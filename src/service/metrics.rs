@@ -1,19 +1,17 @@
-use super::{
-    shadow::{Compared, Kind},
-    slot::Status,
+//! What the server counts.
+
+use crate::{
+    article::{Classification, Decision, Role},
+    live::{Compared, ShadowOutcome, Status},
+    observe::{Process, text_of},
 };
-use crate::article::{Classification, Decision, Role};
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
+    encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
 use std::{
-    collections::BTreeSet,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Mutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
 use tokio::sync::watch;
@@ -61,51 +59,6 @@ pub struct Metrics {
 struct Slot {
     name: &'static str,
     status: watch::Receiver<Status>,
-}
-
-/// What is told of the process.
-#[derive(Default)]
-pub struct Process {
-    resident: Gauge,
-    files: Gauge,
-    cpu: Counter<f64, AtomicU64>,
-    start: Gauge<f64, AtomicU64>,
-}
-
-impl Process {
-    /// With a registry of its own: named as every exporter names them, so that dashboards for processes fit.
-    pub fn new() -> (Self, Registry) {
-        let mut own = Registry::with_prefix("process");
-        let process = Process::default();
-        own.register_with_unit("resident_memory", "Resident memory", Unit::Bytes, process.resident.clone());
-        own.register("open_fds", "Open file descriptors", process.files.clone());
-        let what = "Processor time of all threads since the start";
-        own.register_with_unit("cpu", what, Unit::Seconds, process.cpu.clone());
-        own.register_with_unit("start_time", "When the process began, from 1970", Unit::Seconds, process.start.clone());
-        (process, own)
-    }
-
-    /// Looks now.
-    pub fn look(&self) {
-        if let Some(now) = Now::of_system() {
-            self.resident.set(now.resident);
-            self.files.set(now.files);
-            self.cpu.inner().store(now.cpu.to_bits(), Ordering::Relaxed);
-            self.start.set(now.start);
-        }
-    }
-}
-
-/// Registries in the text format of Prometheus (0.0.4), which every monitor reads.
-///
-/// # Errors
-/// Where a label cannot be written.
-pub fn text_of(registries: &[Registry]) -> Result<String, std::fmt::Error> {
-    let mut text = String::new();
-    for registry in registries {
-        encode(&mut text, registry)?;
-    }
-    Ok(without_open_metrics(&text))
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -347,14 +300,14 @@ impl Metrics {
     }
 
     /// The shadow model dealt with an article.
-    pub fn shadowed(&self, kind: &Kind) {
+    pub fn shadowed(&self, kind: &ShadowOutcome) {
         let outcome = match kind {
-            Kind::Compared(_) => "compared",
-            Kind::Failed => "error",
-            Kind::Skipped => "skipped",
+            ShadowOutcome::Compared(_) => "compared",
+            ShadowOutcome::Failed => "error",
+            ShadowOutcome::Skipped => "skipped",
         };
         self.compared.get_or_create(&Outcome { outcome }).inc();
-        let Kind::Compared(Compared { topics, regions }) = kind else { return };
+        let ShadowOutcome::Compared(Compared { topics, regions }) = kind else { return };
         if let Some([live, shadow]) = topics {
             self.differ.get_or_create(&Part { part: "topics" }).inc();
             let name = |code: &Option<_>| code.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
@@ -431,56 +384,6 @@ pub fn code_name(code: Code) -> &'static str {
         Code::Unavailable => "UNAVAILABLE",
         Code::DataLoss => "DATA_LOSS",
         Code::Unauthenticated => "UNAUTHENTICATED",
-    }
-}
-
-/// The same metrics in the older format: counters are described by the names of their samples, and there is no unit and no
-/// end mark.
-fn without_open_metrics(text: &str) -> String {
-    let counters: BTreeSet<&str> =
-        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter")).collect();
-    let mut older = String::with_capacity(text.len());
-    for line in text.lines() {
-        let mut words = line.splitn(4, ' ');
-        match (words.next(), words.next(), words.next(), words.next()) {
-            (Some("#"), Some(what @ ("HELP" | "TYPE")), Some(name), Some(rest)) => {
-                let total = if counters.contains(name) { "_total" } else { "" };
-                older.push_str(&format!("# {what} {name}{total} {rest}\n"));
-            }
-            (Some("#"), ..) => {}
-            _ => {
-                older.push_str(line);
-                older.push('\n');
-            }
-        }
-    }
-    older
-}
-
-/// What the system says of this process.
-struct Now {
-    resident: i64,
-    files: i64,
-    cpu: f64,
-    start: f64,
-}
-
-impl Now {
-    /// From `/proc`; `None` where there is none.
-    fn of_system() -> Option<Now> {
-        let status = std::fs::read_to_string("/proc/self/status").ok()?;
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim();
-        let resident: i64 = resident.strip_suffix(" kB")?.parse().ok()?;
-        let files = std::fs::read_dir("/proc/self/fd").ok()?.count() as i64;
-        // Behind the name, which may hold anything, in brackets: fields 14, 15 and 22 of all, in ticks of a hundredth second.
-        let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-        let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-        let mut ticks = |n: usize| fields.nth(n)?.parse::<f64>().ok();
-        let cpu = ticks(0)? + ticks(0)?;
-        let since_boot = ticks(6)?;
-        let system = std::fs::read_to_string("/proc/stat").ok()?;
-        let boot: f64 = system.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
-        Some(Now { resident: resident << 10, files, cpu: cpu / 100.0, start: boot + since_boot / 100.0 })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The requests of a stream, and when a stream ends that its client has not ended.
 
-use super::{incoming::Incoming, proto::dateline::v1 as pb};
+use super::incoming::Incoming;
+use crate::wire::proto::dateline::v1 as pb;
 use futures_util::{Stream, StreamExt};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;

@@ -1,6 +1,6 @@
 //! Who may ask: certificates and tokens, from files that are read again when they change.
 
-use super::files::Watch;
+use crate::live::Watch;
 use arc_swap::ArcSwap;
 use sha2::{Digest, Sha256};
 use std::{

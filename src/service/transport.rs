@@ -1,10 +1,9 @@
 //! Connections: accepted one by one, counted, with TLS where it is asked for, closed when nothing is asked on them.
 
 use super::{
-    Limits,
     metrics::{GaugeGuard, Metrics},
-    nonzero,
     security::Tls,
+    settings::{Limits, nonzero},
 };
 use std::{
     future::Future,

@@ -1,6 +1,6 @@
 //! Text to words: the one tokenizer and the hashes of words and word pairs, for training and serving alike.
 //!
-//! In: a [`Document`](crate::clean::Document). Out: [`Word`]s with byte offsets into the text of their section, and for the
+//! In: a [`Document`](crate::document::Document). Out: [`Word`]s with byte offsets into the text of their section, and for the
 //! linear layers their tf-idf by a [`Vocabulary`]. Which words a vocabulary has, and what they say, is the models' business.
 
 mod index;

@@ -3,7 +3,7 @@
 use super::tokenizer::{Shape, Token, tokens};
 use crate::{
     article::{Evidence, Field},
-    clean::Document,
+    document::Document,
 };
 use std::ops::RangeInclusive;
 use xxhash_rust::xxh3::xxh3_64;

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     article::Thresholds,
-    clean::Document,
+    document::Document,
     text::{Vocabulary, Word},
 };
 use ndarray::Array1;

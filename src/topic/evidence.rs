@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     article::Evidence,
-    clean::Document,
+    document::Document,
     text::{self, Shape, Term, Vocabulary, Word, dampened, evidence_at, word_hash},
 };
 use ndarray::ArrayView1;

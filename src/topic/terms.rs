@@ -1,6 +1,6 @@
 use crate::{
     article::Field,
-    clean::Document,
+    document::Document,
     text::{Word, character_ngrams, pair_hash, pairs, words},
 };
 use std::ops::Range;

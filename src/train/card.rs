@@ -8,8 +8,9 @@ use super::{
     topics::{FOLDS, TrainedTopics},
 };
 use crate::{
+    geography,
     model::{Model, NEVER_AUTO},
-    region::{BESIDE, FEATURES, tree},
+    region::{BESIDE, FEATURES},
     topic::taxonomy,
 };
 use std::{collections::BTreeMap, fmt::Write as _};
@@ -48,7 +49,7 @@ fn write_card(card: &mut String, findings: &Findings<'_>) -> std::fmt::Result {
         "Classifies news articles by topic and country. {} topics, {} sub-topics, {} countries, languages: {}, {:.1} MB.\n",
         manifest.topics.labels.len(),
         manifest.topics.subtopics.len(),
-        tree::subjects(),
+        geography::subjects(),
         manifest.languages.join(", "),
         bytes as f64 / 1e6,
     )?;
@@ -161,7 +162,7 @@ fn write_card(card: &mut String, findings: &Findings<'_>) -> std::fmt::Result {
     }
     writeln!(card, "{table}")?;
     if let Some(trained) = regions {
-        let name = |code: &str| tree::place(code).map_or_else(|| code.to_owned(), |place| place.name.to_string());
+        let name = |code: &str| geography::place(code).map_or_else(|| code.to_owned(), |place| place.name.to_string());
         let common = trained.scores.labels.iter().filter(|(_, score)| score.support >= 5);
         writeln!(card, "Countries with at least five articles:\n")?;
         writeln!(card, "{}", label_table(&common.map(|(code, score)| (code.clone(), *score)).collect(), name))?;

@@ -1,7 +1,7 @@
 //! What files hold, and what is odd about them, before anything is trained.
 
 use super::{Data, copies, corpus, data};
-use crate::{clean::UNDETERMINED, formats::Record, model::clean_article, topic::taxonomy};
+use crate::{document::UNDETERMINED, formats::Record, model::clean_article, topic::taxonomy};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -1,8 +1,8 @@
 use super::{TrainError, labels::LabelMap};
 use crate::{
     formats::{self, InputError, Member, Reading, Record, Source, date},
+    geography,
     model::{LabelSource, Task, TrainingFile},
-    region::tree,
     text::pair_hash,
 };
 use jiff::civil::Date;
@@ -304,7 +304,7 @@ fn checked(mut record: Record, teaching: Teaching) -> Result<Record, InputError>
     if !matches!(teaching, Teaching::Regions | Teaching::Corrections) {
         record.regions = record.regions.filter(|_| teaching == Teaching::Unlabelled);
     } else if let Some(codes) = &record.regions {
-        let Some(known) = codes.iter().map(|code| tree::subject(code)).collect::<Option<Vec<_>>>() else {
+        let Some(known) = codes.iter().map(|code| geography::subject(code)).collect::<Option<Vec<_>>>() else {
             return fault("a region is no ISO 3166-1 alpha-2 country code, such as KE, and not EU".to_owned());
         };
         let mut codes: Vec<String> = known.into_iter().map(|place| place.code.to_string()).collect();

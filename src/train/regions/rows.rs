@@ -3,8 +3,9 @@
 use crate::{
     article::{Article, Field},
     formats::Record,
+    geography,
     model::clean_article,
-    region::{Places, tree},
+    region::Places,
     text::{Word, pair_hash, words_into},
     train::{Progress, Rows, copies, corpus, topics::FOLDS},
 };
@@ -53,7 +54,7 @@ impl Row {
 
     /// Whether its labels would say so, if it were about a place.
     pub fn may_be_about(&self, code: &str) -> bool {
-        tree::is_subject(code) && (self.knows_union || code != tree::EUROPEAN_UNION)
+        geography::is_subject(code) && (self.knows_union || code != geography::EUROPEAN_UNION)
     }
 }
 
@@ -127,7 +128,7 @@ fn read(article: &Article) -> (Vec<Word>, Places) {
 fn labelled_rows(archive: &Rows, progress: &Progress) -> Vec<(Row, Vec<u64>)> {
     let bar = progress.steps("regions: reading", archive.records.len() as u64);
     let corrections_from = archive.records.len() - archive.corrections;
-    let is_union = |code: &String| code == tree::EUROPEAN_UNION;
+    let is_union = |code: &String| code == geography::EUROPEAN_UNION;
     let with_union: BTreeSet<&Path> = archive
         .records
         .iter()

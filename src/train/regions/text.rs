@@ -2,8 +2,9 @@
 
 use super::rows::{Row, WeakRow};
 use crate::{
+    geography,
     linear::{LinearSvmParams, SparseRecords},
-    region::{TextModel, tree},
+    region::TextModel,
     text::Vocabulary,
     train::{TrainError, corpus},
 };
@@ -87,7 +88,7 @@ fn countries(rows: &[TextRow<'_>]) -> Vec<&'static str> {
     counts.sort_by_key(|(_, rows)| std::cmp::Reverse(*rows));
     counts.truncate(TextModel::MOST_COUNTRIES);
     let mut countries: Vec<&'static str> =
-        counts.iter().filter_map(|(code, _)| tree::subject(code)).map(|place| &*place.code).collect();
+        counts.iter().filter_map(|(code, _)| geography::subject(code)).map(|place| &*place.code).collect();
     countries.sort_unstable();
     countries
 }

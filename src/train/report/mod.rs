@@ -14,8 +14,8 @@ use super::{
 use crate::{
     article::Options,
     formats::Record,
+    geography,
     model::{Model, TrainingFile},
-    region::tree,
 };
 use rayon::prelude::*;
 use serde::Serialize;
@@ -302,7 +302,7 @@ impl RegionReport {
         ]);
         let common = scores.labels.iter().filter(|(_, score)| score.support >= 5);
         let common: BTreeMap<String, LabelScore> = common.map(|(code, score)| (code.clone(), *score)).collect();
-        let name = |code: &str| tree::place(code).map_or_else(|| code.to_owned(), |place| place.name.to_string());
+        let name = |code: &str| geography::place(code).map_or_else(|| code.to_owned(), |place| place.name.to_string());
         let wrong = records.iter().zip(answers).filter(|(_, answer)| answer.top.is_some() && !top_is_right(answer));
         let mistakes = wrong.map(|(record, answer)| Mistake {
             id: record.article.id.clone(),

@@ -2,7 +2,7 @@
 
 use super::{FOLDS, TopicParams, TopicSource};
 use crate::{
-    clean::UNDETERMINED,
+    document::UNDETERMINED,
     formats::Record,
     model::clean_article,
     text::words_into,

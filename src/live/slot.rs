@@ -1,3 +1,5 @@
+//! The model that answers, and how the next one takes its place.
+
 use super::files::Watch;
 use crate::{
     article::{Article, Options},

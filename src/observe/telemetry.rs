@@ -1,6 +1,5 @@
 //! The log, and traces over OTLP.
 
-use super::Failure;
 use opentelemetry::{KeyValue, global, trace::TracerProvider as _};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithTonicConfig};
 use opentelemetry_sdk::{
@@ -24,8 +23,20 @@ use tracing_subscriber::{
 /// How long the last spans may take to be sent.
 const LAST_SPANS: Duration = Duration::from_secs(5);
 
+/// Why there is no telemetry.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// A setting is wrong.
+    #[error("{0}")]
+    Setting(String),
+    /// Traces cannot be sent.
+    #[error("{0}")]
+    Endpoint(String),
+}
+
 /// How the log is written.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum LogFormat {
     /// Lines for people.
     Text,
@@ -55,13 +66,15 @@ impl Otlp {
     ///
     /// # Errors
     /// Where the endpoint is no URL, or the headers are no headers; what they hold is not told.
-    pub fn new(endpoint: &str, headers: &str, share: f64) -> Result<Self, Failure> {
+    pub fn new(endpoint: &str, headers: &str, share: f64) -> Result<Self, TelemetryError> {
         let url: Option<http::Uri> = endpoint.parse().ok();
         let Some(authority) = url.and_then(|url| url.scheme().and(url.authority()).cloned()) else {
-            return Err(Failure::Usage("otlp-endpoint is no URL: write one such as http://127.0.0.1:4317".to_owned()));
+            return Err(TelemetryError::Setting(
+                "otlp-endpoint is no URL: write one such as http://127.0.0.1:4317".to_owned(),
+            ));
         };
         if authority.as_str().contains('@') {
-            return Err(Failure::Usage(
+            return Err(TelemetryError::Setting(
                 "otlp-endpoint holds a name and password: give --otlp-headers instead".to_owned(),
             ));
         }
@@ -77,7 +90,7 @@ impl Telemetry {
     ///
     /// # Errors
     /// Where the exporter cannot be made.
-    pub fn begin(log: LogFormat, otlp: Option<Otlp>) -> Result<Self, Failure> {
+    pub fn begin(log: LogFormat, otlp: Option<Otlp>) -> Result<Self, TelemetryError> {
         // The exporter tells the headers that it sends where it tells much.
         let quiet = Directive::from_str("opentelemetry=warn").unwrap_or_else(|_| LevelFilter::WARN.into());
         let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
@@ -116,7 +129,7 @@ impl Drop for Telemetry {
     }
 }
 
-fn provider(otlp: Otlp) -> Result<SdkTracerProvider, Failure> {
+fn provider(otlp: Otlp) -> Result<SdkTracerProvider, TelemetryError> {
     let Otlp { endpoint, headers, share } = otlp;
     let exporter = SpanExporter::builder().with_tonic().with_endpoint(&endpoint).with_metadata(headers);
     // Without roots no certificate would do.
@@ -125,7 +138,7 @@ fn provider(otlp: Otlp) -> Result<SdkTracerProvider, Failure> {
         false => exporter,
     };
     let exporter = exporter.build();
-    let exporter = exporter.map_err(|error| Failure::failed(format!("{endpoint}: {error}")))?;
+    let exporter = exporter.map_err(|error| TelemetryError::Endpoint(format!("{endpoint}: {error}")))?;
     let resource = Resource::builder()
         .with_service_name("dateline")
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
@@ -137,7 +150,7 @@ fn provider(otlp: Otlp) -> Result<SdkTracerProvider, Failure> {
         .build())
 }
 
-fn metadata(headers: &str) -> Result<MetadataMap, Failure> {
+fn metadata(headers: &str) -> Result<MetadataMap, TelemetryError> {
     let mut map = MetadataMap::new();
     for pair in headers.split(',').filter(|pair| !pair.trim().is_empty()) {
         let read = pair.split_once('=').and_then(|(key, value)| {
@@ -145,7 +158,9 @@ fn metadata(headers: &str) -> Result<MetadataMap, Failure> {
             Some((key, value.trim().parse().ok()?))
         });
         let Some((key, value)) = read else {
-            return Err(Failure::Usage("--otlp-headers: write key=value, several with commas between".to_owned()));
+            return Err(TelemetryError::Setting(
+                "--otlp-headers: write key=value, several with commas between".to_owned(),
+            ));
         };
         map.insert(key, value);
     }
@@ -161,7 +176,7 @@ mod tests {
         let map = metadata("Authorization=Bearer x, tenant = news ,").expect("pairs");
         assert_eq!(map.get("authorization").and_then(|value| value.to_str().ok()), Some("Bearer x"));
         assert_eq!(map.get("tenant").and_then(|value| value.to_str().ok()), Some("news"));
-        assert!(matches!(metadata("nothing"), Err(Failure::Usage(reason)) if !reason.contains("nothing")));
+        assert!(matches!(metadata("nothing"), Err(TelemetryError::Setting(reason)) if !reason.contains("nothing")));
         assert!(metadata("a b=c").is_err());
     }
 }

@@ -1,3 +1,5 @@
+//! Files that are looked at again and again.
+
 use std::{sync::Arc, time::Duration};
 
 /// How often files are looked at. Events of the file system do not reach network mounts and miss the links that orchestrators

@@ -1,9 +1,22 @@
-//! The UN M49 tree: countries in sub-regions in regions in the world.
+//! Countries and parts of the world: ISO 3166 in the UN M49 tree.
 
 use std::{
     collections::HashMap,
     sync::{Arc, LazyLock},
 };
+
+/// What is known of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// It may be a city.
+    City,
+    /// It is another place.
+    Place,
+    /// A town that only the lists of towns know: many are named like people or things.
+    Listed,
+    /// Nothing.
+    Nothing,
+}
 
 /// A node of the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +30,7 @@ pub struct Place {
 }
 
 static TREE: LazyLock<HashMap<&'static str, Place>> = LazyLock::new(|| {
-    let rows: HashMap<&str, (&str, &str)> = include_str!("data/m49.tsv")
+    let rows: HashMap<&str, (&str, &str)> = include_str!("m49.tsv")
         .lines()
         .skip(1)
         .filter_map(|line| {

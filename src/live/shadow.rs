@@ -1,6 +1,6 @@
 //! A second model that answers beside the live one without being heard, so that it can be judged on what really comes.
 
-use super::{admission::TextPermit, metrics::Metrics, slot::ModelSlot};
+use super::slot::ModelSlot;
 use crate::article::{Article, Classification, Decision, Options, Role};
 use std::{
     collections::BTreeSet,
@@ -16,20 +16,23 @@ use std::{
 /// core at most.
 const WAITING: usize = 32;
 
+/// Who is told what became of each article.
+type Watcher = Arc<dyn Fn(&ShadowOutcome) + Send + Sync>;
+
 /// The shadow's thread, seen by those who give it work.
 pub struct Shadow {
     slot: Arc<ModelSlot>,
     work: SyncSender<Work>,
     tally: Arc<Mutex<Tally>>,
-    metrics: Arc<Metrics>,
+    watcher: Watcher,
 }
 
 struct Work {
     article: Article,
     options: Options,
     live: Digest,
-    /// The text counts until the shadow is done with it.
-    _text: Option<TextPermit>,
+    /// What is held until the shadow is done with the article.
+    _held: Box<dyn Send>,
 }
 
 /// What is compared of an answer.
@@ -60,7 +63,7 @@ impl Digest {
 }
 
 /// What became of an article that the shadow was given.
-pub enum Kind {
+pub enum ShadowOutcome {
     /// Both models answered it.
     Compared(Compared),
     /// The shadow could not answer it.
@@ -93,18 +96,18 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn count(&mut self, versions: [Arc<str>; 2], kind: &Kind) {
+    fn count(&mut self, versions: [Arc<str>; 2], kind: &ShadowOutcome) {
         if self.versions != versions {
             *self = Tally { versions, ..Tally::default() };
         }
         match kind {
-            Kind::Compared(compared) => {
+            ShadowOutcome::Compared(compared) => {
                 self.articles += 1;
                 self.topics += u64::from(compared.topics.is_some());
                 self.regions += u64::from(compared.regions);
             }
-            Kind::Skipped => self.skipped += 1,
-            Kind::Failed => {}
+            ShadowOutcome::Skipped => self.skipped += 1,
+            ShadowOutcome::Failed => {}
         }
     }
 }
@@ -114,25 +117,30 @@ impl Shadow {
     ///
     /// # Errors
     /// Where the system gives no thread.
-    pub fn start(slot: Arc<ModelSlot>, live: Arc<ModelSlot>, metrics: Arc<Metrics>) -> std::io::Result<Self> {
+    pub fn start(
+        slot: Arc<ModelSlot>,
+        live: Arc<ModelSlot>,
+        watcher: impl Fn(&ShadowOutcome) + Send + Sync + 'static,
+    ) -> std::io::Result<Self> {
+        let watcher: Watcher = Arc::new(watcher);
         let (work, waiting) = sync_channel(WAITING);
         let tally = Arc::new(Mutex::new(Tally::default()));
-        let (counted, counts, answering) = (tally.clone(), metrics.clone(), slot.clone());
+        let (counted, told, answering) = (tally.clone(), watcher.clone(), slot.clone());
         thread::Builder::new()
             .name("shadow".to_owned())
-            .spawn(move || run(&answering, &live, &waiting, &counted, &counts))?;
-        Ok(Shadow { slot, work, tally, metrics })
+            .spawn(move || run(&answering, &live, &waiting, &counted, &told))?;
+        Ok(Shadow { slot, work, tally, watcher })
     }
 
-    /// Queues an article that the live model has answered; skips it if too many wait already.
-    pub fn offer(&self, article: Article, options: &Options, live: Digest, text: Option<TextPermit>) {
-        let work = Work { article, options: Options { explain: false, ..*options }, live, _text: text };
+    /// Queues an article that the live model has answered; skips it if too many wait already. `held` is dropped with it.
+    pub fn offer(&self, article: Article, options: &Options, live: Digest, held: impl Send + 'static) {
+        let work = Work { article, options: Options { explain: false, ..*options }, live, _held: Box::new(held) };
         let Err(TrySendError::Full(work) | TrySendError::Disconnected(work)) = self.work.try_send(work) else { return };
-        self.count(work.live.version, &Kind::Skipped);
+        self.count(work.live.version, &ShadowOutcome::Skipped);
     }
 
-    fn count(&self, live: Arc<str>, kind: &Kind) {
-        count(&self.tally, &self.metrics, [live, self.slot.current().version().into()], kind);
+    fn count(&self, live: Arc<str>, kind: &ShadowOutcome) {
+        count(&self.tally, &self.watcher, [live, self.slot.current().version().into()], kind);
     }
 
     /// How two versions compare that are in their places; nothing was counted of others.
@@ -142,26 +150,26 @@ impl Shadow {
     }
 }
 
-fn run(slot: &ModelSlot, live_slot: &ModelSlot, waiting: &Receiver<Work>, tally: &Mutex<Tally>, metrics: &Metrics) {
-    while let Ok(Work { article, options, live, _text }) = waiting.recv() {
+fn run(slot: &ModelSlot, live_slot: &ModelSlot, waiting: &Receiver<Work>, tally: &Mutex<Tally>, watcher: &Watcher) {
+    while let Ok(Work { article, options, live, _held }) = waiting.recv() {
         let model = slot.current();
         // What a model answered that was swapped meanwhile says nothing of the one in its place.
         if *live.version != *live_slot.current().version() {
-            metrics.shadowed(&Kind::Skipped);
+            watcher(&ShadowOutcome::Skipped);
             continue;
         }
         let answer = catch_unwind(AssertUnwindSafe(|| model.classify(&article, &options)));
         let kind = match answer {
-            Ok(Ok(answer)) => Kind::Compared(live.compared(&Digest::of(&answer))),
+            Ok(Ok(answer)) => ShadowOutcome::Compared(live.compared(&Digest::of(&answer))),
             // What the live model answered is no article's fault.
-            Ok(Err(_)) | Err(_) => Kind::Failed,
+            Ok(Err(_)) | Err(_) => ShadowOutcome::Failed,
         };
-        count(tally, metrics, [live.version, model.version().into()], &kind);
+        count(tally, watcher, [live.version, model.version().into()], &kind);
     }
 }
 
-fn count(tally: &Mutex<Tally>, metrics: &Metrics, versions: [Arc<str>; 2], kind: &Kind) {
-    metrics.shadowed(kind);
+fn count(tally: &Mutex<Tally>, watcher: &Watcher, versions: [Arc<str>; 2], kind: &ShadowOutcome) {
+    watcher(kind);
     tally.lock().unwrap_or_else(PoisonError::into_inner).count(versions, kind);
 }
 
@@ -187,13 +195,13 @@ mod tests {
 
         let mut tally = Tally::default();
         let versions = [Arc::from("a"), Arc::from("b")];
-        tally.count(versions.clone(), &Kind::Skipped);
-        for kind in [Kind::Compared(same), Kind::Compared(other), Kind::Failed] {
+        tally.count(versions.clone(), &ShadowOutcome::Skipped);
+        for kind in [ShadowOutcome::Compared(same), ShadowOutcome::Compared(other), ShadowOutcome::Failed] {
             tally.count(versions.clone(), &kind);
         }
         assert_eq!((tally.articles, tally.topics, tally.regions), (2, 1, 1));
         assert_eq!(tally.skipped, 1, "skips before the first comparison count");
-        tally.count([Arc::from("a"), Arc::from("c")], &Kind::Failed);
+        tally.count([Arc::from("a"), Arc::from("c")], &ShadowOutcome::Failed);
         assert_eq!((tally.articles, tally.topics, tally.regions), (0, 0, 0), "another pair");
     }
 }

@@ -1,0 +1,176 @@
+//! What may stand on what: the top-level modules, and the size of files.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Each module, and those that it may import. The same table is in ARCHITECTURE.md.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("article", &[]),
+    ("geography", &[]),
+    ("document", &["article"]),
+    ("clean", &["article", "document", "geography"]),
+    ("text", &["article", "document"]),
+    ("linear", &[]),
+    ("topic", &["article", "document", "linear", "text"]),
+    ("region", &["article", "document", "geography", "linear", "text"]),
+    ("model", &["article", "clean", "document", "linear", "region", "text", "topic"]),
+    ("formats", &["article", "geography"]),
+    ("train", &["article", "document", "formats", "geography", "linear", "model", "region", "text", "topic"]),
+    ("wire", &["article"]),
+    ("live", &["article", "model"]),
+    ("observe", &[]),
+    ("service", &["article", "geography", "live", "model", "observe", "wire"]),
+    ("relay", &["article", "formats", "geography", "live", "observe", "wire"]),
+    (
+        "cli",
+        &[
+            "article",
+            "document",
+            "formats",
+            "geography",
+            "live",
+            "model",
+            "observe",
+            "relay",
+            "service",
+            "train",
+            "wire",
+        ],
+    ),
+];
+
+/// Files that may have more lines than [`MOST_LINES`], and how many at most: they are to become smaller, not larger.
+const LONG_FILES: &[(&str, usize)] = &[
+    ("src/cli/train.rs", 535),
+    ("src/clean/html.rs", 668),
+    ("src/formats/feed.rs", 523),
+    ("src/formats/ninjs.rs", 690),
+    ("src/model/store.rs", 513),
+    ("src/service/incoming.rs", 550),
+    ("src/train/corpus.rs", 514),
+    ("src/train/data.rs", 527),
+];
+const MOST_LINES: usize = 500;
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// All sources, each with its path from the project and its text.
+fn files() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    sources(&root.join("src"), &mut found);
+    found.sort();
+    let of_path = |path: PathBuf| {
+        let name = path.strip_prefix(root).expect("below the project").to_str().expect("UTF-8").replace('\\', "/");
+        (name, fs::read_to_string(&path).expect("a source"))
+    };
+    found.into_iter().map(of_path).collect()
+}
+
+/// The code without comments and without the tests in it, which may look at anything.
+fn code(source: &str) -> String {
+    let without_tests = source.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    let lines = without_tests.lines().map(|line| line.split("//").next().unwrap_or_default());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The first names behind each `crate::`, those in braces too.
+fn imports(code: &str) -> BTreeSet<String> {
+    let name = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let mut found = BTreeSet::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        let Some(list) = rest.strip_prefix('{') else {
+            found.insert(name(rest));
+            continue;
+        };
+        let mut depth = 0;
+        let mut begins = true;
+        for (i, c) in list.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                ',' if depth == 0 => begins = true,
+                c if begins && !c.is_whitespace() => {
+                    found.insert(name(&list[i..]));
+                    begins = false;
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn no_module_imports_one_above_it() {
+    let mut wrong = Vec::new();
+    let mut seen = BTreeSet::new();
+    for (path, source) in files() {
+        let module = path["src/".len()..].split(['/', '.']).next().unwrap_or_default().to_owned();
+        if matches!(module.as_str(), "lib" | "main") {
+            continue;
+        }
+        let Some((_, may)) = MAY_IMPORT.iter().find(|(name, _)| *name == module) else {
+            wrong.push(format!("{path}: the table has no module {module}"));
+            continue;
+        };
+        let is_module = |name: &&String| MAY_IMPORT.iter().any(|(module, _)| module == name);
+        for import in imports(&code(&source)).iter().filter(is_module).filter(|import| **import != module) {
+            seen.insert((module.clone(), import.clone()));
+            if !may.contains(&import.as_str()) {
+                wrong.push(format!("{path} imports {import}, which {module} may not"));
+            }
+        }
+    }
+    for (module, may) in MAY_IMPORT {
+        let unused = may.iter().filter(|import| !seen.contains(&((*module).to_owned(), (**import).to_owned())));
+        wrong.extend(unused.map(|import| format!("the table lets {module} import {import}, and it does not")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_table_is_in_order_so_that_nothing_goes_round() {
+    for (i, (module, may)) in MAY_IMPORT.iter().enumerate() {
+        for import in *may {
+            let at = MAY_IMPORT.iter().position(|(name, _)| name == import);
+            assert!(at.is_some_and(|at| at < i), "{module} imports {import}, which stands behind it");
+        }
+    }
+}
+
+#[test]
+fn imports_are_found_in_all_their_forms() {
+    let source = "use crate::{\n    article::{self, Article},\n    text,\n};\nlet a = crate::model::open(); // crate::no\n\
+                  #[cfg(test)]\nmod tests {\n    use crate::cli;\n}";
+    assert_eq!(imports(&code(source)), BTreeSet::from(["article", "model", "text"].map(str::to_owned)));
+}
+
+#[test]
+fn files_are_short() {
+    let mut wrong = Vec::new();
+    for (path, source) in files() {
+        let lines = source.lines().count();
+        let most = LONG_FILES.iter().find(|(long, _)| *long == path).map_or(MOST_LINES, |(_, most)| *most);
+        if lines > most {
+            wrong.push(format!("{path} has {lines} lines, of {most} at most"));
+        } else if most > MOST_LINES && lines <= MOST_LINES {
+            wrong.push(format!("{path} is short enough now: take it off the list"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
