@@ -1,5 +1,5 @@
-//! Dateline tells what news articles are about: topics (IPTC Media Topics) and regions (ISO 3166 countries in the UN M49
-//! tree), with calibrated confidence.
+//! Dateline classifies news articles by topic (IPTC Media Topics) and region (ISO 3166 countries in the UN M49 tree), with
+//! calibrated confidence.
 //!
 //! ```
 //! use dateline::{Article, Model, Options};
@@ -16,9 +16,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The way of an article goes one direction only: [`formats`] or [`service`] make an [`Article`], [`clean`] makes a document of
-//! it, [`text`] its words; [`topic`] and [`region`] score them with the weights of a [`model`], and a [`Classification`] comes
-//! back. [`train`] makes models through the same steps, so that a model never sees other features than it was trained on.
+//! Without default features the crate is what this example needs. The features `train`, `serve`, `relay` and `cli` (default) add
+//! training, the gRPC server, the worker of a message broker, and the program with all of them.
+//!
+//! An article flows in one direction: [`formats`] or [`service`] make an [`Article`], [`clean`] turns it into a document and
+//! [`text`] into words, [`topic`] and [`region`] score these with the weights of a [`model`], and the result is a
+//! [`Classification`]. [`train`] uses the same steps, so that a model is served the features that it was trained on.
+
+// Input may be anything: no panic.
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod article;
 pub mod clean;
@@ -39,6 +45,8 @@ pub mod observe;
 pub mod region;
 #[cfg(feature = "relay")]
 pub mod relay;
+#[cfg(feature = "train")]
+pub mod report;
 #[cfg(feature = "serve")]
 pub mod service;
 pub mod text;

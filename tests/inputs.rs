@@ -271,7 +271,7 @@ fn archives_with_odd_dates_and_labels_train() {
     let check = run(&["train", "--topics", &path("a.jsonl"), "--check"], b"");
     let said = format!("{}{}", stdout(&check), stderr(&check));
     assert!(said.contains("\"SPORT\"") && said.contains("differ by case alone"), "{said}");
-    for part in ["40 rows have a date that is not understood", "rare has 1 different rows and will be left out"] {
+    for part in ["40 rows have an invalid date", "rare has 1 different rows and will be left out"] {
         assert!(said.contains(part), "{part}: {said}");
     }
     let trained = run(&["train", "--topics", &path("a.jsonl"), "--out", &path("model"), "--json"], b"");

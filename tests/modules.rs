@@ -19,6 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("model", &["article", "clean", "document", "linear", "region", "text", "topic"]),
     ("formats", &["article", "geography"]),
     ("train", &["article", "document", "formats", "geography", "linear", "model", "region", "text", "topic"]),
+    ("report", &["article", "formats", "geography", "model", "region", "topic", "train"]),
     ("wire", &["article"]),
     ("live", &["article", "model"]),
     ("observe", &[]),
@@ -35,6 +36,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "model",
             "observe",
             "relay",
+            "report",
             "service",
             "train",
             "wire",
@@ -44,14 +46,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 
 /// Files that may have more lines than [`MOST_LINES`], and how many at most: they are to become smaller, not larger.
 const LONG_FILES: &[(&str, usize)] = &[
-    ("src/cli/train.rs", 535),
     ("src/clean/html.rs", 668),
     ("src/formats/feed.rs", 523),
     ("src/formats/ninjs.rs", 690),
     ("src/model/store.rs", 513),
     ("src/service/incoming.rs", 550),
-    ("src/train/corpus.rs", 514),
-    ("src/train/data.rs", 527),
 ];
 const MOST_LINES: usize = 500;
 

@@ -463,7 +463,7 @@ async fn a_relay_waits_for_its_server_and_tells_the_broker_so() {
     let _server = Server::start_at(&address, &[]);
     until("all are labelled", async || count(&context, "LABELLED").await == 100).await;
     assert_eq!(count(&context, "DEAD").await, 0, "waiting is no fault of theirs");
-    assert!(relay.stop().contains("no answers, asking again"));
+    assert!(relay.stop().contains("articles not classified, trying again"));
 }
 
 #[tokio::test]
@@ -547,29 +547,29 @@ async fn what_does_not_fit_is_told() {
     let output = relay(&[]);
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        stderr(&output).contains("there is no stream NEWS") && stderr(&output).contains("--create"),
+        stderr(&output).contains("stream NEWS not found") && stderr(&output).contains("--create"),
         "{}",
         stderr(&output)
     );
     let config = stream::Config { name: "NEWS".into(), subjects: vec!["news.in.>".into()], ..Default::default() };
     let stream = context.create_stream(config).await.expect("it is made");
-    assert!(stderr(&relay(&[])).contains("there is no consumer dateline of the stream NEWS"));
+    assert!(stderr(&relay(&[])).contains("consumer dateline of the stream NEWS not found"));
     let config = pull::Config { durable_name: Some("dateline".into()), max_deliver: 3, ..Default::default() };
     let _: PullConsumer = stream.create_consumer(config).await.expect("it is made");
-    assert!(stderr(&relay(&[])).contains("gives messages up before the relay does"));
+    assert!(stderr(&relay(&[])).contains("before the relay makes it a dead letter"));
     let config = pull::Config { durable_name: Some("desk".into()), ..Default::default() };
     let _: PullConsumer = stream.create_consumer(config).await.expect("it is made");
     let output = relay(&["--durable", "desk"]);
-    assert!(stderr(&output).contains("there is no stream that takes labelled.none.none"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("stream that takes labelled.none.none not found"), "{}", stderr(&output));
     let output = relay(&["--create", "--publish", "news.in.{topic}"]);
-    assert!(stderr(&output).contains("the stream LABELLED cannot be made"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("cannot create the stream LABELLED"), "{}", stderr(&output));
     for (args, message) in [
         (&["--publish", "a b"][..], "write a subject"),
         (&["--publish", "{section}"], "{section} is unknown"),
         (&["--dead-letter", "dead.>"], "write a subject"),
         (&["--stream", "a.b"], "write a name of letters"),
         (&["--ack-wait", "0"], "from 1 to 3600"),
-        (&["--server", "https://a:1"], "no address this command can ask"),
+        (&["--server", "https://a:1"], "invalid server address https://a:1"),
         (&["--nats-cert", "a"], "--nats-key"),
     ] {
         let output = relay(args);

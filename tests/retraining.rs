@@ -153,7 +153,7 @@ fn a_check_tells_what_is_odd_and_trains_nothing() {
     assert_eq!((&found["left_out"]["unlabelled"], &found["left_out"]["unusable"]), (&1.into(), &1.into()));
     let warnings = found["warnings"].to_string();
     for warning in
-        ["medtop:99999999 is none of the seventeen", "other labels than a copy", "will be left out: --min-rows"]
+        ["medtop:99999999 is not one of the seventeen", "other labels than a copy", "the minimum is --min-rows"]
     {
         assert!(warnings.contains(warning), "{warning} in {warnings}");
     }
@@ -287,7 +287,7 @@ fn a_better_model_is_promoted_a_worse_one_refused_and_what_was_is_brought_back()
     assert!(stderr(&output).contains("no version was in service before"), "{}", stderr(&output));
     for (args, message) in [
         (&["promote", &live, "nothing"][..], "there is no version nothing"),
-        (&["list", "/no/such/folder"], "there is no such folder"),
+        (&["list", "/no/such/folder"], "no such folder"),
         (&["diff", &live, &first, "../live"], "there is no version ../live"),
     ] {
         let output = models(args);
@@ -508,7 +508,7 @@ fn a_full_disk_and_a_second_run_do_no_harm() {
     for (args, message) in [
         (
             vec!["--topics", &archive, "--out", &folder.path("out"), "--report", &folder.path("report.html")],
-            "written over",
+            "would overwrite",
         ),
         (vec!["--topics", TOPICS, "--out", &live, "--promote", &live], "versions of a model are in this folder"),
         (vec!["--topics", TOPICS, "--out", &folder.path("n"), "--report", "no/such/page.html"], "no such folder"),
@@ -535,14 +535,9 @@ fn a_report_shows_everything_and_asks_for_nothing() {
     let html = fs::read_to_string(&page).expect("it is written");
     assert!(html.matches("<svg").count() >= 6, "{}", html.matches("<svg").count());
     assert!(!html.contains("not drawn"));
-    for what in [
-        "Labels",
-        "What is taken for what",
-        "By length, year and source",
-        "The surest mistakes",
-        "most telling",
-        "Regions",
-    ] {
+    for what in
+        ["Labels", "Confusion", "By length, year and source", "The most confident mistakes", "most telling", "Regions"]
+    {
         assert!(html.contains(what), "{what}");
     }
     assert!(html.contains("&lt;b&gt;desk&lt;/b&gt;") && !html.contains("<b>desk"), "what files say is escaped");

@@ -117,7 +117,7 @@ fn what_is_not_safe_is_refused_at_the_start() {
     let files = Files::new();
     let (short, text) = (files.put("short", "abc"), files.put("text", "no PEM"));
     let cases: [(&[&str], i32, &str); 7] = [
-        (&["--listen", "0.0.0.0:0"], 2, "--insecure where the network is yours"),
+        (&["--listen", "0.0.0.0:0"], 2, "--insecure on a trusted network"),
         (&["--tls-cert", &text], 2, "tls-cert needs tls-key"),
         (&["--client-ca", &text], 2, "client-ca needs tls-cert"),
         (&["--admin-listen", "127.0.0.1:0"], 2, "admin-listen needs admin-tokens"),

@@ -392,7 +392,7 @@ fn training_files_that_cannot_teach_are_told() {
         (&["--topics", &one], 3, "no topic has 5 different rows"),
         (&["--topics", &rare], 3, "at least two different topics"),
         (&["--topics", &none], 3, "no row has text and a \"topics\" list"),
-        (&["--regions", &country], 3, "a region is no ISO 3166-1 alpha-2 country code"),
+        (&["--regions", &country], 3, "expected an ISO 3166-1 alpha-2 country code"),
     ];
     let out = folder.path().join("model");
     for (args, status, message) in cases {

@@ -2,6 +2,7 @@
 
 use crate::article::prefix;
 use crate::document::UNDETERMINED;
+use isolang::Language;
 use std::collections::HashSet;
 use whatlang::Lang;
 
@@ -31,8 +32,7 @@ pub fn primary(tag: &str) -> Option<String> {
     let primary = tag.trim().split(['-', '_']).next().unwrap_or_default();
     let is_code = (2..=3).contains(&primary.len()) && primary.bytes().all(|byte| byte.is_ascii_alphabetic());
     let primary = is_code.then(|| primary.to_ascii_lowercase())?;
-    // Where a language has a code of two letters, that one is used.
-    Some(Lang::from_code(&primary).map_or(primary, |lang| code(lang).to_owned()))
+    Some(short_code(&primary).map_or(primary, str::to_owned))
 }
 
 /// The ISO 639 code of the language that `text` is written in, [`UNDETERMINED`] where it is too short or too mixed to tell.
@@ -75,81 +75,18 @@ fn is_plainly_english(text: &str) -> bool {
     words >= ENGLISH_LEAST_WORDS && english as f64 >= ENGLISH_SHARE * words as f64
 }
 
-/// ISO 639-1 where there is one, otherwise 639-3.
+/// The two-letter code of ISO 639-1 if the language has one, otherwise the three-letter code of ISO 639-3.
 fn code(lang: Lang) -> &'static str {
-    match lang {
-        Lang::Afr => "af",
-        Lang::Aka => "ak",
-        Lang::Amh => "am",
-        Lang::Ara => "ar",
-        Lang::Aze => "az",
-        Lang::Bel => "be",
-        Lang::Ben => "bn",
-        Lang::Bul => "bg",
-        Lang::Cat => "ca",
-        Lang::Ces => "cs",
-        Lang::Cmn => "zh",
-        Lang::Cym => "cy",
-        Lang::Dan => "da",
-        Lang::Deu => "de",
-        Lang::Ell => "el",
-        Lang::Eng => "en",
-        Lang::Epo => "eo",
-        Lang::Est => "et",
-        Lang::Fin => "fi",
-        Lang::Fra => "fr",
-        Lang::Guj => "gu",
-        Lang::Heb => "he",
-        Lang::Hin => "hi",
-        Lang::Hrv => "hr",
-        Lang::Hun => "hu",
-        Lang::Hye => "hy",
-        Lang::Ind => "id",
-        Lang::Ita => "it",
-        Lang::Jav => "jv",
-        Lang::Jpn => "ja",
-        Lang::Kan => "kn",
-        Lang::Kat => "ka",
-        Lang::Khm => "km",
-        Lang::Kor => "ko",
-        Lang::Lat => "la",
-        Lang::Lav => "lv",
-        Lang::Lit => "lt",
-        Lang::Mal => "ml",
-        Lang::Mar => "mr",
-        Lang::Mkd => "mk",
-        Lang::Mya => "my",
-        Lang::Nep => "ne",
-        Lang::Nld => "nl",
-        Lang::Nob => "nb",
-        Lang::Ori => "or",
-        Lang::Pan => "pa",
-        Lang::Pes => "fa",
-        Lang::Pol => "pl",
-        Lang::Por => "pt",
-        Lang::Ron => "ro",
-        Lang::Rus => "ru",
-        Lang::Sin => "si",
-        Lang::Slk => "sk",
-        Lang::Slv => "sl",
-        Lang::Sna => "sn",
-        Lang::Spa => "es",
-        Lang::Srp => "sr",
-        Lang::Swe => "sv",
-        Lang::Tam => "ta",
-        Lang::Tel => "te",
-        Lang::Tgl => "tl",
-        Lang::Tha => "th",
-        Lang::Tuk => "tk",
-        Lang::Tur => "tr",
-        Lang::Ukr => "uk",
-        Lang::Urd => "ur",
-        Lang::Uzb => "uz",
-        Lang::Vie => "vi",
-        Lang::Yid => "yi",
-        Lang::Zul => "zu",
-        #[allow(unreachable_patterns)] // a later whatlang may know more
-        other => other.code(),
+    short_code(lang.code()).unwrap_or(lang.code())
+}
+
+/// The ISO 639-1 code of an ISO 639-3 code.
+fn short_code(code: &str) -> Option<&'static str> {
+    match code {
+        // ISO 639-1 has a code only for the macrolanguage.
+        "cmn" => Some("zh"),
+        "pes" => Some("fa"),
+        code => Language::from_639_3(code)?.to_639_1(),
     }
 }
 

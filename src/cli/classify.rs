@@ -1,31 +1,34 @@
+//! `dateline classify`: classifies files and standard input, by a model in this process or by a server.
+
 use super::{
-    Failure, input, model,
-    output::{self, ArticleFault},
+    Failure,
+    answers::{self, ArticleFault},
+    input, model,
+    output::printable,
 };
 use crate::{
-    article::{Classification, Options},
+    article::{Article, Classification, Options},
     document::UNDETERMINED,
     formats::{self, InputError, Item, Reading, Record, Source, newsml, ninjs},
-    wire::{
-        MAX_MESSAGE_BYTES, WINDOW, answer_from_proto, article_to_proto, options_to_proto,
-        proto::dateline::v1::{ClassifyRequest, classifier_client::ClassifierClient},
-    },
+    wire::{Client, ClientError, WINDOW},
 };
 use rayon::prelude::*;
 use std::{borrow::Cow, io::Write, path::PathBuf, thread};
 use tokio::sync::mpsc;
-use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Code;
 
 /// Classify articles by topic and country
 ///
-/// Reads plain text, HTML, JSON (lines, laid out, or an array), ninjs, NewsML-G2, NITF, CSV, RSS and Atom feeds, each also compressed
-/// with gzip or zstd, and answers in the order of the input, each article as soon as it is read. A row of JSON is an article:
-/// {"id": "7", "headline": "...", "body": "..."}, with "dateline", "language", "source_country" and "format" ("text" or "html") if
-/// they are known. An article that cannot be used answers with its own error, and the rest goes on.
+/// Reads plain text, HTML, JSON (lines, pretty-printed, or an array), ninjs, NewsML-G2, NITF, CSV, RSS and Atom feeds,
+/// each also compressed with gzip or zstd. Answers come in the order of the input, each as soon as its article is read.
+/// A row of JSON is an article: {"id": "7", "headline": "...", "body": "..."}; optional are "dateline", "language",
+/// "source_country" and "format" ("text" or "html"). An invalid article is answered with its own error, and the others
+/// go on.
 ///
-/// --ninjs prints the articles themselves with labels in them, as "subjects" and "places": items of ninjs 1.x, 2.x and 3.x in
-/// their own version with all that they hold, others as ninjs 3.0. --newsml prints documents of NewsML-G2 with labels in them, as
-/// "subject". Canceled items pass without labels.
+/// --ninjs prints the articles as ninjs with labels as "subjects" and "places": items of ninjs 1.x, 2.x and 3.x in
+/// their own version with all their fields, other articles as ninjs 3.0. --newsml prints NewsML-G2 documents with
+/// labels as "subject". Canceled items are printed without labels.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dateline classify article.txt page.html\n  \
                         zcat archive.jsonl.gz | dateline classify --json - > labels.jsonl\n  \
@@ -38,41 +41,41 @@ pub struct Args {
     /// Files to read; - is standard input
     #[arg(default_value = "-", value_name = "FILES")]
     files: Vec<PathBuf>,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
-    /// Print the articles as ninjs with their labels, one a line; what is wrong goes to standard error
+    /// Print the articles as ninjs with their labels, one per line; errors go to standard error
     #[arg(long, conflicts_with = "json")]
     ninjs: bool,
-    /// Print documents of NewsML-G2 with labels in their items; what is wrong goes to standard error
+    /// Print NewsML-G2 documents with labels in their items; errors go to standard error
     #[arg(long, conflicts_with_all = ["json", "ninjs"])]
     newsml: bool,
-    /// Say what each label rests on, and what was left out of the text
+    /// Show the evidence of each label, and the parts of the text that were left out
     #[arg(long)]
     explain: bool,
     /// Leave out labels with less confidence, from 0 to 1 [default: 0.1 for topics, 0 for regions]
     #[arg(long, value_name = "P", value_parser = probability)]
     min_confidence: Option<f32>,
-    /// From which confidence on a label is AUTO, instead of the model's threshold
+    /// The confidence from which a label is AUTO; the model's threshold by default
     #[arg(long, value_name = "P", value_parser = probability)]
     auto: Option<f32>,
-    /// From which confidence on a label is REVIEW, instead of the model's threshold
+    /// The confidence from which a label is REVIEW; the model's threshold by default
     #[arg(long, value_name = "P", value_parser = probability)]
     review: Option<f32>,
-    /// At most so many topics and so many regions; 0 is no limit
+    /// The most topics and the most regions of an answer; 0 is no limit
     #[arg(long, value_name = "N")]
     max_labels: Option<usize>,
-    /// A folder that `dateline train` wrote, instead of the bundled model
+    /// The folder of a model; the bundled model by default
     #[arg(long, value_name = "DIR", conflicts_with = "server")]
     model: Option<PathBuf>,
-    /// Ask a running server instead
+    /// Classify by a running server
     #[arg(long, value_name = "URL")]
     server: Option<String>,
     #[command(flatten)]
     reading: input::ReadingArgs,
 }
 
-/// An input, in its order: an article, or why there is none.
+/// An input: an article, or why it cannot be read.
 type Input = Result<Record, InputError>;
 
 pub fn run(args: Args) -> Result<(), Failure> {
@@ -92,10 +95,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let mut printer = Printer { out: anstream::stdout(), form, articles: 0, faults: 0 };
     let inputs = read(&args.files, args.reading.reading());
     match &args.server {
-        Some(url) => ask_server(url, options, inputs, &mut printer)?,
+        Some(url) => classify_on_server(url, options, inputs, &mut printer)?,
         None => {
             let model = model(args.model.as_ref()).map_err(Failure::failed)?;
-            classify_here(inputs, &mut printer, |record| {
+            classify_locally(inputs, &mut printer, |record| {
                 model.classify(&record.article, &options).map_err(ArticleFault::invalid)
             })?;
         }
@@ -110,7 +113,7 @@ fn probability(given: &str) -> Result<f32, String> {
     given.parse().ok().filter(|p| (0.0..=1.0).contains(p)).ok_or_else(|| "it must be a number from 0 to 1".to_owned())
 }
 
-/// Reads on a thread of its own, a little ahead of what is classified.
+/// Reads on a separate thread, a little ahead of the classification.
 fn read(files: &[PathBuf], reading: Reading) -> mpsc::Receiver<Input> {
     let sources: Vec<Source> = files.iter().map(|path| Source::from(path.as_path())).collect();
     let (sender, receiver) = mpsc::channel(4 * WINDOW);
@@ -124,8 +127,8 @@ fn read(files: &[PathBuf], reading: Reading) -> mpsc::Receiver<Input> {
     receiver
 }
 
-/// Classifies what has been read so far on all cores, and prints it before it waits for more.
-fn classify_here(
+/// Classifies all inputs read so far on all cores, and prints the answers before it waits for more.
+fn classify_locally(
     mut inputs: mpsc::Receiver<Input>,
     printer: &mut Printer,
     classify: impl Fn(&Record) -> Result<Classification, ArticleFault> + Sync,
@@ -153,8 +156,8 @@ fn classify_here(
     Ok(())
 }
 
-/// Streams the same input to a server, and prints its answers.
-fn ask_server(
+/// Classifies the input by a server, on one stream.
+fn classify_on_server(
     url: &str,
     options: Options,
     inputs: mpsc::Receiver<Input>,
@@ -162,22 +165,21 @@ fn ask_server(
 ) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
     runtime.block_on(async {
-        let away = |error: &dyn std::fmt::Display| {
+        let unreachable = |error: &dyn std::fmt::Display| {
             Failure::Failed(format!("cannot reach {url}: {error}; is `dateline serve` running there?"))
         };
-        let channel = super::server(url)?.connect().await.map_err(|error| away(&root_cause(&error)))?;
-        let mut client = ClassifierClient::new(channel)
-            .max_encoding_message_size(2 * MAX_MESSAGE_BYTES)
-            .max_decoding_message_size(usize::MAX);
-
-        // Every input goes to the plan, in order; articles also go to the server, and their answers come in that order.
-        let (send_request, requests) = mpsc::channel(WINDOW);
-        let (send_plan, mut plan) = mpsc::channel(4 * WINDOW);
-        let sending = tokio::spawn(feed(inputs, options, send_request, send_plan));
-        let lost = |status: tonic::Status| {
-            Failure::Failed(format!("the server ended the stream: {} ({:?})", status.message(), status.code()))
+        let channel = super::server(url)?.connect().await.map_err(|error| unreachable(&root_cause(&error)))?;
+        let failed = |error: ClientError| match error {
+            ClientError::Incompatible => Failure::Failed(format!("{url}: {error}")),
+            ended => Failure::failed(ended),
         };
-        let mut answers = client.classify_stream(ReceiverStream::new(requests)).await.map_err(lost)?.into_inner();
+        // All inputs go to the plan, in order. The articles among them also go to the server, which answers in that
+        // order.
+        let (send_article, articles) = mpsc::channel(WINDOW);
+        let (send_plan, mut plan) = mpsc::channel(4 * WINDOW);
+        let sending = tokio::spawn(send_inputs(inputs, send_article, send_plan));
+        let mut client = Client::new(channel);
+        let mut responses = client.classify_stream(ReceiverStream::new(articles), options).await.map_err(failed)?;
         while let Some(input) = plan.recv().await {
             let record = match input {
                 Ok(record) => record,
@@ -190,13 +192,11 @@ fn ask_server(
                 printer.print(&record.article.id, Some(&record), &Ok(without_labels()))?;
                 continue;
             }
-            let response = answers
+            let answer = responses
                 .next()
                 .await
-                .ok_or_else(|| Failure::Failed("the server ended the stream before all answers came".to_owned()))?
-                .map_err(lost)?;
-            let answer = answer_from_proto(response)
-                .ok_or_else(|| Failure::Failed(format!("{url} does not speak this version of dateline.v1")))?
+                .ok_or_else(|| Failure::failed("the server ended the stream before all answers came"))?
+                .map_err(failed)?
                 .map_err(|error| ArticleFault { code: code_name(error.code), message: error.message });
             printer.print(&record.article.id, Some(&record), &answer)?;
         }
@@ -205,34 +205,27 @@ fn ask_server(
     })
 }
 
-async fn feed(
-    mut inputs: mpsc::Receiver<Input>,
-    options: Options,
-    requests: mpsc::Sender<ClassifyRequest>,
-    plan: mpsc::Sender<Input>,
-) {
+/// Sends all inputs to the plan, and articles that are not canceled to the server.
+async fn send_inputs(mut inputs: mpsc::Receiver<Input>, articles: mpsc::Sender<Article>, plan: mpsc::Sender<Input>) {
     while let Some(input) = inputs.recv().await {
-        let request = input.as_ref().ok().filter(|record| !is_canceled(record)).map(|record| ClassifyRequest {
-            article: Some(article_to_proto(record.article.clone())),
-            options: Some(options_to_proto(options)),
-        });
+        let article = input.as_ref().ok().filter(|record| !is_canceled(record)).map(|record| record.article.clone());
         if plan.send(input).await.is_err() {
             return;
         }
-        if let Some(request) = request
-            && requests.send(request).await.is_err()
+        if let Some(article) = article
+            && articles.send(article).await.is_err()
         {
             return;
         }
     }
 }
 
-/// Whether a publication was taken back.
+/// Whether the publisher withdrew the item.
 fn is_canceled(record: &Record) -> bool {
     record.item.as_ref().is_some_and(Item::is_canceled)
 }
 
-/// The answer about an item that is canceled.
+/// The answer to a canceled item.
 fn without_labels() -> Classification {
     Classification {
         topics: Vec::new(),
@@ -240,7 +233,7 @@ fn without_labels() -> Classification {
         regions: Vec::new(),
         language: UNDETERMINED.to_owned(),
         model_version: "".into(),
-        notes: vec!["the item is canceled: it passes without labels".to_owned()],
+        notes: vec!["the item is canceled: no labels".to_owned()],
         removed: Vec::new(),
     }
 }
@@ -253,10 +246,10 @@ fn root_cause(error: &dyn std::error::Error) -> String {
     cause.to_string()
 }
 
-/// `INVALID_ARGUMENT` for 3: tonic's name of the code, as gRPC spells it.
-fn code_name(code: i32) -> String {
+/// A gRPC code as gRPC spells it, such as `INVALID_ARGUMENT`.
+fn code_name(code: Code) -> String {
     let mut name = String::new();
-    for c in format!("{:?}", tonic::Code::from(code)).chars() {
+    for c in format!("{code:?}").chars() {
         if c.is_uppercase() && !name.is_empty() {
             name.push('_');
         }
@@ -265,16 +258,16 @@ fn code_name(code: i32) -> String {
     name
 }
 
-/// What answers are printed as.
+/// The format of the output.
 enum Form {
     Block,
     Json,
     Ninjs,
-    /// With the answers about the items of the document that is being read.
+    /// With the answers to the items of the current document.
     NewsMl(Vec<Option<Classification>>),
 }
 
-/// Prints answers as they come, and counts.
+/// Prints answers as they come, and counts them.
 struct Printer {
     out: anstream::AutoStream<std::io::Stdout>,
     form: Form,
@@ -293,11 +286,12 @@ impl Printer {
         self.faults += u64::from(answer.is_err());
         let mut line = Vec::new();
         match (&mut self.form, record) {
-            (Form::Json, _) => output::json_line(&mut line, id, answer)?,
-            (Form::Block, _) => output::block(&mut line, id, record, answer)?,
+            (Form::Json, _) => answers::json_line(&mut line, id, answer)?,
+            (Form::Block, _) => answers::block(&mut line, id, record, answer)?,
             (Form::Ninjs, record) => {
                 say_fault(id, answer);
-                // Nothing is lost: an item without labels passes as it is. What is no item has nothing to pass.
+                // Nothing is lost: an item without labels is printed unchanged. Other input without labels has no item
+                // to print.
                 if let Some(record) = record.filter(|record| answer.is_ok() || record.item.is_some()) {
                     line.extend(as_ninjs(record, answer.as_ref().ok()).as_bytes());
                     line.push(b'\n');
@@ -317,7 +311,7 @@ impl Printer {
                     }
                     _ if record.is_some() => {
                         self.faults += u64::from(answer.is_ok());
-                        let id = output::printable(id);
+                        let id = printable(id);
                         anstream::eprintln!(
                             "{id}: not an item of NewsML-G2: --ninjs and --json print labels of any article"
                         );
@@ -336,14 +330,14 @@ impl Printer {
     }
 }
 
-/// Says on standard error why an article has no labels.
+/// Prints on standard error why an article has no labels.
 fn say_fault(id: &str, answer: &Result<Classification, ArticleFault>) {
     if let Err(fault) = answer {
-        anstream::eprintln!("{}: {}", output::printable(id), output::printable(&fault.message));
+        anstream::eprintln!("{}: {}", printable(id), printable(&fault.message));
     }
 }
 
-/// An article as ninjs. Nothing is lost: what has no labels passes as it is.
+/// An article as ninjs, unchanged if it has no labels.
 fn as_ninjs(record: &Record, answer: Option<&Classification>) -> String {
     let item = match &record.item {
         Some(Item::Ninjs(item)) => Cow::Borrowed(&**item),
@@ -355,7 +349,7 @@ fn as_ninjs(record: &Record, answer: Option<&Classification>) -> String {
     }
 }
 
-/// The document of an item, with the answers about all its items.
+/// The document of an item, with the labels of all its items.
 fn with_labels(item: &newsml::Item, answers: &[Option<Classification>]) -> String {
     item.document().labelled(&answers.iter().map(Option::as_ref).collect::<Vec<_>>())
 }
@@ -366,6 +360,9 @@ mod tests {
 
     #[test]
     fn codes_have_their_grpc_names() {
-        assert_eq!([3, 4, 13, 99].map(code_name), ["INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "INTERNAL", "UNKNOWN"]);
+        assert_eq!(
+            [3, 4, 13, 99].map(|code| code_name(Code::from(code))),
+            ["INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "INTERNAL", "UNKNOWN"]
+        );
     }
 }

@@ -1,61 +1,62 @@
-//! What commands say of labelled files.
+//! Arguments for labelled files, and the rows of them that are left out.
 
 use super::output;
 use crate::{
     formats::{self, Columns, Reading},
+    report::tables,
     train::{DATES, LeftOut, MAX_BAD},
 };
 use anstream::eprintln;
 use encoding_rs::Encoding;
 use std::path::PathBuf;
 
-/// How files are read that do not say it themselves.
+/// How to read files that do not describe themselves.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Input")]
 pub struct ReadingArgs {
-    /// Which column of CSV, or field of JSON, holds what: body=Text,topics=Section; numbers from 1 where a CSV file has no head.
-    /// What is not named is guessed by what columns are called
+    /// The columns of CSV, or the fields of JSON: body=Text,topics=Section; numbers from 1 if a CSV file has no header.
+    /// Other fields are found by the usual names of columns
     #[arg(long, value_name = "FIELD=COLUMN,...", value_parser = str::parse::<Columns>)]
     columns: Option<Columns>,
-    /// The encoding of files that are not in UTF-8, such as windows-1252; pages and XML say it themselves
+    /// The encoding of files that are not in UTF-8, such as windows-1252; HTML and XML declare their own
     #[arg(long, value_name = "NAME", value_parser = formats::encoding)]
     encoding: Option<&'static Encoding>,
 }
 
-/// How labelled files are read.
+/// How to read labelled files.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Input")]
 pub struct InputArgs {
     #[command(flatten)]
     reading: ReadingArgs,
-    /// A CSV file with an archive's own labels and their codes: two cells a row, several codes with | between, none where rows
-    /// are not wanted
+    /// A CSV file that maps the labels of an archive to codes: two cells per row, several codes separated by |, no code
+    /// to drop the label
     #[arg(long, value_name = "FILE")]
     pub map: Option<PathBuf>,
-    /// So many rows that cannot be read are left out; one more ends the run
+    /// The most rows that may be invalid; more end the run
     #[arg(long, value_name = "N", default_value_t = MAX_BAD)]
     pub max_bad: u64,
 }
 
 impl InputArgs {
-    /// How files are read.
+    /// How to read files.
     pub fn reading(&self) -> Reading {
         self.reading.reading()
     }
 }
 
 impl ReadingArgs {
-    /// How files are read.
+    /// How to read files.
     pub fn reading(&self) -> Reading {
         Reading { columns: self.columns.clone().unwrap_or_default(), encoding: self.encoding }
     }
 }
 
-/// Labels that a map lacks are shown up to so many.
-const MOST_UNMAPPED: usize = 20;
+/// The most labels that are listed as missing in a map.
+const MAX_UNMAPPED: usize = 20;
 
-/// Tells on standard error what was left out, and why.
-pub fn tell(left_out: &LeftOut) {
+/// Prints the rows that are left out, and why, on standard error.
+pub fn print_left_out(left_out: &LeftOut) {
     for (count, what) in [
         (left_out.unlabelled, "lack the field that this option needs"),
         (left_out.unusable, "have no text, or a field over its limit"),
@@ -103,26 +104,9 @@ pub fn tell(left_out: &LeftOut) {
         let (one, other) = (output::printable(one), output::printable(other));
         eprintln!("the labels {one:?} and {other:?} differ by case alone: --map makes them one");
     }
-    if !left_out.bad.is_empty() {
-        let mut table = output::table(&["bad rows", "first at", "reason"], 0);
-        output::to_the_left(&mut table, &[1, 2]);
-        for bad in &left_out.bad {
-            table.add_row([bad.rows.to_string(), output::printable(&bad.first), output::printable(&bad.reason)]);
+    for table in [tables::bad_rows(left_out), tables::unmapped(left_out, MAX_UNMAPPED)] {
+        if !table.is_empty() {
+            eprintln!("{}", table.to_terminal());
         }
-        eprintln!("{table}");
-    }
-    if !left_out.unmapped.is_empty() {
-        let mut labels: Vec<(&String, &u64)> = left_out.unmapped.iter().collect();
-        labels.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-        let mut table = output::table(&["rows", "label that the map lacks"], 0);
-        output::to_the_left(&mut table, &[1]);
-        for (label, count) in labels.iter().take(MOST_UNMAPPED) {
-            table.add_row([count.to_string(), output::printable(label)]);
-        }
-        let more = labels.len().saturating_sub(MOST_UNMAPPED);
-        if more > 0 {
-            table.add_row([String::new(), format!("and {more} more")]);
-        }
-        eprintln!("{table}");
     }
 }

@@ -1,10 +1,12 @@
 //! The commands: each file parses its arguments, calls the library and prints.
 
+mod answers;
 mod classify;
 mod evaluate;
 mod input;
 mod models;
 mod output;
+mod progress;
 mod relay;
 mod serve;
 mod settings;
@@ -20,14 +22,14 @@ use clap::{Parser, Subcommand};
 use std::{io, path::PathBuf, process::ExitCode};
 use tonic::transport::Endpoint;
 
-/// Tells what news articles are about: topics (IPTC Media Topics) and regions (ISO 3166 countries in the UN M49 tree),
-/// with calibrated confidence.
+/// Classifies news articles by topic (IPTC Media Topics) and region (ISO 3166 countries in the UN M49 tree), with calibrated
+/// confidence
 #[derive(Debug, Parser)]
 #[command(
     name = "dateline",
     version,
-    after_help = "Exit status: 0 all went well; 1 it could not be done (no such model, port in use, server away); 2 the \
-                  command line is wrong; 3 some or all of the input could not be used."
+    after_help = "Exit status: 0 success; 1 failure (no such model, port in use, server unreachable); 2 invalid command line; \
+                  3 some or all of the input is invalid."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -47,18 +49,18 @@ enum Command {
 /// Why a command ended early.
 #[derive(Debug)]
 enum Failure {
-    /// It could not be done: exit status 1.
+    /// A failure: exit status 1.
     Failed(String),
-    /// The command line is wrong in a way that only the command can tell: exit status 2.
+    /// An invalid combination of arguments or settings: exit status 2.
     Usage(String),
-    /// Some of the input could not be used: exit status 3.
+    /// Some of the input is invalid: exit status 3.
     BadInput(String),
-    /// Whoever read the output is gone: exit status 0, in silence.
+    /// The reader of the output is gone: exit status 0, without a message.
     PipeClosed,
 }
 
 impl Failure {
-    /// For anything that tells its reason.
+    /// A failure with this reason.
     fn failed(reason: impl std::fmt::Display) -> Self {
         Failure::Failed(reason.to_string())
     }
@@ -104,11 +106,11 @@ pub fn run() -> ExitCode {
 
 /// A Dateline server by its address.
 fn server(url: &str) -> Result<Endpoint, Failure> {
-    // An address alone is meant as an address. Another scheme, above all https, must not be sent in plain text.
+    // The default scheme is http. Other schemes are refused: a request to https must not go out in plain text.
     let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
     let plain = Some(full).filter(|full| full.starts_with("http://"));
     plain.and_then(|full| Endpoint::from_shared(full).ok()).ok_or_else(|| {
-        Failure::Usage(format!("{url} is no address this command can ask: use one such as http://127.0.0.1:50051"))
+        Failure::Usage(format!("invalid server address {url}: write one such as http://127.0.0.1:50051"))
     })
 }
 
@@ -125,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_line_is_valid() {
         <Cli as clap::CommandFactory>::command().debug_assert();
     }
 }

@@ -1,5 +1,10 @@
-use super::{Failure, output};
-use crate::model::{Manifest, Store, Version, load_version, versions};
+//! `dateline models`: lists, compares and switches the versions of a model in service.
+
+use super::Failure;
+use crate::{
+    model::{Manifest, Store, Version, load_version, versions},
+    report::{self, Cell, Table},
+};
 use anstream::println;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,10 +12,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// Handle the versions of a model in service
+/// Manage the versions of a model in service
 ///
-/// A folder that `dateline train --promote` writes into keeps every version it ever put into service. A server that watches
-/// the folder takes over what is put there.
+/// A folder that `dateline train --promote` writes into keeps every version that was ever in service. A server that
+/// watches the folder loads the version in service.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  dateline models list live\n  dateline models diff live 901969fa5013 4d57436ac060\n  \
@@ -24,7 +29,7 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Show the versions, the one in service first
+    /// List the versions, the one in service first
     List {
         /// The folder
         folder: PathBuf,
@@ -32,29 +37,29 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Put a version into service, untested; `dateline train --promote` tests before
+    /// Put a version into service without a test; `dateline train --promote` tests first
     Promote {
         /// The folder
         folder: PathBuf,
-        /// A version that it has
+        /// A version of the folder
         #[arg(required_unless_present = "from", conflicts_with = "from")]
         version: Option<String>,
-        /// A folder that `dateline train --out` wrote, whose model becomes a version
+        /// A folder that `dateline train --out` wrote; its model becomes a version
         #[arg(long, value_name = "DIR")]
         from: Option<PathBuf>,
     },
-    /// Put the version back that was in service before
+    /// Put the previous version back into service
     Rollback {
         /// The folder
         folder: PathBuf,
     },
-    /// Show how two versions differ
+    /// Show the differences between two versions
     Diff {
         /// The folder
         folder: PathBuf,
-        /// A version
+        /// The old version
         old: String,
-        /// Another
+        /// The new version
         new: String,
         /// Print one JSON object
         #[arg(long)]
@@ -90,11 +95,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
 }
 
-/// A folder that is there: asking for one must not make it.
+/// An existing folder: a query must not create it.
 fn existing(folder: &Path) -> Result<&Path, Failure> {
     match folder.is_dir() {
         true => Ok(folder),
-        false => Err(Failure::Failed(format!("{}: there is no such folder", folder.display()))),
+        false => Err(Failure::Failed(format!("no such folder: {}", folder.display()))),
     }
 }
 
@@ -121,25 +126,26 @@ fn list(versions: &[Version], json: bool) -> Result<(), Failure> {
         println!("{}", serde_json::to_string(&all).map_err(Failure::failed)?);
         return Ok(());
     }
-    let mut table =
-        output::table(&["version", "", "written", "topics", "accuracy", "regions, micro-F1", "rows", "MB"], 3);
+    let texts = ["version", "place", "written"].map(report::text);
+    let numbers = ["topics", "accuracy", "regions, micro-F1", "rows", "MB"].map(report::number);
+    let mut table = Table::new(texts.into_iter().chain(numbers));
     for version in versions {
         let manifest = &version.manifest;
         let measure = |measured: &BTreeMap<String, f64>, name: &str| {
             measured.get(name).map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"))
         };
-        table.add_row([
-            manifest.version.clone(),
-            place(version),
-            at(version.written),
-            manifest.topics.labels.len().to_string(),
-            measure(&manifest.topics.measured, "accuracy"),
-            measure(&manifest.regions.measured, "micro_f1"),
-            manifest.trained_on.iter().map(|file| file.rows).sum::<u64>().to_string(),
-            format!("{:.1}", version.bytes as f64 / 1e6),
+        table.push([
+            (&manifest.version).into(),
+            place(version).into(),
+            at(version.written).into(),
+            manifest.topics.labels.len().into(),
+            measure(&manifest.topics.measured, "accuracy").into(),
+            measure(&manifest.regions.measured, "micro_f1").into(),
+            manifest.trained_on.iter().map(|file| file.rows).sum::<u64>().into(),
+            format!("{:.1}", version.bytes as f64 / 1e6).into(),
         ]);
     }
-    println!("{table}");
+    println!("{}", table.to_terminal());
     Ok(())
 }
 
@@ -209,10 +215,8 @@ fn diff(old: &Manifest, new: &Manifest, json: bool) -> Result<(), Failure> {
         println!("{}", serde_json::to_string(&all).map_err(Failure::failed)?);
         return Ok(());
     }
-    let mut table = output::table(&["", "old", "new"], 1);
-    for cells in rows {
-        table.add_row(cells.map(|cell| output::printable(&cell)));
-    }
-    println!("{table}");
+    let mut table = Table::new([report::text(""), report::number("old"), report::number("new")]);
+    rows.into_iter().for_each(|cells| table.push(cells.map(Cell::from)));
+    println!("{}", table.to_terminal());
     Ok(())
 }

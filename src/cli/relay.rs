@@ -1,3 +1,5 @@
+//! `dateline relay`: the worker of a message broker.
+
 use super::{
     Failure, settings,
     signals::{Signals, drain_requested},
@@ -5,20 +7,21 @@ use super::{
 use crate::{
     live::ModelSlot,
     observe::{self, LogFormat, Ready, Telemetry, serve_probes},
-    relay::{Labeller, Metrics, Relay, Settings, Template, is_subject},
+    relay::{Labeller, Metrics, NewStreams, Relay, Settings, Template, is_subject},
 };
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-/// Label the articles on a message broker
+/// Label the articles of a message broker
 ///
-/// Takes messages from a stream of NATS JetStream, each a row of JSON ({"id": "7", "headline": "...", "body": "..."}) or an item of
-/// ninjs, and publishes the articles with their labels: "classification" in a row, "subjects" and "places" in an item, all
-/// other fields as they came. A message is acknowledged once the broker has its publication, and publications carry an id,
-/// so that none is lost and one made twice counts once. What cannot be labelled goes to --dead-letter with the reason in its
-/// headers. Relays with one --durable name share the work.
+/// Reads messages from a NATS JetStream stream, each a JSON row ({"id": "7", "headline": "...", "body": "..."}) or a
+/// ninjs, NewsML-G2 or NITF item, and publishes them with labels: "classification" in a row, "subjects" and "places" in
+/// an item, all other fields unchanged. Delivery is at least once: a message is acknowledged after its publication,
+/// which carries an id by which the broker drops duplicates. Messages that cannot be labelled go to --dead-letter with
+/// the reason in their headers. Relays with the same --durable share the work.
 ///
-/// Settings come from flags, from the environment and from the file of --config, in this order. SIGINT or SIGTERM drains:
-/// what is held is brought to its end. A second signal ends at once, and others get what was held.
+/// Settings come from flags, from the environment and from the file of --config, in this order. SIGINT or SIGTERM
+/// drains: messages that were received are finished. A second signal exits at once, and the broker redelivers
+/// unfinished messages.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dateline relay --create --subjects 'news.in.>'\n  \
                         dateline relay --nats tls://nats.example:4222 --credentials relay.creds --stream WIRE --durable desk\n  \
@@ -28,13 +31,13 @@ pub struct Args {
     /// A file of settings in TOML, such as: nats = "nats://127.0.0.1:4222"
     #[arg(long, env = "DATELINE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print every setting and where it came from, and end
+    /// Print every setting with its origin, and exit
     #[arg(long)]
     check_config: bool,
     /// Print JSON (with --check-config)
     #[arg(long, requires = "check_config")]
     json: bool,
-    /// The broker; several addresses of one cluster with commas between
+    /// The address of the broker; several of one cluster are separated by commas
     #[arg(
         long,
         env = "DATELINE_NATS",
@@ -43,64 +46,65 @@ pub struct Args {
         value_name = "URL"
     )]
     nats: String,
-    /// The stream that articles are taken from
+    /// The stream to read articles from
     #[arg(long, env = "DATELINE_STREAM", default_value = "NEWS", value_name = "NAME", value_parser = name)]
     stream: String,
-    /// Which subjects of the stream are taken, such as news.in.>; for --create also those that the stream gets
+    /// The subjects of the stream to read, such as news.in.>; with --create also the subjects of the created stream
     #[arg(long, env = "DATELINE_SUBJECTS", default_value = "news.in.>", value_name = "SUBJECT", value_delimiter = ',')]
     subjects: Vec<String>,
-    /// The name that relays share who share the work
+    /// The durable consumer, which relays share to share the work
     #[arg(long, env = "DATELINE_DURABLE", default_value = "dateline", value_name = "NAME", value_parser = name)]
     durable: String,
-    /// Where labelled articles go; {topic}, {country}, {decision} and {language} are those of the answer, or none
+    /// The subject of labelled articles; {topic}, {subtopic}, {country}, {decision} and {language} are those of the
+    /// answer, or none
     #[arg(long, env = "DATELINE_PUBLISH", default_value = "labelled.{topic}.{country}", value_name = "SUBJECT", value_parser = str::parse::<Template>)]
     publish: Template,
-    /// Where messages go that cannot be labelled
+    /// The subject of messages that cannot be labelled
     #[arg(long, env = "DATELINE_DEAD_LETTER", default_value = "dead.dateline", value_name = "SUBJECT", value_parser = subject)]
     dead_letter: String,
-    /// Make the streams and the consumer that are missing
+    /// Create missing streams and the consumer
     #[arg(long, env = "DATELINE_CREATE", value_parser = clap::builder::BoolishValueParser::new())]
     create: bool,
-    /// The stream for labelled articles that --create makes
+    /// The stream of labelled articles that --create creates
     #[arg(long, env = "DATELINE_LABELLED_STREAM", default_value = "LABELLED", value_name = "NAME", value_parser = name)]
     labelled_stream: String,
-    /// The stream for dead letters that --create makes
+    /// The stream of dead letters that --create creates
     #[arg(long, env = "DATELINE_DEAD_STREAM", default_value = "DEAD", value_name = "NAME", value_parser = name)]
     dead_stream: String,
-    /// A message that meets an internal error is delivered again until it was delivered this many times, and is a dead letter then
+    /// The most deliveries of a message that causes an internal error; then it becomes a dead letter
     #[arg(long, env = "DATELINE_MAX_DELIVER", default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1000))]
     max_deliver: u32,
-    /// After this many seconds without a progress acknowledgement the broker delivers a message to another relay; slow work sends them
+    /// The broker redelivers a message after this many seconds without a progress acknowledgement
     #[arg(long, env = "DATELINE_ACK_WAIT", default_value_t = 30.0, value_name = "SECONDS", value_parser = ack_wait)]
     ack_wait: f64,
-    /// The most messages that are held
+    /// The most unfinished messages
     #[arg(long, env = "DATELINE_IN_FLIGHT", default_value_t = 256, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     in_flight: u32,
-    /// How long a drain may take, in seconds
+    /// The longest time for a drain, in seconds
     #[arg(long, env = "DATELINE_DRAIN_TIMEOUT", default_value_t = 10.0, value_name = "SECONDS", value_parser = settings::seconds)]
     drain_timeout: f64,
-    /// A folder that `dateline train` wrote, instead of the bundled model; watched for a new one
+    /// The folder of a model, watched for changes; the bundled model by default
     #[arg(long, env = "DATELINE_MODEL", value_name = "DIR")]
     model: Option<PathBuf>,
-    /// Ask a Dateline server instead of a model in this process
+    /// Classify by a Dateline server instead of a model in this process
     #[arg(long, env = "DATELINE_SERVER", value_name = "URL", conflicts_with = "model")]
     server: Option<String>,
-    /// The address of /metrics (Prometheus), /livez and /readyz over HTTP; none without it
+    /// The address of /metrics (Prometheus), /livez and /readyz over HTTP; disabled by default
     #[arg(long, env = "DATELINE_METRICS_LISTEN", value_name = "ADDRESS:PORT", value_parser = settings::address)]
     metrics_listen: Option<SocketAddr>,
-    /// A file of credentials for the broker (.creds)
+    /// A file of NATS credentials (.creds)
     #[arg(long, env = "DATELINE_CREDENTIALS", value_name = "FILE", help_heading = "Security")]
     credentials: Option<PathBuf>,
-    /// Certificates in PEM, one of which must have signed the broker's; those of the system without it
+    /// CA certificates in PEM to verify the broker with; those of the system by default
     #[arg(long, env = "DATELINE_NATS_CA", value_name = "FILE", help_heading = "Security")]
     nats_ca: Option<PathBuf>,
-    /// The certificate that the relay shows the broker, in PEM
+    /// The relay's client certificate in PEM
     #[arg(long, env = "DATELINE_NATS_CERT", value_name = "FILE", requires = "nats_key", help_heading = "Security")]
     nats_cert: Option<PathBuf>,
     /// Its private key in PEM
     #[arg(long, env = "DATELINE_NATS_KEY", value_name = "FILE", requires = "nats_cert", help_heading = "Security")]
     nats_key: Option<PathBuf>,
-    /// How the log is written: lines for people, or an object of JSON a line
+    /// The format of the log: lines for people, or one JSON object per line
     #[arg(long, env = "DATELINE_LOG", value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
     log: LogFormat,
 }
@@ -124,9 +128,9 @@ fn ack_wait(text: &str) -> Result<f64, String> {
 }
 
 impl Args {
-    /// This program, as it classifies articles in a process of its own.
+    /// The command line of this program that classifies redelivered articles in a separate process.
     fn isolated(&self) -> Result<Vec<OsString>, Failure> {
-        // On Linux by the file that runs, which an upgrade may have replaced meanwhile.
+        // On Linux the running file, because an upgrade may have replaced the file at its path.
         let program = match cfg!(target_os = "linux") {
             true => PathBuf::from("/proc/self/exe"),
             false => std::env::current_exe().map_err(Failure::failed)?,
@@ -153,7 +157,9 @@ impl Args {
             max_deliver: self.max_deliver,
             ack_wait: Duration::from_secs_f64(self.ack_wait),
             in_flight: self.in_flight as usize,
-            create: self.create.then(|| (self.labelled_stream.clone(), self.dead_stream.clone())),
+            create: self
+                .create
+                .then(|| NewStreams { labelled: self.labelled_stream.clone(), dead_letters: self.dead_stream.clone() }),
             drain: Duration::from_secs_f64(self.drain_timeout),
         }
     }
@@ -167,16 +173,16 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::failed)?;
     let _inside = runtime.enter();
-    let _telemetry = Telemetry::begin(args.log, None)?;
+    let _telemetry = Telemetry::start(args.log, None)?;
     observe::log_panics();
     let slot = match &args.server {
         Some(_) => None,
         None => Some(Arc::new(ModelSlot::open(args.model.clone()).map_err(Failure::failed)?)),
     };
     let labeller = match (&slot, &args.server) {
-        (Some(slot), _) => Labeller::Here { slot: slot.clone(), isolated: args.isolated()? },
+        (Some(slot), _) => Labeller::Local { slot: slot.clone(), isolated: args.isolated()? },
         (None, url) => Labeller::server(
-            // One that vanished without a word must be noticed: the broker is told all the while that its articles are at work.
+            // A server that vanished silently must be noticed: the broker gets progress acknowledgements meanwhile.
             super::server(url.as_deref().unwrap_or_default())?
                 .connect_timeout(Duration::from_secs(5))
                 .http2_keep_alive_interval(Duration::from_secs(10))

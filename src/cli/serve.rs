@@ -1,3 +1,5 @@
+//! `dateline serve`: the gRPC server.
+
 use super::{
     Failure, settings,
     signals::{Signals, drain_requested},
@@ -11,17 +13,18 @@ use crate::{
 use clap::builder::BoolishValueParser;
 use std::{io::Write, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-/// Answer articles over gRPC
+/// Classify articles over gRPC
 ///
 /// Serves dateline.v1.Classifier, the standard health service and server reflection. The log goes to standard error;
-/// RUST_LOG=debug says more.
+/// RUST_LOG=debug logs more.
 ///
-/// Settings come from flags, from the environment and from the file of --config, in this order; in the file they have the
-/// names of the flags. --check-config tells what holds and where it came from.
+/// Settings come from flags, from the environment and from the file of --config, in this order. In the file, settings
+/// have the names of their flags. --check-config prints each setting with its origin.
 ///
-/// SIGINT or SIGTERM drains: health turns NOT_SERVING, new streams are refused, open ones are answered to the end of what
-/// they have sent. A second signal ends at once. The folder of --model is watched: a new model that loads and passes its
-/// self-check takes over without a gap, a broken one is refused and the old one goes on; SIGHUP looks there at once.
+/// SIGINT or SIGTERM drains: health turns NOT_SERVING, new streams are refused, and open streams are answered up to
+/// their last article. A second signal exits at once. The folder of --model is watched: a new model that loads and
+/// passes its self-check replaces the current one without interruption; an invalid one is refused, and the current one
+/// stays. SIGHUP checks the folder at once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dateline serve\n  dateline serve --listen 127.0.0.1:8080 --model my-model\n  \
                         dateline serve --metrics-listen 127.0.0.1:9464 --drain-timeout 30\n  \
@@ -32,97 +35,99 @@ pub struct Args {
     /// A file of settings in TOML, such as: listen = "127.0.0.1:50051"
     #[arg(long, env = "DATELINE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print every setting and where it came from, try all files that they name, and end
+    /// Print every setting with its origin, try the files that the settings name, and exit
     #[arg(long)]
     check_config: bool,
     /// Print JSON (with --check-config)
     #[arg(long, requires = "check_config")]
     json: bool,
-    /// The address to listen on; port 0 takes a free one, and the log tells which
+    /// The address to listen on; port 0 is any free port, which the log shows
     #[arg(long, env = "DATELINE_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS:PORT", value_parser = settings::address)]
     listen: SocketAddr,
-    /// The address of /metrics (Prometheus), /livez and /readyz over HTTP; none without it
+    /// The address of /metrics (Prometheus), /livez and /readyz over HTTP; disabled by default
     #[arg(long, env = "DATELINE_METRICS_LISTEN", value_name = "ADDRESS:PORT", value_parser = settings::address)]
     metrics_listen: Option<SocketAddr>,
-    /// A folder that `dateline train` wrote, instead of the bundled model; watched for a new one
+    /// The folder of a model, watched for changes; the bundled model by default
     #[arg(long, env = "DATELINE_MODEL", value_name = "DIR")]
     model: Option<PathBuf>,
-    /// A folder with a second model, watched too: it answers the same articles unheard, and metrics tell how often it differs
+    /// The folder of a shadow model, watched for changes: its answers to the same articles are compared, never sent
     #[arg(long, env = "DATELINE_SHADOW", value_name = "DIR")]
     shadow: Option<PathBuf>,
-    /// How long a drain may take, in seconds; what is open then is closed
+    /// The longest time for a drain, in seconds; connections that are still open then are closed
     #[arg(long, env = "DATELINE_DRAIN_TIMEOUT", default_value_t = Settings::default().drain.as_secs_f64(), value_name = "SECONDS", value_parser = settings::seconds)]
     drain_timeout: f64,
-    /// The server's certificate in PEM, with those that signed it; read again when it changes
+    /// The server's certificate chain in PEM; read again when the file changes
     #[arg(long, env = "DATELINE_TLS_CERT", value_name = "FILE", help_heading = "Security")]
     tls_cert: Option<PathBuf>,
     /// Its private key in PEM
     #[arg(long, env = "DATELINE_TLS_KEY", value_name = "FILE", help_heading = "Security")]
     tls_key: Option<PathBuf>,
-    /// Certificates in PEM, one of which must have signed that of a client (mutual TLS)
+    /// CA certificates in PEM; clients need a certificate that one of them signed (mutual TLS)
     #[arg(long, env = "DATELINE_CLIENT_CA", value_name = "FILE", help_heading = "Security")]
     client_ca: Option<PathBuf>,
-    /// A file of tokens, one a line; calls must carry one as "authorization: Bearer TOKEN". Read again when it changes
+    /// A file of tokens, one per line; calls need "authorization: Bearer TOKEN". Read again when the file changes
     #[arg(long, env = "DATELINE_TOKENS", value_name = "FILE", help_heading = "Security")]
     tokens: Option<PathBuf>,
-    /// A file of tokens for dateline.v1.Admin, which there is not without it
+    /// A file of tokens for dateline.v1.Admin, which is disabled by default
     #[arg(long, env = "DATELINE_ADMIN_TOKENS", value_name = "FILE", help_heading = "Security")]
     admin_tokens: Option<PathBuf>,
-    /// An address of its own for dateline.v1.Admin
+    /// A separate address for dateline.v1.Admin
     #[arg(long, env = "DATELINE_ADMIN_LISTEN", value_name = "ADDRESS:PORT", value_parser = settings::address, help_heading = "Security")]
     admin_listen: Option<SocketAddr>,
-    /// Tell nobody the descriptors of the contract
+    /// Disable server reflection
     #[arg(long, env = "DATELINE_NO_REFLECTION", value_parser = BoolishValueParser::new(), help_heading = "Security")]
     no_reflection: bool,
-    /// Listen on addresses of other machines without TLS
+    /// Allow addresses that other machines can reach, without TLS
     #[arg(long, env = "DATELINE_INSECURE", value_parser = BoolishValueParser::new(), help_heading = "Security")]
     insecure: bool,
-    /// Speak gRPC-Web to pages of this origin (`https://desk.example`); may be given several times
+    /// Allow gRPC-Web from pages of this origin (`https://desk.example`); may be repeated
     #[arg(long, env = "DATELINE_WEB_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', help_heading = "Security")]
     web_origin: Vec<String>,
-    /// The largest message that is read, in bytes, compressed or not; a larger one ends its stream
+    /// The largest message, in bytes, compressed or not; a larger one ends its stream
     #[arg(long, env = "DATELINE_MAX_MESSAGE_BYTES", default_value_t = Limits::default().message_bytes as u32, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1024..=1 << 30), help_heading = "Limits")]
     max_message_bytes: u32,
     /// The largest list of headers of a call, in bytes
     #[arg(long, env = "DATELINE_MAX_HEADER_BYTES", default_value_t = Limits::default().header_bytes, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1024..16_777_216), help_heading = "Limits")]
     max_header_bytes: u32,
-    /// Open connections; others wait
+    /// The most open connections; others wait
     #[arg(long, env = "DATELINE_MAX_CONNECTIONS", default_value_t = Limits::default().connections as u32, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1_000_000), help_heading = "Limits")]
     max_connections: u32,
-    /// Open streams and calls of one connection
+    /// The most open streams and calls of one connection
     #[arg(long, env = "DATELINE_MAX_STREAMS", default_value_t = Limits::default().streams_per_connection, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1_000_000), help_heading = "Limits")]
     max_streams: u32,
-    /// Articles under way in all; streams wait, unary calls are refused with UNAVAILABLE
+    /// The most articles in process over all calls; beyond it streams wait and unary calls are refused with UNAVAILABLE
     #[arg(long, env = "DATELINE_MAX_ARTICLES", default_value_t = Limits::default().articles as u32, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1_000_000), help_heading = "Limits")]
     max_articles: u32,
-    /// Bytes of requests in work and of answers that clients have not taken, in all; the same holds
+    /// The most bytes of requests in process and of answers that clients have not read; beyond it as for --max-articles
     #[arg(long, env = "DATELINE_MAX_TEXT_BYTES", default_value_t = Limits::default().text_bytes, value_name = "BYTES", help_heading = "Limits")]
     max_text_bytes: usize,
     /// The largest answer, in bytes; explanations that do not fit are left out
     #[arg(long, env = "DATELINE_MAX_ANSWER_BYTES", default_value_t = Limits::default().answer_bytes as u32, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(65_536..=1 << 30), help_heading = "Limits")]
     max_answer_bytes: u32,
-    /// Silent connections are asked for a sign of life after so many seconds; 0 is never
+    /// The interval between HTTP/2 keepalive pings on a silent connection, in seconds; 0 disables them
     #[arg(long, env = "DATELINE_KEEPALIVE", default_value_t = Limits::default().keepalive.as_secs_f64(), value_name = "SECONDS", value_parser = settings::seconds, help_heading = "Limits")]
     keepalive: f64,
-    /// A call that is no stream must be sent and answered in so many seconds; 0 is no limit
+    /// The longest time for a unary call, in seconds; 0 is no limit
     #[arg(long, env = "DATELINE_CALL_TIMEOUT", default_value_t = Limits::default().call.as_secs_f64(), value_name = "SECONDS", value_parser = settings::seconds, help_heading = "Limits")]
     call_timeout: f64,
-    /// A stream that brings no article for so many seconds ends; 0 is never
+    /// The longest time for a stream without a new article, in seconds; 0 is no limit
     #[arg(long, env = "DATELINE_STREAM_IDLE", default_value_t = Limits::default().stream_idle.as_secs_f64(), value_name = "SECONDS", value_parser = settings::seconds, help_heading = "Limits")]
     stream_idle: f64,
-    /// A call whose client takes no answer, or leaves a message incomplete, for this many seconds ends with ABORTED; 0 is never
+    /// The longest time for a client to read no answer, or to leave a message incomplete, in seconds; then the call
+    /// ends with ABORTED; 0 is no limit
     #[arg(long, env = "DATELINE_STREAM_STALL", default_value_t = Limits::default().stream_stall.as_secs_f64(), value_name = "SECONDS", value_parser = settings::seconds, help_heading = "Limits")]
     stream_stall: f64,
-    /// A connection without an open call for so many seconds is closed; 0 is never
+    /// The longest time for a connection without an open call, in seconds; 0 is no limit
     #[arg(long, env = "DATELINE_CONNECTION_IDLE", default_value_t = Limits::default().connection_idle.as_secs_f64(), value_name = "SECONDS", value_parser = settings::seconds, help_heading = "Limits")]
     connection_idle: f64,
-    /// Connections end after so many seconds, their streams as in a drain, so that clients spread over new servers; 0 is never
+    /// The longest age of a connection, in seconds; then its streams end as in a drain, so that clients spread over new
+    /// servers; 0 is no limit
     #[arg(long, env = "DATELINE_CONNECTION_AGE", default_value_t = Limits::default().connection_age.as_secs_f64(), value_name = "SECONDS", value_parser = settings::seconds, help_heading = "Limits")]
     connection_age: f64,
-    /// How the log is written: lines for people, or an object of JSON a line
+    /// The format of the log: lines for people, or one JSON object per line
     #[arg(long, env = "DATELINE_LOG", value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT", help_heading = "Log and traces")]
     log: LogFormat,
-    /// Send a span of each call and stream to this collector of OTLP over gRPC (`http://127.0.0.1:4317`)
+    /// Send a span of each call and stream to this OTLP collector over gRPC (`http://127.0.0.1:4317`)
     #[arg(
         long,
         env = "DATELINE_OTLP_ENDPOINT",
@@ -131,7 +136,7 @@ pub struct Args {
         help_heading = "Log and traces"
     )]
     otlp_endpoint: Option<String>,
-    /// Headers for the collector: key=value, several with commas between
+    /// Headers for the collector: key=value, several separated by commas
     #[arg(
         long,
         env = "DATELINE_OTLP_HEADERS",
@@ -140,44 +145,45 @@ pub struct Args {
         help_heading = "Log and traces"
     )]
     otlp_headers: Option<String>,
-    /// Which share of the traces that begin here is kept, from 0 to 1; a client's own trace is kept where the client keeps it
+    /// The share of the traces that begin here to sample, from 0 to 1; a client's trace is sampled if the client
+    /// samples it
     #[arg(long, env = "DATELINE_TRACE_SHARE", default_value_t = 1.0, value_name = "SHARE", value_parser = share, help_heading = "Log and traces")]
     trace_share: f64,
 }
 
-/// What fits together and what does not, wherever it was said.
+/// Checks settings against each other, from whatever origin.
 fn check(args: &Args) -> Result<(), Failure> {
     let wrong = |reason: String| Err(Failure::Usage(reason));
     match (&args.tls_cert, &args.tls_key) {
         (Some(_), None) => {
-            return wrong("tls-cert needs tls-key: a certificate is of no use without its key".to_owned());
+            return wrong("tls-cert needs tls-key".to_owned());
         }
         (None, Some(_)) => {
-            return wrong("tls-key needs tls-cert: a key is of no use without its certificate".to_owned());
+            return wrong("tls-key needs tls-cert".to_owned());
         }
         _ => {}
     }
     if args.client_ca.is_some() && args.tls_cert.is_none() {
-        return wrong("client-ca needs tls-cert and tls-key: clients show certificates over TLS".to_owned());
+        return wrong("client-ca needs tls-cert and tls-key".to_owned());
     }
     if args.admin_listen.is_some() && args.admin_tokens.is_none() {
-        return wrong("admin-listen needs admin-tokens: an operator's calls are never open to all".to_owned());
+        return wrong("admin-listen needs admin-tokens".to_owned());
     }
     let least = args.settings().limits.least_text_bytes();
     if args.max_text_bytes < least {
         return wrong(format!(
-            "max-text-bytes is {}: with these max-message-bytes and max-answer-bytes at least {least} are needed, for one message as it \
-             comes, decompressed and decoded, and its answer",
+            "max-text-bytes is {}: with these max-message-bytes and max-answer-bytes it must be at least {least}, for one message \
+             compressed, decompressed and decoded, and its answer",
             args.max_text_bytes
         ));
     }
-    // The addresses of other machines are not for plain text.
+    // Plain text is for loopback addresses only.
     let plain = args.tls_cert.is_none() && !args.insecure;
     let mut open = [Some(args.listen), args.admin_listen].into_iter().flatten();
     match open.find(|address| plain && !address.ip().is_loopback()) {
         Some(address) => wrong(format!(
-            "{address} can be reached from other machines: give --tls-cert and --tls-key, or --insecure where the network \
-             is yours"
+            "{address} can be reached from other machines: give --tls-cert and --tls-key, or --insecure on a trusted \
+             network"
         )),
         None => Ok(()),
     }
@@ -230,7 +236,7 @@ impl Args {
     }
 }
 
-/// Serves as the arguments, the environment and the file of settings say.
+/// Runs the server until it is asked to stop.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let settings = settings::read::<Args>("serve", args.config.as_deref())?;
     let args = &settings.args;
@@ -245,11 +251,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         args.settings().check().map_err(Failure::failed)?;
         let models = args.models()?;
         let model = models.live.current();
-        return writeln!(anstream::stderr().lock(), "all of it can be used; model {} would answer", model.version())
+        return writeln!(anstream::stderr().lock(), "all settings are valid; the model is {}", model.version())
             .map_err(Failure::from);
     }
     // To the very end, for the last spans.
-    let _telemetry = Telemetry::begin(args.log, otlp)?;
+    let _telemetry = Telemetry::start(args.log, otlp)?;
     observe::log_panics();
     let models = args.models()?;
     runtime.block_on(async {

@@ -1,6 +1,7 @@
-//! Settings: from flags, the environment and a file, in this order; each knows where it came from.
+//! Settings from flags, the environment and a file, in this order, each with its origin.
 
-use super::{Failure, output};
+use super::Failure;
+use crate::report::{self, Table};
 use clap::{ArgMatches, Command, error::ContextKind, parser::ValueSource};
 use serde::Serialize;
 use std::{
@@ -11,14 +12,14 @@ use std::{
 };
 use toml::de::{DeTable, DeValue};
 
-/// Flags that are no settings.
+/// Flags that are not settings.
 const NO_SETTINGS: [&str; 4] = ["config", "check-config", "json", "help"];
-/// Settings whose values are nobody's business.
+/// Settings whose values are never printed.
 const SECRETS: [&str; 1] = ["otlp-headers"];
-/// What stands before this in a value, in an address a name and a password, is not told either.
+/// A value with this character is not printed: in an address, it follows a user and a password.
 const BEHIND_SECRETS: char = '@';
 
-/// What holds, and where it came from.
+/// The settings, and their origins.
 pub struct Settings<A> {
     pub args: A,
     origins: Vec<Origin>,
@@ -32,11 +33,11 @@ struct Origin {
     from: String,
 }
 
-/// All that the words of the command line behind the name of a command, the environment and the file say. The words were parsed
+/// Reads the settings of a command from the command line, the environment and a file. The command line was parsed
 /// before, without the file.
 ///
 /// # Errors
-/// Where the file cannot be used.
+/// If the file cannot be read, or holds an invalid setting.
 pub fn read<A: clap::Args>(name: &'static str, file: Option<&Path>) -> Result<Settings<A>, Failure> {
     let words = std::env::args_os().skip_while(|word| word != name).skip(1);
     let command = || A::augment_args(Command::new(name).no_binary_name(true));
@@ -51,7 +52,7 @@ pub fn read<A: clap::Args>(name: &'static str, file: Option<&Path>) -> Result<Se
     };
     let lines: BTreeMap<String, usize> = values.iter().map(|(setting, value)| (setting.clone(), value.line)).collect();
     let wrong = |error: clap::Error| match file {
-        // Without the file the words were well.
+        // Without the file, the command line was valid.
         Some(path) => in_file(name, path, &lines, &error),
         None => Failure::Usage(error.to_string()),
     };
@@ -61,7 +62,7 @@ pub fn read<A: clap::Args>(name: &'static str, file: Option<&Path>) -> Result<Se
     Ok(Settings { args, origins })
 }
 
-/// What a file says of a setting.
+/// The value of a setting in a file.
 struct Value {
     words: Vec<String>,
     line: usize,
@@ -98,7 +99,7 @@ fn parse(path: &Path, text: &str, command: &Command) -> Result<BTreeMap<String, 
                 likeness(a).total_cmp(&likeness(b))
             });
             let nearest = nearest.map(|nearest| format!("; the nearest is {nearest}")).unwrap_or_default();
-            return Err(fault(format!("{key} is no setting{nearest}")));
+            return Err(fault(format!("unknown setting {key}{nearest}")));
         }
         let word = |value: &DeValue<'_>| match value {
             DeValue::String(text) => Some(text.to_string()),
@@ -136,13 +137,13 @@ pub fn seconds(text: &str) -> Result<f64, String> {
     seconds.ok_or_else(|| "write a number of seconds from 0 to 86400".to_owned())
 }
 
-/// An address, or a name that has one.
+/// An address, or a host name with a port.
 pub fn address(text: &str) -> Result<SocketAddr, String> {
     let found = text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
     found.ok_or_else(|| "write ADDRESS:PORT, such as 127.0.0.1:50051 or localhost:0".to_owned())
 }
 
-/// A command whose defaults are the values.
+/// The command with these values as defaults.
 fn with_defaults(command: Command, mut values: BTreeMap<String, Value>) -> Command {
     command.mut_args(|arg| match arg.get_long().and_then(|name| values.remove(name)) {
         Some(value) => arg.default_values(value.words),
@@ -182,7 +183,7 @@ fn origins(
 }
 
 impl<A> Settings<A> {
-    /// What holds and where it came from, as a table, or as an object of JSON by setting.
+    /// Prints the settings and their origins, as a table or as a JSON object by setting.
     pub fn print(&self, out: &mut dyn std::io::Write, json: bool) -> std::io::Result<()> {
         if json {
             let all: serde_json::Map<String, serde_json::Value> = self
@@ -196,10 +197,10 @@ impl<A> Settings<A> {
             serde_json::to_writer_pretty(&mut *out, &all)?;
             return writeln!(out);
         }
-        let mut table = output::table(&["setting", "value", "from"], 3);
+        let mut table = Table::new(["setting", "value", "from"].map(report::text));
         for Origin { setting, value, from } in &self.origins {
-            table.add_row([setting, value.as_deref().unwrap_or("-"), from]);
+            table.push([setting.into(), value.as_deref().unwrap_or("-").into(), from.into()]);
         }
-        writeln!(out, "{table}")
+        writeln!(out, "{}", table.to_terminal())
     }
 }

@@ -1,14 +1,14 @@
-//! Signals: to stop, and to look for a new model.
+//! Signals that stop a command, and that reload its model.
 
 use std::sync::Arc;
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
 
-/// The exit status of a command that did not drain, as of one that SIGINT ended.
+/// The exit status after a second signal, as after SIGINT.
 const STOPPED_AT_ONCE: i32 = 130;
 
-/// The signals that a long-running command listens to.
+/// The signals that a long-running command handles.
 pub struct Signals {
     #[cfg(unix)]
     interrupt: Signal,
@@ -18,14 +18,14 @@ pub struct Signals {
     hang_up: Signal,
 }
 
-/// Done once a drain was requested.
+/// Completes when a drain was requested.
 pub async fn drain_requested(mut draining: watch::Receiver<bool>) {
-    // An error means that whoever listens is gone, and the runtime with it.
+    // An error means that the sender, and with it the runtime, is gone.
     let _ = draining.wait_for(|draining| *draining).await;
 }
 
 impl Signals {
-    /// Listens from now on.
+    /// Handles signals from now on.
     pub fn listen() -> std::io::Result<Self> {
         Ok(Signals {
             #[cfg(unix)]
@@ -37,8 +37,8 @@ impl Signals {
         })
     }
 
-    /// Turns true at the next SIGINT or SIGTERM, which requests a drain; one more ends the program at once. Calls `reload`, on a
-    /// thread that may block, after SIGHUP: one call at a time, and one more for all signals that come during it.
+    /// Becomes true at the first SIGINT or SIGTERM, which requests a drain; a second one exits at once. SIGHUP calls
+    /// `reload` on a blocking thread: one call at a time, and one more for all signals that arrive during it.
     pub fn draining(mut self, reload: impl Fn() + Send + Sync + 'static) -> watch::Receiver<bool> {
         let (drain, draining) = watch::channel(false);
         let requested = Arc::new(Notify::new());
@@ -48,7 +48,7 @@ impl Signals {
             loop {
                 reloading.notified().await;
                 let reload = reload.clone();
-                // What came of it is logged and counted.
+                // `reload` logs and counts its result.
                 let _ = tokio::task::spawn_blocking(move || reload()).await;
             }
         });
@@ -62,7 +62,7 @@ impl Signals {
         draining
     }
 
-    /// Done at the next SIGINT or SIGTERM; calls `reload` at every SIGHUP before it.
+    /// Completes at the next SIGINT or SIGTERM; calls `reload` at every SIGHUP before it.
     #[cfg(unix)]
     async fn until_stop(&mut self, reload: impl Fn()) {
         loop {
@@ -74,7 +74,7 @@ impl Signals {
         }
     }
 
-    /// Done at the next interrupt from the keyboard.
+    /// Completes at the next interrupt from the keyboard.
     #[cfg(not(unix))]
     async fn until_stop(&mut self, _: impl Fn()) {
         let _ = tokio::signal::ctrl_c().await;

@@ -1,22 +1,22 @@
-//! The text format of metrics.
+//! The Prometheus text format.
 
-use prometheus_client::{encoding::text::encode, registry::Registry};
+use prometheus_client::{encoding::text, registry::Registry};
 use std::collections::BTreeSet;
 
-/// Registries in the text format of Prometheus (0.0.4), which every monitor reads.
+/// Encodes registries in the Prometheus text format, version 0.0.4.
 ///
 /// # Errors
-/// Where a label cannot be written.
-pub fn text_of(registries: &[Registry]) -> Result<String, std::fmt::Error> {
-    let mut text = String::new();
+/// If a label cannot be encoded.
+pub fn encode(registries: &[Registry]) -> Result<String, std::fmt::Error> {
+    let mut encoded = String::new();
     for registry in registries {
-        encode(&mut text, registry)?;
+        text::encode(&mut encoded, registry)?;
     }
-    Ok(without_open_metrics(&text))
+    Ok(without_open_metrics(&encoded))
 }
 
-/// The same metrics in the older format: counters are described by the names of their samples, and there is no unit and no
-/// end mark.
+/// Converts OpenMetrics, the crate's format: HELP and TYPE lines of counters get the suffix `_total`, UNIT lines and the final EOF
+/// line are dropped.
 fn without_open_metrics(text: &str) -> String {
     let counters: BTreeSet<&str> =
         text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter")).collect();

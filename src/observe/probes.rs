@@ -1,4 +1,4 @@
-//! Metrics and probes over HTTP, for orchestrators and monitors that speak no gRPC.
+//! Metrics and probes over plain HTTP, for orchestrators and monitoring systems.
 
 use axum::{
     Router,
@@ -13,24 +13,23 @@ use hyper_util::{
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::Semaphore};
 
-/// Open connections; others wait in the system's queue.
-const CONNECTIONS: usize = 64;
-/// How long a request may take to arrive, and a connection may wait for its next one.
-const HEADER_TIME: Duration = Duration::from_secs(10);
-/// How long a connection may be open: a client that does not read its answer is closed.
-const CONNECTION_TIME: Duration = Duration::from_secs(300);
-/// How long accepting waits after an error of the system, such as too many open files.
-const AFTER_AN_ERROR: Duration = Duration::from_millis(100);
+/// The most open connections; others wait in the system's accept queue.
+const MAX_CONNECTIONS: usize = 64;
+/// The longest time for a request's headers to arrive, counted from the request before.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest time for a connection to be open, even if the client does not read.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(300);
+/// The pause after a failed accept, such as one by too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The text format of Prometheus.
-const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// The content type of the Prometheus text format.
+const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Whether work may be sent.
+/// Whether the process accepts work, and the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ready(pub bool, pub &'static str);
 
-/// Answers `/metrics` with what `metrics` writes, `/livez` (200 as long as the process can answer) and `/readyz` (200 or 503, as
-/// `ready` says, with its reason).
+/// Serves `/metrics` with the text of `metrics`, `/livez` (always 200) and `/readyz` (200 or 503, with the reason of `ready`).
 pub async fn serve(
     listener: TcpListener,
     metrics: impl Fn() -> Result<String, fmt::Error> + Clone + Send + Sync + 'static,
@@ -40,7 +39,7 @@ pub async fn serve(
         let text = metrics();
         async move {
             match text {
-                Ok(text) => ([(header::CONTENT_TYPE, TEXT)], text).into_response(),
+                Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
                 Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
             }
         }
@@ -53,28 +52,28 @@ pub async fn serve(
         .route("/metrics", get(text))
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready));
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     // The semaphore is never closed.
-    while let Ok(place) = places.clone().acquire_owned().await {
+    while let Ok(permit) = permits.clone().acquire_owned().await {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection for metrics and probes");
-                tokio::time::sleep(AFTER_AN_ERROR).await;
+                tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
         let service = TowerToHyperService::new(app.clone());
         tokio::spawn(async move {
-            let _place = place;
+            let _permit = permit;
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(HEADER_TIME)
+                .header_read_timeout(HEADER_TIMEOUT)
                 .serve_connection(TokioIo::new(stream), service);
-            match tokio::time::timeout(CONNECTION_TIME, connection).await {
+            match tokio::time::timeout(CONNECTION_TIMEOUT, connection).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::debug!(%error, "a connection for metrics and probes failed"),
-                Err(_) => tracing::debug!("a connection for metrics and probes was open for too long"),
+                Ok(Err(error)) => tracing::debug!(%error, "connection for metrics and probes failed"),
+                Err(_) => tracing::debug!("connection for metrics and probes timed out"),
             }
         });
     }

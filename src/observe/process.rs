@@ -1,4 +1,4 @@
-//! Figures of this process.
+//! Metrics of this process, under the standard names of Prometheus exporters.
 
 use prometheus_client::{
     metrics::{counter::Counter, gauge::Gauge},
@@ -6,7 +6,7 @@ use prometheus_client::{
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What is told of the process.
+/// Metrics of this process. All are zero on systems other than Linux.
 #[derive(Default)]
 pub struct Process {
     resident: Gauge,
@@ -16,52 +16,54 @@ pub struct Process {
 }
 
 impl Process {
-    /// With a registry of its own: named as every exporter names them, so that dashboards for processes fit.
+    /// The metrics, and the registry that holds them.
     pub fn new() -> (Self, Registry) {
-        let mut own = Registry::with_prefix("process");
+        let mut registry = Registry::with_prefix("process");
         let process = Process::default();
-        own.register_with_unit("resident_memory", "Resident memory", Unit::Bytes, process.resident.clone());
-        own.register("open_fds", "Open file descriptors", process.files.clone());
-        let what = "Processor time of all threads since the start";
-        own.register_with_unit("cpu", what, Unit::Seconds, process.cpu.clone());
-        own.register_with_unit("start_time", "When the process began, from 1970", Unit::Seconds, process.start.clone());
-        (process, own)
+        registry.register_with_unit("resident_memory", "Resident memory", Unit::Bytes, process.resident.clone());
+        registry.register("open_fds", "Open file descriptors", process.files.clone());
+        let what = "User and system CPU time of all threads";
+        registry.register_with_unit("cpu", what, Unit::Seconds, process.cpu.clone());
+        let what = "Start time of the process since the Unix epoch";
+        registry.register_with_unit("start_time", what, Unit::Seconds, process.start.clone());
+        (process, registry)
     }
 
-    /// Looks now.
-    pub fn look(&self) {
-        if let Some(now) = Now::of_system() {
-            self.resident.set(now.resident);
-            self.files.set(now.files);
-            self.cpu.inner().store(now.cpu.to_bits(), Ordering::Relaxed);
-            self.start.set(now.start);
+    /// Reads the current values.
+    pub fn update(&self) {
+        if let Some(now) = Values::read() {
+            self.resident.set(now.resident_bytes);
+            self.files.set(now.open_files);
+            self.cpu.inner().store(now.cpu_seconds.to_bits(), Ordering::Relaxed);
+            self.start.set(now.start_seconds);
         }
     }
 }
 
-/// What the system says of this process.
-struct Now {
-    resident: i64,
-    files: i64,
-    cpu: f64,
-    start: f64,
+struct Values {
+    resident_bytes: i64,
+    open_files: i64,
+    cpu_seconds: f64,
+    start_seconds: f64,
 }
 
-impl Now {
-    /// From `/proc`; `None` where there is none.
-    fn of_system() -> Option<Now> {
-        let status = std::fs::read_to_string("/proc/self/status").ok()?;
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim();
-        let resident: i64 = resident.strip_suffix(" kB")?.parse().ok()?;
-        let files = std::fs::read_dir("/proc/self/fd").ok()?.count() as i64;
-        // Behind the name, which may hold anything, in brackets: fields 14, 15 and 22 of all, in ticks of a hundredth second.
-        let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-        let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-        let mut ticks = |n: usize| fields.nth(n)?.parse::<f64>().ok();
-        let cpu = ticks(0)? + ticks(0)?;
-        let since_boot = ticks(6)?;
-        let system = std::fs::read_to_string("/proc/stat").ok()?;
-        let boot: f64 = system.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
-        Some(Now { resident: resident << 10, files, cpu: cpu / 100.0, start: boot + since_boot / 100.0 })
+impl Values {
+    /// From `/proc`; `None` if it is not mounted.
+    #[cfg(target_os = "linux")]
+    fn read() -> Option<Values> {
+        let process = procfs::process::Process::myself().ok()?;
+        let stat = process.stat().ok()?;
+        let ticks_per_second = procfs::ticks_per_second() as f64;
+        Some(Values {
+            resident_bytes: i64::try_from(stat.rss * procfs::page_size()).ok()?,
+            open_files: i64::try_from(process.fd_count().ok()?).ok()?,
+            cpu_seconds: (stat.utime + stat.stime) as f64 / ticks_per_second,
+            start_seconds: procfs::boot_time_secs().ok()? as f64 + stat.starttime as f64 / ticks_per_second,
+        })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn read() -> Option<Values> {
+        None
     }
 }

@@ -1,4 +1,4 @@
-//! The log, and traces over OTLP.
+//! The log, and traces over OTLP (OpenTelemetry protocol).
 
 use opentelemetry::{KeyValue, global, trace::TracerProvider as _};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithTonicConfig};
@@ -20,39 +20,39 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-/// How long the last spans may take to be sent.
-const LAST_SPANS: Duration = Duration::from_secs(5);
+/// The longest time to send the last spans at shutdown.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why there is no telemetry.
+/// Why telemetry cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// A setting is wrong.
+    /// A setting is invalid.
     #[error("{0}")]
     Setting(String),
-    /// Traces cannot be sent.
+    /// The exporter of traces cannot be created.
     #[error("{0}")]
     Endpoint(String),
 }
 
-/// How the log is written.
+/// The format of the log.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum LogFormat {
     /// Lines for people.
     Text,
-    /// An object of JSON a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Logs where the program stumbled. A panic's message may quote the text that it stumbled over, which must not be logged.
+/// Logs the location of panics. Their messages may quote text of an article, which must not be logged.
 pub fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(location, "a fault of the program");
+        tracing::error!(location, "internal error: panic");
     }));
 }
 
-/// Where spans go, and which of them.
+/// The collector of traces, and the share of traces to send.
 pub struct Otlp {
     endpoint: String,
     headers: MetadataMap,
@@ -60,41 +60,40 @@ pub struct Otlp {
 }
 
 impl Otlp {
-    /// `endpoint` is the URL of a collector that speaks OTLP over gRPC, `headers` is `key=value`, several with commas
-    /// between. Of the traces that begin here a share, from 0 to 1, is kept; one that a client began, where the client
-    /// keeps it.
+    /// `endpoint` is the URL of a collector that accepts OTLP over gRPC; `headers` are comma-separated `key=value` pairs. `share`, from
+    /// 0 to 1, of the traces that begin here is sampled; a trace that a client began is sampled if the client samples it.
     ///
     /// # Errors
-    /// Where the endpoint is no URL, or the headers are no headers; what they hold is not told.
+    /// If the endpoint or the headers are invalid; the message does not quote them.
     pub fn new(endpoint: &str, headers: &str, share: f64) -> Result<Self, TelemetryError> {
         let url: Option<http::Uri> = endpoint.parse().ok();
         let Some(authority) = url.and_then(|url| url.scheme().and(url.authority()).cloned()) else {
             return Err(TelemetryError::Setting(
-                "otlp-endpoint is no URL: write one such as http://127.0.0.1:4317".to_owned(),
+                "otlp-endpoint is not a valid URL: write one such as http://127.0.0.1:4317".to_owned(),
             ));
         };
         if authority.as_str().contains('@') {
             return Err(TelemetryError::Setting(
-                "otlp-endpoint holds a name and password: give --otlp-headers instead".to_owned(),
+                "otlp-endpoint contains a user and password: use --otlp-headers instead".to_owned(),
             ));
         }
         Ok(Otlp { endpoint: endpoint.to_owned(), headers: metadata(headers)?, share })
     }
 }
 
-/// What has to be done at the end for the last spans to be sent.
+/// The running telemetry; the last spans are sent when it is dropped.
 pub struct Telemetry(Option<SdkTracerProvider>);
 
 impl Telemetry {
-    /// Begins to log, and to trace where that is wanted. Inside a runtime of tokio's, which the exporter uses.
+    /// Starts the log and, with `otlp`, the export of traces. Must be called inside a tokio runtime, which the exporter uses.
     ///
     /// # Errors
-    /// Where the exporter cannot be made.
-    pub fn begin(log: LogFormat, otlp: Option<Otlp>) -> Result<Self, TelemetryError> {
-        // The exporter tells the headers that it sends where it tells much.
+    /// If the exporter cannot be created.
+    pub fn start(log: LogFormat, otlp: Option<Otlp>) -> Result<Self, TelemetryError> {
+        // At its debug level the exporter logs the headers, which may hold a secret.
         let quiet = Directive::from_str("opentelemetry=warn").unwrap_or_else(|_| LevelFilter::WARN.into());
         let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
-        // What happens to the broker is told by the relay.
+        // The relay logs the broker's events itself.
         let filter = match std::env::var_os("RUST_LOG") {
             None => {
                 filter.add_directive(Directive::from_str("async_nats=off").unwrap_or_else(|_| LevelFilter::WARN.into()))
@@ -110,7 +109,7 @@ impl Telemetry {
         let provider = otlp.map(provider).transpose()?;
         let spans = provider.as_ref().map(|provider| {
             global::set_text_map_propagator(TraceContextPropagator::new());
-            // Only our own: the exporter's transport would trace itself.
+            // Only Dateline's own spans: otherwise the exporter's transport would trace itself.
             let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), Level::INFO);
             tracing_opentelemetry::layer().with_tracer(provider.tracer("dateline")).with_filter(ours)
         });
@@ -122,9 +121,9 @@ impl Telemetry {
 impl Drop for Telemetry {
     fn drop(&mut self) {
         if let Some(provider) = &self.0
-            && let Err(error) = provider.shutdown_with_timeout(LAST_SPANS)
+            && let Err(error) = provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT)
         {
-            tracing::warn!(%error, "the last spans were not sent");
+            tracing::warn!(%error, "last spans not sent");
         }
     }
 }
@@ -132,7 +131,7 @@ impl Drop for Telemetry {
 fn provider(otlp: Otlp) -> Result<SdkTracerProvider, TelemetryError> {
     let Otlp { endpoint, headers, share } = otlp;
     let exporter = SpanExporter::builder().with_tonic().with_endpoint(&endpoint).with_metadata(headers);
-    // Without roots no certificate would do.
+    // Without root certificates every certificate would be refused.
     let exporter = match endpoint.starts_with("https:") {
         true => exporter.with_tls_config(ClientTlsConfig::new().with_enabled_roots()),
         false => exporter,
@@ -159,7 +158,7 @@ fn metadata(headers: &str) -> Result<MetadataMap, TelemetryError> {
         });
         let Some((key, value)) = read else {
             return Err(TelemetryError::Setting(
-                "--otlp-headers: write key=value, several with commas between".to_owned(),
+                "invalid --otlp-headers: write key=value, several separated by commas".to_owned(),
             ));
         };
         map.insert(key, value);

@@ -1,4 +1,4 @@
-//! The waits between attempts: exponential, with jitter, so that relays that lost one broker do not all come back at once.
+//! Waits between retries: exponential with jitter, so that relays that lost the same broker do not all reconnect at once.
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use std::time::Duration;
@@ -7,7 +7,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The longest wait, without its jitter.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// Waits that double from the first to the longest, each prolonged by up to its own length.
+/// Waits that double from the first to the longest, plus a random time of up to the same length.
 pub struct BackOff(ExponentialBackoff);
 
 impl Default for BackOff {
@@ -18,7 +18,7 @@ impl Default for BackOff {
 }
 
 impl BackOff {
-    /// Waits until the next attempt.
+    /// Waits before the next attempt.
     pub async fn wait(&mut self) {
         tokio::time::sleep(self.0.next().unwrap_or(LONGEST_WAIT)).await;
     }

@@ -1,9 +1,9 @@
-//! Classification in a process of its own, one article after the other.
+//! Classification in a separate process, one article at a time.
 //!
-//! A message that comes again may have ended the relay that took it before. It is classified here, so that it is known which
-//! article ended its process, and that no other one goes with it.
+//! A redelivered message may have crashed the relay that had it before. In a separate process it crashes nothing else, and the article
+//! that caused the crash is known.
 
-use super::labeller::Fault;
+use super::labeller::LabelError;
 use crate::article::{Article, Classification, Format};
 use serde::Deserialize;
 use std::{ffi::OsString, io, process::Stdio, time::Duration};
@@ -12,23 +12,23 @@ use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
 };
 
-/// How long one article may take, the start of the process included.
-const ARTICLE_TIME: Duration = Duration::from_secs(30);
+/// The longest time for one article, including the start of the process.
+const ARTICLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A process that answers JSON Lines as `dateline classify --json -` does; started when it is needed, and again for another model.
+/// A process that answers JSON Lines as `dateline classify --json -` does. It is started on first use, and again when the model changes.
 pub struct Isolated {
     command: Vec<OsString>,
     running: Option<Running>,
     model: String,
 }
 
-/// The process cannot be started: that is no article's fault.
+/// The process cannot be started.
 #[derive(Debug)]
 pub struct StartError(io::Error);
 
 impl std::fmt::Display for StartError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "a process of its own for redelivered articles cannot be started: {}", self.0)
+        write!(formatter, "cannot start a separate process for redelivered articles: {}", self.0)
     }
 }
 
@@ -52,13 +52,13 @@ struct Error {
 }
 
 impl Isolated {
-    /// A program and its arguments.
+    /// The process runs `command`, a program and its arguments.
     pub fn new(command: Vec<OsString>) -> Self {
         Isolated { command, running: None, model: String::new() }
     }
 
-    /// The answer about an article of the model in service, whose version is `model`: [`Fault::Article`] if the article cannot be
-    /// classified, [`Fault::Program`] if the process ended or did not answer in time; the next article gets another one.
+    /// Classifies an article with the current model, whose version is `model`. The answer is [`LabelError::Article`] for an invalid
+    /// article, and [`LabelError::Internal`] if the process ended or timed out; the next article starts a new process.
     ///
     /// # Errors
     /// [`StartError`].
@@ -66,7 +66,7 @@ impl Isolated {
         &mut self,
         article: &Article,
         model: &str,
-    ) -> Result<Result<Classification, Fault>, StartError> {
+    ) -> Result<Result<Classification, LabelError>, StartError> {
         if self.model != model {
             (self.running, self.model) = (None, model.to_owned());
         }
@@ -74,7 +74,7 @@ impl Isolated {
             Some(running) => running,
             None => start(&self.command).map_err(StartError)?,
         };
-        let answer = match tokio::time::timeout(ARTICLE_TIME, running.ask(article)).await {
+        let answer = match tokio::time::timeout(ARTICLE_TIMEOUT, running.classify(article)).await {
             Ok(answer) => answer,
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         };
@@ -83,36 +83,38 @@ impl Isolated {
                 self.running = Some(running);
                 answer
             }
-            Err(error) => Err(Fault::Program(format!("a process of its own did not classify the article: {error}"))),
+            Err(error) => {
+                Err(LabelError::Internal(format!("the separate process did not classify the article: {error}")))
+            }
         })
     }
 }
 
 impl Running {
-    async fn ask(&mut self, article: &Article) -> io::Result<Result<Classification, Fault>> {
+    async fn classify(&mut self, article: &Article) -> io::Result<Result<Classification, LabelError>> {
         let mut row = row_of(article).to_string();
         row.push('\n');
         self.articles.write_all(row.as_bytes()).await?;
         self.articles.flush().await?;
         let line = self.answers.next_line().await?.ok_or_else(|| io::Error::other("the process ended"))?;
         let answer: Answer =
-            serde_json::from_str(&line).map_err(|_| io::Error::other("the answer is not understood"))?;
+            serde_json::from_str(&line).map_err(|_| io::Error::other("invalid answer of the process"))?;
         Ok(match (answer.classification, answer.error) {
             (Some(classification), None) => Ok(classification),
-            (_, Some(Error { code, message })) if code == "INVALID_ARGUMENT" => Err(Fault::Article(message)),
-            (_, Some(error)) => Err(Fault::Program(error.message)),
+            (_, Some(Error { code, message })) if code == "INVALID_ARGUMENT" => Err(LabelError::Article(message)),
+            (_, Some(error)) => Err(LabelError::Internal(error.message)),
             (None, None) => return Err(io::Error::other("the answer has no labels and no error")),
         })
     }
 }
 
 fn start(command: &[OsString]) -> io::Result<Running> {
-    let (program, arguments) = command.split_first().ok_or_else(|| io::Error::other("no program is named"))?;
+    let (program, arguments) = command.split_first().ok_or_else(|| io::Error::other("no program is given"))?;
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        // What a program says as it ends may quote the article.
+        // A panic message may quote the article.
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()?;
@@ -122,7 +124,7 @@ fn start(command: &[OsString]) -> io::Result<Running> {
     Ok(Running { _child: child, articles, answers: BufReader::new(answers).lines() })
 }
 
-/// An article as a row of JSON Lines.
+/// The row of JSON Lines for an article.
 fn row_of(article: &Article) -> serde_json::Value {
     serde_json::json!({
         "id": article.id,
@@ -142,31 +144,33 @@ fn row_of(article: &Article) -> serde_json::Value {
 mod tests {
     use super::*;
 
-    /// Answers as `dateline classify --json -` does, and dies of some articles.
-    const DIES_OF_POISON: &str = r#"while read -r line; do case "$line" in
+    /// Answers as `dateline classify --json -` does, and crashes on some articles.
+    const CRASHES_ON_POISON: &str = r#"while read -r line; do case "$line" in
         *poison*) kill -9 $$;;
         *blank*) echo '{"id":"","error":{"code":"INVALID_ARGUMENT","message":"no text"}}';;
         *) echo '{"id":"","topics":[],"regions":[],"language":"en","model_version":"v1","notes":[]}';;
         esac; done"#;
 
     #[tokio::test]
-    async fn only_the_article_that_ends_the_process_is_at_fault() {
-        let mut isolated = Isolated::new(["sh", "-c", DIES_OF_POISON].map(OsString::from).to_vec());
+    async fn only_the_article_that_crashes_the_process_fails() {
+        let mut isolated = Isolated::new(["sh", "-c", CRASHES_ON_POISON].map(OsString::from).to_vec());
         let article = |body: &str| Article { body: body.to_owned(), ..Article::default() };
         for body in ["a", "poison one", "b", "c", "poison two", "blank", "d"] {
             let answer = isolated.classify(&article(body), "v1").await.expect("it starts");
             match body {
-                "blank" => assert_eq!(answer, Err(Fault::Article("no text".to_owned()))),
-                poison if poison.contains("poison") => assert!(matches!(answer, Err(Fault::Program(_))), "{answer:?}"),
+                "blank" => assert_eq!(answer, Err(LabelError::Article("no text".to_owned()))),
+                poison if poison.contains("poison") => {
+                    assert!(matches!(answer, Err(LabelError::Internal(_))), "{answer:?}")
+                }
                 _ => assert_eq!(&*answer.expect("labels").model_version, "v1", "{body}"),
             }
         }
     }
 
     #[tokio::test]
-    async fn a_program_that_cannot_be_started_is_said() {
+    async fn a_program_that_cannot_be_started_is_an_error() {
         let mut isolated = Isolated::new(vec!["/no/such/program".into()]);
         let error = isolated.classify(&Article::default(), "v1").await.expect_err("there is none");
-        assert!(error.to_string().contains("cannot be started"), "{error}");
+        assert!(error.to_string().contains("cannot start"), "{error}");
     }
 }

@@ -1,11 +1,10 @@
+//! Where the relay gets its labels: a model in this process, or a Dateline server.
+
 use super::isolation::Isolated;
 use crate::{
     article::{Article, Classification, Options},
     live::ModelSlot,
-    wire::{
-        MAX_MESSAGE_BYTES, answer_from_proto, article_to_proto, options_to_proto,
-        proto::dateline::v1::{ClassifyRequest, classifier_client::ClassifierClient},
-    },
+    wire::{ArticleStatus, Client, ClientError},
 };
 use rayon::prelude::*;
 use std::{
@@ -14,66 +13,66 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
-use tokio_stream::StreamExt;
 use tonic::{Code, Status, transport::Channel};
 
-/// Who classifies.
+/// What classifies the articles of a relay.
 #[derive(Clone)]
 pub enum Labeller {
     /// A model in this process.
-    Here {
+    Local {
         /// The model.
         slot: Arc<ModelSlot>,
-        /// A program, with its arguments, that answers JSON Lines with the same model: `dateline classify --json -`.
+        /// A program, with its arguments, that answers JSON Lines with the same model: `dateline classify --json -`. Redelivered
+        /// messages are classified in it.
         isolated: Vec<OsString>,
     },
     /// A Dateline server.
-    Server(ClassifierClient<Channel>),
+    Server(Client),
 }
 
-/// Why articles have no answers; they may be asked about again.
-pub struct Broken {
+/// A stream that ended before all its articles were answered. The rest may be sent again.
+pub struct StreamBroken {
     /// The answers that came before.
-    pub answers: Vec<Result<Classification, Fault>>,
-    /// Why there are no more.
+    pub answers: Vec<Result<Classification, LabelError>>,
+    /// The status that ended the stream.
     pub status: Status,
-    /// Whether the connection broke while the server had the articles, which one of them may have caused.
+    /// Whether the connection broke while the server worked on the articles, so that one of them may be the cause.
     pub in_stream: bool,
 }
 
 /// Why an article has no labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
-    /// It cannot be classified, however often it is tried.
+pub enum LabelError {
+    /// The article is invalid: another attempt ends the same way.
     Article(String),
-    /// It could not be, this time.
-    Program(String),
+    /// An internal error: another attempt may succeed.
+    Internal(String),
 }
 
-impl Broken {
-    fn of(answers: Vec<Result<Classification, Fault>>, status: Status) -> Self {
-        // A status that a server sends has no cause in this process, and a server that was not reached had no article.
+impl StreamBroken {
+    fn new(answers: Vec<Result<Classification, LabelError>>, error: ClientError) -> Self {
+        let status = match error {
+            ClientError::Status(status) => status,
+            ClientError::Incompatible => Status::unimplemented(error.to_string()),
+        };
+        // A status that the server sent has no source in this process, and a server that was not reached had no article.
         let first = std::error::Error::source(&status);
         let mut causes = std::iter::successors(first, |cause| cause.source());
         let in_stream = first.is_some() && !causes.any(|cause| cause.is::<tonic::ConnectError>());
-        Broken { answers, status, in_stream }
+        StreamBroken { answers, status, in_stream }
     }
 }
 
 impl Labeller {
-    /// A server at an address; it is connected to when it is asked.
+    /// A server on a connection, which may be lazy.
     pub fn server(channel: Channel) -> Self {
-        Labeller::Server(
-            ClassifierClient::new(channel)
-                .max_encoding_message_size(2 * MAX_MESSAGE_BYTES)
-                .max_decoding_message_size(usize::MAX),
-        )
+        Labeller::Server(Client::new(channel))
     }
 
-    /// A process of its own that answers as this does; `None` if another process answers anyway.
+    /// A separate process with the same model; `None` with a server, which is one already.
     pub fn isolated(&self) -> Option<Isolated> {
         match self {
-            Labeller::Here { isolated, .. } => Some(Isolated::new(isolated.clone())),
+            Labeller::Local { isolated, .. } => Some(Isolated::new(isolated.clone())),
             Labeller::Server(_) => None,
         }
     }
@@ -81,36 +80,36 @@ impl Labeller {
     /// The version of the model in this process; empty without one.
     pub fn model(&self) -> String {
         match self {
-            Labeller::Here { slot, .. } => slot.current().version().to_owned(),
+            Labeller::Local { slot, .. } => slot.current().version().to_owned(),
             Labeller::Server(_) => String::new(),
         }
     }
 
-    /// The answers about a range of articles, in their order.
+    /// Classifies a range of articles; the answers are in their order.
     ///
     /// # Errors
-    /// [`Broken`].
+    /// [`StreamBroken`].
     pub(super) async fn label(
         &self,
         articles: &Arc<Vec<Article>>,
         range: Range<usize>,
-    ) -> Result<Vec<Result<Classification, Fault>>, Broken> {
+    ) -> Result<Vec<Result<Classification, LabelError>>, StreamBroken> {
         match self {
-            Labeller::Here { slot, .. } => {
+            Labeller::Local { slot, .. } => {
                 let (model, articles) = (slot.current(), articles.clone());
-                let label = move || -> Vec<Result<Classification, Fault>> {
+                let label = move || -> Vec<Result<Classification, LabelError>> {
                     let one = |article: &Article| {
                         let answer = AssertUnwindSafe(|| model.classify(article, &Options::default()));
                         match catch_unwind(answer) {
-                            Ok(answer) => answer.map_err(|error| Fault::Article(error.to_string())),
-                            Err(_) => Err(Fault::Program("internal error".to_owned())),
+                            Ok(answer) => answer.map_err(|error| LabelError::Article(error.to_string())),
+                            Err(_) => Err(LabelError::Internal("internal error".to_owned())),
                         }
                     };
                     articles[range].par_iter().map(one).collect()
                 };
-                let stopped = |_| Broken {
+                let stopped = |_| StreamBroken {
                     answers: Vec::new(),
-                    status: Status::internal("the work was stopped"),
+                    status: Status::internal("the classification was cancelled"),
                     in_stream: false,
                 };
                 tokio::task::spawn_blocking(label).await.map_err(stopped)
@@ -120,46 +119,35 @@ impl Labeller {
     }
 }
 
-/// Asks a server about a range of articles on one stream.
+/// Classifies a range of articles on one stream of a server.
 async fn ask(
-    mut client: ClassifierClient<Channel>,
+    mut client: Client,
     articles: Arc<Vec<Article>>,
     range: Range<usize>,
-) -> Result<Vec<Result<Classification, Fault>>, Broken> {
+) -> Result<Vec<Result<Classification, LabelError>>, StreamBroken> {
     let wanted = range.len();
-    let options = Some(options_to_proto(Options::default()));
-    let request = move |i: usize| {
-        let article = articles.get(i)?.clone();
-        Some(ClassifyRequest { article: Some(article_to_proto(article)), options })
-    };
     let mut answers = Vec::with_capacity(wanted);
-    let requests = tokio_stream::iter(range.filter_map(request));
-    let mut responses = match client.classify_stream(requests).await {
-        Ok(stream) => stream.into_inner(),
-        Err(status) => return Err(Broken::of(answers, status)),
+    let requests = tokio_stream::iter(range.filter_map(move |i| articles.get(i).cloned()));
+    let mut responses = match client.classify_stream(requests, Options::default()).await {
+        Ok(responses) => responses,
+        Err(error) => return Err(StreamBroken::new(answers, error)),
     };
     while let Some(response) = responses.next().await {
-        let answer = response.and_then(|response| {
-            let other = || Status::unimplemented("the server does not speak this version of dateline.v1");
-            match answer_from_proto(response).ok_or_else(other)? {
-                Ok(answer) => Ok(Ok(answer)),
-                Err(error) => match Code::from(error.code) {
-                    Code::Unavailable => Err(Status::unavailable(error.message)),
-                    Code::InvalidArgument => Ok(Err(Fault::Article(error.message))),
-                    _ => Ok(Err(Fault::Program(error.message))),
-                },
+        match response {
+            Ok(Ok(answer)) => answers.push(Ok(answer)),
+            Ok(Err(ArticleStatus { code: Code::Unavailable, message })) => {
+                return Err(StreamBroken::new(answers, Status::unavailable(message).into()));
             }
-        });
-        match answer {
-            Ok(answer) => answers.push(answer),
-            Err(status) => return Err(Broken::of(answers, status)),
+            Ok(Err(ArticleStatus { code: Code::InvalidArgument, message })) => {
+                answers.push(Err(LabelError::Article(message)));
+            }
+            Ok(Err(ArticleStatus { message, .. })) => answers.push(Err(LabelError::Internal(message))),
+            Err(error) => return Err(StreamBroken::new(answers, error)),
         }
     }
-    match answers.len() == wanted {
-        true => Ok(answers),
-        false => {
-            let status = Status::unavailable("the server ended the stream before all answers came");
-            Err(Broken { answers, status, in_stream: false })
-        }
+    if answers.len() == wanted {
+        return Ok(answers);
     }
+    let status = Status::unavailable("the server ended the stream before all answers came");
+    Err(StreamBroken { answers, status, in_stream: false })
 }

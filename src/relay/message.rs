@@ -1,3 +1,5 @@
+//! A message of the broker as an article, and the article with its labels as a message.
+
 use super::subject::Template;
 use crate::{
     article::{Article, Classification},
@@ -5,13 +7,13 @@ use crate::{
 };
 use async_nats::HeaderMap;
 
-/// The field of a row that its labels are put into.
+/// The field of a JSON row for its labels.
 const LABELS: &str = "classification";
 
-/// An article as it came on a message.
+/// An article read from a message.
 #[derive(Debug)]
 pub struct Incoming {
-    /// What is classified; whoever classifies it takes it.
+    /// The article; the worker takes it out to classify it.
     pub article: Article,
     form: Form,
     canceled: bool,
@@ -22,20 +24,19 @@ pub struct Incoming {
 enum Form {
     Ninjs(Box<ninjs::Item>),
     NewsMl(newsml::Item),
-    /// NITF goes on as ninjs, which has a place for labels.
+    /// NITF is published as ninjs, which has fields for labels.
     Nitf(Box<ninjs::Item>),
     Row(Object),
 }
 
 impl Incoming {
-    /// Reads a message: a row of JSON, or an item of ninjs, NewsML-G2 or NITF. `place` is the id of an article that has none.
+    /// Reads a message: a JSON row, or an item of ninjs, NewsML-G2 or NITF. `place` becomes the id of an article without one.
     ///
     /// # Errors
-    /// Why it cannot be read; its text is not told.
+    /// Why it cannot be read; the message quotes no text of the article.
     pub fn read(payload: &[u8], place: &str) -> Result<Self, String> {
         let payload = payload.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(payload);
         let mut record: Record = read_one(payload, place)?;
-        // The id of an article that has none is the place of its message, which has no lines.
         if record.article.id == record.place {
             record.article.id = place.to_owned();
         }
@@ -52,20 +53,20 @@ impl Incoming {
         Ok(Incoming { article: record.article, form, canceled, embargoed })
     }
 
-    /// Whether it passes without labels.
+    /// Whether the item is canceled: it is published without labels.
     pub fn is_canceled(&self) -> bool {
         self.canceled
     }
 
-    /// The message to publish: labels go into `subjects` and `places` of ninjs, and into `classification` of a row; all other
-    /// fields are as they came.
+    /// The message to publish: labels go into `subjects` and `places` of ninjs, into `subject` of NewsML-G2, and into
+    /// `classification` of a row. All other fields are unchanged.
     pub fn outgoing(&self, answer: Option<&Classification>, template: &Template) -> Outgoing {
         let payload = match (&self.form, answer) {
             (Form::Ninjs(item) | Form::Nitf(item), Some(answer)) => item.labelled(answer),
             (Form::Ninjs(item) | Form::Nitf(item), None) => item.unlabelled(),
             (Form::NewsMl(item), answer) => item.document().labelled(&[answer]),
             (Form::Row(row), answer) => {
-                // An answer is always JSON.
+                // An answer always serialises.
                 let labels = answer.and_then(|answer| serde_json::to_string(answer).ok());
                 row.written_with(labels.into_iter().map(|labels| (LABELS, labels)).collect())
             }
@@ -73,7 +74,7 @@ impl Incoming {
         Outgoing { subject: template.subject(answer), payload, headers: self.headers(answer) }
     }
 
-    /// What subscribers may want to know before they read it.
+    /// Headers for subscribers: the model's version and the embargo.
     fn headers(&self, answer: Option<&Classification>) -> Vec<(&'static str, String)> {
         let mut headers = Vec::new();
         if let Some(answer) = answer {
@@ -93,11 +94,11 @@ pub struct Outgoing {
     pub subject: String,
     /// The article with its labels.
     pub payload: String,
-    /// Headers beside those that the message came with.
+    /// Headers added to those of the message that was read.
     pub headers: Vec<(&'static str, String)>,
 }
 
-/// The headers of a message that go on with it: all but those that mean something to the broker, and those of a relay before.
+/// The headers to copy to the published message: all but those of the broker and those of an earlier relay.
 pub fn passed_on(headers: Option<&HeaderMap>) -> HeaderMap {
     let mut passed = HeaderMap::new();
     for (name, values) in headers.into_iter().flat_map(HeaderMap::iter) {

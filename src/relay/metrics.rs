@@ -1,30 +1,30 @@
-//! What a relay counts.
+//! The metrics of a relay.
 
-use crate::observe::{Process, text_of};
+use crate::observe::{Process, encode};
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
 
-/// What a relay counts.
+/// The metrics of a relay.
 pub struct Metrics {
     registries: Vec<Registry>,
     process: Process,
     articles: Family<Outcome, Counter>,
-    /// Messages that were delivered before.
+    /// Messages delivered more than once.
     pub redelivered: Counter,
-    /// Publications and questions that failed and are tried again.
+    /// Publications and calls that failed and are tried again.
     pub retries: Counter,
-    /// Publications that the broker had already.
+    /// Publications that the broker dropped as duplicates.
     pub duplicates: Counter,
-    /// Messages that are held.
+    /// Unfinished messages of this relay.
     pub in_flight: Gauge,
-    /// Messages that no relay of this durable name has been given yet.
+    /// Messages that the durable consumer has not delivered yet.
     pub lag: Gauge,
-    /// Messages that relays of this durable name hold.
+    /// Unfinished messages of all relays of the durable consumer.
     pub ack_pending: Gauge,
-    /// From the delivery of a message until it is acknowledged.
+    /// Seconds from the delivery of a message to its acknowledgement.
     pub whole: Histogram,
 }
 
@@ -40,7 +40,7 @@ pub enum MessageOutcome {
     Labelled,
     /// Published without labels: canceled.
     Passed,
-    /// Put aside with its reason.
+    /// Published as a dead letter.
     Dead,
 }
 
@@ -62,21 +62,25 @@ impl Default for Metrics {
         };
         let mut registry = Registry::with_prefix("dateline_relay");
         registry.register("articles", "Messages by outcome", metrics.articles.clone());
-        registry.register("redeliveries", "Messages that were delivered before", metrics.redelivered.clone());
+        registry.register("redeliveries", "Messages delivered more than once", metrics.redelivered.clone());
         registry.register(
             "retries",
             "Publications and calls that failed and were tried again",
             metrics.retries.clone(),
         );
-        registry.register("duplicates", "Publications that the broker had already", metrics.duplicates.clone());
-        registry.register("in_flight", "Messages that this relay holds", metrics.in_flight.clone());
-        registry.register("lag", "Messages that wait for any relay of this durable name", metrics.lag.clone());
+        registry.register(
+            "duplicates",
+            "Publications that the broker dropped as duplicates",
+            metrics.duplicates.clone(),
+        );
+        registry.register("in_flight", "Unfinished messages of this relay", metrics.in_flight.clone());
+        registry.register("lag", "Messages that the durable consumer has not delivered yet", metrics.lag.clone());
         registry.register(
             "ack_pending",
-            "Messages that all relays of this durable name hold",
+            "Unfinished messages of all relays of the durable consumer",
             metrics.ack_pending.clone(),
         );
-        let what = "From the delivery of a message until it is acknowledged";
+        let what = "Seconds from the delivery of a message to its acknowledgement";
         registry.register_with_unit("article", what, Unit::Seconds, metrics.whole.clone());
         for outcome in [MessageOutcome::Labelled, MessageOutcome::Passed, MessageOutcome::Dead] {
             metrics.count(outcome).inc_by(0);
@@ -87,7 +91,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// The messages with this outcome.
+    /// The counter of messages with this outcome.
     pub fn count(&self, outcome: MessageOutcome) -> Counter {
         let outcome = match outcome {
             MessageOutcome::Labelled => "labelled",
@@ -97,12 +101,12 @@ impl Metrics {
         self.articles.get_or_create(&Outcome { outcome }).clone()
     }
 
-    /// All of it, for Prometheus.
+    /// All metrics in the Prometheus text format.
     ///
     /// # Errors
-    /// Where a label cannot be written.
+    /// If a label cannot be encoded.
     pub fn text(&self) -> Result<String, std::fmt::Error> {
-        self.process.look();
-        text_of(&self.registries)
+        self.process.update();
+        encode(&self.registries)
     }
 }

@@ -1,42 +1,44 @@
+//! The subject that a labelled article is published on.
+
 use crate::{
     article::{Classification, Decision, Label, Role},
     geography,
 };
 use std::{fmt, str::FromStr};
 
-/// A subject of NATS with places for labels: `labelled.{topic}.{country}`.
+/// A NATS subject with placeholders for labels: `labelled.{topic}.{country}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template(Vec<Part>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Text(String),
-    Place(Place),
+    Placeholder(Placeholder),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Placeholder {
     /// The code of the best topic.
     Topic,
     /// The code of the best sub-topic.
     Subtopic,
     /// The code of the first country that the article is about.
     Country,
-    /// What may be done with the best topic.
+    /// The decision of the best topic.
     Decision,
     /// The language.
     Language,
 }
 
-const PLACES: [(&str, Place); 5] = [
-    ("topic", Place::Topic),
-    ("subtopic", Place::Subtopic),
-    ("country", Place::Country),
-    ("decision", Place::Decision),
-    ("language", Place::Language),
+const PLACEHOLDERS: [(&str, Placeholder); 5] = [
+    ("topic", Placeholder::Topic),
+    ("subtopic", Placeholder::Subtopic),
+    ("country", Placeholder::Country),
+    ("decision", Placeholder::Decision),
+    ("language", Placeholder::Language),
 ];
 
-/// What stands where there is no label, or only ones that are ABSTAIN.
+/// The value of a placeholder without a label, or with ABSTAIN labels only.
 const NONE: &str = "none";
 
 impl FromStr for Template {
@@ -47,13 +49,13 @@ impl FromStr for Template {
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
             let (name, after) = after.split_once('}').ok_or("a { has no }")?;
-            let known = PLACES.iter().find(|(known, _)| *known == name);
+            let known = PLACEHOLDERS.iter().find(|(known, _)| *known == name);
             let (_, place) = known.ok_or_else(|| {
                 format!(
                     "{{{name}}} is unknown: write {{topic}}, {{subtopic}}, {{country}}, {{decision}} or {{language}}"
                 )
             })?;
-            parts.extend([Part::Text(before.to_owned()), Part::Place(*place)]);
+            parts.extend([Part::Text(before.to_owned()), Part::Placeholder(*place)]);
             rest = after;
         }
         parts.push(Part::Text(rest.to_owned()));
@@ -64,10 +66,10 @@ impl FromStr for Template {
     }
 }
 
-/// Whether something can be published to a subject.
+/// Checks that messages can be published to a subject.
 ///
 /// # Errors
-/// Why not.
+/// Why not, and what to write.
 pub fn is_subject(text: &str) -> Result<(), String> {
     match text
         .split('.')
@@ -75,21 +77,21 @@ pub fn is_subject(text: &str) -> Result<(), String> {
     {
         true => Ok(()),
         false => {
-            Err("write a subject such as labelled.{topic}.{country}: words with points between, no blank, no * or >"
+            Err("write a subject such as labelled.{topic}.{country}: words separated by dots, without blanks, * or >"
                 .to_owned())
         }
     }
 }
 
 impl Template {
-    /// The subject for an answer; without one, for an article that passes without labels.
+    /// The subject for an answer; `None` for an article that is published without labels.
     pub fn subject(&self, answer: Option<&Classification>) -> String {
         self.filled(|place| {
             answer.and_then(|answer| value(place, answer)).map_or_else(|| NONE.to_owned(), |value| token(&value))
         })
     }
 
-    /// What matches every subject that comes of it.
+    /// A pattern that matches all subjects of the template.
     pub fn pattern(&self) -> String {
         const ANY: &str = "\u{0}";
         let marked = self.filled(|_| ANY.to_owned());
@@ -97,10 +99,10 @@ impl Template {
         tokens.join(".")
     }
 
-    fn filled(&self, value: impl Fn(Place) -> String) -> String {
+    fn filled(&self, value: impl Fn(Placeholder) -> String) -> String {
         let parts = self.0.iter().map(|part| match part {
             Part::Text(text) => text.clone(),
-            Part::Place(place) => value(*place),
+            Part::Placeholder(place) => value(*place),
         });
         parts.collect()
     }
@@ -108,34 +110,37 @@ impl Template {
 
 impl fmt::Display for Template {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = |place: Place| PLACES.iter().find(|(_, known)| *known == place).map_or("", |(name, _)| name);
+        let name =
+            |place: Placeholder| PLACEHOLDERS.iter().find(|(_, known)| *known == place).map_or("", |(name, _)| name);
         formatter.write_str(&self.filled(|place| format!("{{{}}}", name(place))))
     }
 }
 
-fn value(place: Place, answer: &Classification) -> Option<String> {
+fn value(place: Placeholder, answer: &Classification) -> Option<String> {
     let topic = answer.topics.first().filter(|label| label.decision != Decision::Abstain);
     match place {
-        Place::Topic => topic.map(|label| label.code.to_string()),
-        Place::Subtopic => {
-            // One of the best topic: both go into one subject.
+        Placeholder::Topic => topic.map(|label| label.code.to_string()),
+        Placeholder::Subtopic => {
+            // Only one of the best topic, for both may be in one subject.
             let of_topic = |label: &&Label| topic.is_some_and(|topic| label.broader.as_ref() == Some(&topic.code));
             let mut sure = answer.subtopics.iter().filter(|label| label.decision != Decision::Abstain);
             sure.find(of_topic).map(|label| label.code.to_string())
         }
-        Place::Country => {
+        Placeholder::Country => {
             let about = answer.regions.iter().filter(|region| region.role == Role::About);
-            // Parts of the world are none.
+            // Parts of the world are not countries.
             let about = about.filter(|region| geography::is_country(&region.label.code));
             let mut sure = about.filter(|region| region.label.decision != Decision::Abstain);
             sure.next().map(|region| region.label.code.to_string())
         }
-        Place::Decision => Some(topic.map_or(Decision::Abstain, |label| label.decision).as_str().to_ascii_lowercase()),
-        Place::Language => Some(answer.language.clone()),
+        Placeholder::Decision => {
+            Some(topic.map_or(Decision::Abstain, |label| label.decision).as_str().to_ascii_lowercase())
+        }
+        Placeholder::Language => Some(answer.language.clone()),
     }
 }
 
-/// A code as a word of a subject.
+/// A code as a token of a subject: other characters become `_`.
 fn token(code: &str) -> String {
     let token: String =
         code.chars().map(|c| if c.is_ascii_alphanumeric() || "-_:".contains(c) { c } else { '_' }).collect();
@@ -189,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_subject_is_told() {
+    fn invalid_subjects_are_refused() {
         for wrong in ["", "a..b", "a b", "a.>", "{topic", "{section}", "a.*.{topic}"] {
             assert!(wrong.parse::<Template>().is_err(), "{wrong:?}");
         }

@@ -3,7 +3,7 @@
 use crate::{
     article::{Classification, Decision, Role},
     live::{Compared, ShadowOutcome, Status},
-    observe::{Process, text_of},
+    observe::{Process, encode},
 };
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -324,7 +324,7 @@ impl Metrics {
     /// Where a label cannot be written.
     pub fn text(&self) -> Result<String, std::fmt::Error> {
         let _one_at_a_time = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);
-        self.process.look();
+        self.process.update();
         self.model.clear();
         for Slot { name: slot, status } in &self.slots {
             let status = status.borrow().clone();
@@ -334,7 +334,7 @@ impl Metrics {
             self.refused.get_or_create(&Place { slot }).set(status.refusal.is_some().into());
             self.model.get_or_create(&Version { slot, version: status.version }).set(1);
         }
-        text_of(&self.registries)
+        encode(&self.registries)
     }
 }
 

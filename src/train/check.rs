@@ -1,65 +1,70 @@
-//! What files hold, and what is odd about them, before anything is trained.
+//! Describes the rows of a training, and warns of problems, without training.
 
-use super::{Data, copies, corpus, data};
+use super::{
+    copies,
+    data::{Data, HeldOut},
+    left_out::LeftOut,
+    rows::{content_hash, day, file_name, file_of, words_of},
+};
 use crate::{document::UNDETERMINED, formats::Record, model::clean_article, topic::taxonomy};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// What was found.
+/// The description of a training's rows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Check {
-    /// Rows with topics; missing where there are none.
+    /// Rows with topics; `None` if there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topics: Option<Part>,
-    /// Rows with regions.
+    /// Rows with regions; `None` if there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub regions: Option<Part>,
     /// Rows without labels.
     pub unlabelled: usize,
-    /// What stands in the way of a good model, in sentences.
+    /// Warnings, each with what to do.
     pub warnings: Vec<String>,
     /// Rows that were left out, and why.
-    pub left_out: super::LeftOut,
+    pub left_out: LeftOut,
 }
 
-/// What rows of one kind hold.
+/// Rows of one kind.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Part {
-    /// Rows.
+    /// Their number.
     pub rows: usize,
     /// Rows by label.
     pub labels: BTreeMap<String, usize>,
     /// Rows with more than one label.
     pub several_labels: usize,
-    /// Words of an article: the least, a quarter, the median, three quarters, the most.
+    /// Words per article: minimum, quartiles, maximum.
     pub words: [usize; 5],
-    /// Rows by language, as an ISO 639 code; `und` where it cannot be told.
+    /// Rows by language, as an ISO 639 code; `und` if undetermined.
     pub languages: BTreeMap<String, usize>,
-    /// Rows by year; `-` where the row does not say.
+    /// Rows by year; `-` without a date.
     pub years: BTreeMap<String, usize>,
-    /// Rows that have the very words of an earlier one.
+    /// Rows with exactly the words of an earlier row.
     pub duplicates: usize,
-    /// Rows that have nearly the words of an earlier one.
+    /// Rows with nearly the words of an earlier row.
     pub near_duplicates: usize,
-    /// Copies of one article with different labels: the places of two such rows, the first twenty pairs.
+    /// Places of two copies of an article with different labels; the first twenty pairs.
     pub conflicts: Vec<(String, String)>,
-    /// How many rows have labels that a copy of theirs does not.
+    /// The number of rows whose labels a copy lacks.
     pub conflicting: usize,
 }
 
-/// A label with fewer rows is hardly learned.
+/// A label with fewer rows is learned badly.
 const FEW_ROWS: usize = 50;
-/// The commonest label has so many times the rows of the rarest.
+/// Warn if the most frequent label has this many times the rows of the rarest.
 const UNBALANCED: usize = 50;
 const MOST_CONFLICTS: usize = 20;
-/// A file in which one row of so many has several topics gives all topics of its articles.
+/// A file in which at least one of this many rows has several topics is taken to have all topics of its articles.
 const SEVERAL_IN: usize = 20;
 
-/// What dates look like.
+/// The formats of dates.
 pub const DATES: &str = "write it as 2024-05-31 (a time may follow), as in RFC 2822, or as seconds since 1970";
 
-/// Looks at rows that were read.
+/// Describes rows that were read.
 pub fn check(data: &Data) -> Check {
     let mut warnings = Vec::new();
     let topics = part(&data.topics.records, |record| record.topics.clone());
@@ -68,26 +73,25 @@ pub fn check(data: &Data) -> Check {
         warn("topics", topics, &data.left_out.rare_labels, &mut warnings);
         for [one, other] in &data.left_out.alike {
             warnings.push(format!(
-                "the labels {one:?} and {other:?} differ by case alone: are they one? --map makes them one"
+                "the labels {one:?} and {other:?} differ in case only: if they are one label, merge them with --map"
             ));
         }
         for (label, rows) in &data.left_out.rare_labels {
-            warnings.push(format!(
-                "{label} has {rows} different rows and will be left out: --min-rows says how many it needs"
-            ));
+            warnings.push(format!("{label} has {rows} different rows and will be left out: the minimum is --min-rows"));
         }
         let known: BTreeSet<&str> = taxonomy::topics().collect();
         for code in topics.labels.keys().filter(|code| code.starts_with("medtop:") && !known.contains(code.as_str())) {
-            warnings.push(format!(
-                "{code} is none of the seventeen top Media Topics: is it one of their parts, or misspelt?"
-            ));
+            warnings
+                .push(format!("{code} is not one of the seventeen first-level Media Topics: check that it is meant"));
         }
         warnings.extend(single_topic_files(&data.topics.records));
         let (few, many) = (topics.labels.values().min().copied(), topics.labels.values().max().copied());
         if let (Some(few), Some(many)) = (few, many)
             && many > few * UNBALANCED
         {
-            warnings.push(format!("the commonest topic has {many} rows, the rarest {few}: rare ones will be missed"));
+            warnings.push(format!(
+                "the most frequent topic has {many} rows, the rarest {few}: rare topics will often be missed"
+            ));
         }
         if topics.labels.len() < 2 {
             warnings.push("at least two different topics are needed".to_owned());
@@ -98,10 +102,10 @@ pub fn check(data: &Data) -> Check {
     }
     if let Some(place) = &data.left_out.first_undated {
         let rows = data.left_out.undated;
-        warnings.push(format!("{rows} rows have a date that is not understood, the first at {place}: {DATES}"));
+        warnings.push(format!("{rows} rows have an invalid date, the first at {place}: {DATES}"));
     }
     for (part, how) in &data.held_out {
-        if let data::HeldOut::Files { leaks } = how
+        if let HeldOut::Files { leaks } = how
             && *leaks > 0
         {
             warnings.push(format!("{part}: {leaks} training rows are copies of test rows and will be left out"));
@@ -110,11 +114,12 @@ pub fn check(data: &Data) -> Check {
     Check { topics, regions, unlabelled: data.unlabelled.len(), warnings, left_out: data.left_out.clone() }
 }
 
-/// A warning for each file whose rows all have one topic, if others have several: the articles may have more than the rows say.
+/// Warnings of files whose rows all have one topic, while rows of other files have several: the articles may have more
+/// topics than the rows.
 fn single_topic_files(records: &[Record]) -> Vec<String> {
     let mut files: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     for record in records {
-        let (rows, several) = files.entry(corpus::file_name(corpus::file_of(&record.place))).or_default();
+        let (rows, several) = files.entry(file_name(file_of(&record.place))).or_default();
         *rows += 1;
         *several += usize::from(record.topics.len() > 1);
     }
@@ -153,11 +158,11 @@ fn part(records: &[Record], labels: impl Fn(&Record) -> Vec<String>) -> Option<P
     if records.is_empty() {
         return None;
     }
-    let groups = copies::groups(records, |record| data::words_of(record).into());
+    let groups = copies::groups(records, |record| words_of(record).into());
     let read = records.par_iter().map(|record| {
-        let words = data::words_of(record);
+        let words = words_of(record);
         let language = clean_article(&record.article).language.into_owned();
-        (corpus::content_hash(words.iter().copied()), (words.len(), language))
+        (content_hash(words.iter().copied()), (words.len(), language))
     });
     let (contents, (mut lengths, languages)): (Vec<u64>, (Vec<usize>, Vec<String>)) = read.unzip();
     let count = |values: &mut dyn Iterator<Item = String>| {
@@ -165,7 +170,7 @@ fn part(records: &[Record], labels: impl Fn(&Record) -> Vec<String>) -> Option<P
         values.for_each(|value| *counts.entry(value).or_insert(0) += 1);
         counts
     };
-    let year = |record: &Record| corpus::day(record).map_or_else(|| "-".to_owned(), |day| day.year().to_string());
+    let year = |record: &Record| day(record).map_or_else(|| "-".to_owned(), |day| day.year().to_string());
     lengths.sort_unstable();
     let at = |share: f64| lengths[((lengths.len() - 1) as f64 * share).round() as usize];
 

@@ -1,35 +1,37 @@
-//! Copies of articles: the same words, or nearly the same, as wires send and outlets print them.
+//! Finds copies of articles: those with the same or nearly the same words, such as wire stories and their reprints.
 //!
-//! MinHash over shingles of five words, in bands (Broder: On the resemblance and containment of documents, SEQUENCES 1997;
-//! Leskovec, Rajaraman, Ullman: Mining of Massive Datasets, chapter 3). What is found is checked by the whole signature.
+//! MinHash over shingles of five words, with locality-sensitive hashing in bands (Broder: On the resemblance and
+//! containment of documents, SEQUENCES 1997; Leskovec, Rajaraman, Ullman: Mining of Massive Datasets, chapter 3).
+//! Candidates are verified by their whole signatures.
 
-use super::corpus;
+use super::rows::content_hash;
 use crate::text::pair_hash;
 use rayon::prelude::*;
 use std::{borrow::Cow, collections::HashMap};
 
 /// Words of a shingle.
 const SHINGLE: usize = 5;
-/// Hashes of a signature: bands of four, so that of two articles which share four fifths of their shingles 98 in 100 are found.
+/// Bands of a signature, and hashes of a band: finds 98 of 100 pairs that share four fifths of their shingles.
 const BANDS: usize = 8;
 const BAND: usize = 4;
-/// Articles whose signatures agree in so many hashes of 32 are copies: they share about five eighths of their shingles.
+/// Two articles are copies if this many of the 32 hashes of their signatures are equal: they share about five eighths
+/// of their shingles.
 const ALIKE: usize = 20;
-/// Shorter articles are copies only of the very same words.
+/// Shorter articles are copies only if all words are equal.
 const SHORTEST: usize = 15;
 
 type Signature = [u32; BANDS * BAND];
 
-/// A group of articles that are copies of each other, for each article: the content hash of the group's first one. `words`
-/// gives the words of one, as hashes in their order; they are not held.
+/// For each article the group of its copies: the content hash of the group's first article. `words` returns the hashes
+/// of an article's words in order; they are not kept.
 pub fn groups<'a, A: Sync>(articles: &'a [A], words: impl Fn(&'a A) -> Cow<'a, [u64]> + Sync) -> Vec<u64> {
     let read = articles.par_iter().map(|article| {
         let words = words(article);
-        (corpus::content_hash(words.iter().copied()), signature(&words))
+        (content_hash(words.iter().copied()), signature(&words))
     });
     let (contents, signatures): (Vec<u64>, Vec<Option<Signature>>) = read.unzip();
     let mut parent: Vec<u32> = (0..articles.len() as u32).collect();
-    // Articles of the same words first: they need no signature.
+    // Articles with equal words first: they need no signature.
     let mut first_of: HashMap<u64, u32> = HashMap::new();
     for (i, content) in contents.iter().enumerate() {
         let first = *first_of.entry(*content).or_insert(i as u32);
@@ -64,7 +66,7 @@ fn agree(a: &Signature, b: &Signature) -> usize {
     a.iter().zip(b).filter(|(a, b)| a == b).count()
 }
 
-/// The least hash of all shingles, under each of 32 hash functions.
+/// The smallest hash of all shingles under each of 32 hash functions.
 fn signature(words: &[u64]) -> Option<Signature> {
     if words.len() < SHORTEST {
         return None;
@@ -73,7 +75,7 @@ fn signature(words: &[u64]) -> Option<Signature> {
     for shingle in words.windows(SHINGLE) {
         let hash = shingle.iter().copied().fold(0, pair_hash);
         for (k, least) in least.iter_mut().enumerate() {
-            // Multiply-shift with odd factors of a fixed sequence.
+            // Multiply-shift hashing with a fixed sequence of odd factors.
             let factor = (k as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
             *least = (*least).min(((hash ^ (hash >> 31)).wrapping_mul(factor) >> 32) as u32);
         }
@@ -89,14 +91,14 @@ mod tests {
     #[test]
     fn copies_are_found_and_others_are_not() {
         let mut random = SplitMix(7);
-        // Words as they are in news: few are common.
+        // Frequencies of words as in news: few words are frequent.
         let mut article = |words: usize| -> Vec<u64> {
             (0..words).map(|_| pair_hash(1, (random.below(1000) * random.below(1000) / 500) as u64)).collect()
         };
         let originals: Vec<Vec<u64>> = (0..200).map(|_| article(200)).collect();
         let mut all = originals.clone();
         for original in &originals {
-            // The wire's story with another first sentence and the last cut off; and with a word changed here and there.
+            // The story with another first sentence and without its end; and with a word changed here and there.
             let mut cut = original[12..190].to_vec();
             cut.splice(0..0, article(6));
             let mut edited = original.clone();

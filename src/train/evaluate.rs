@@ -1,4 +1,4 @@
-//! Measures a model on labelled articles, through the same path that serves them.
+//! Measures a model on labelled articles, by the same path that serves them.
 
 use super::{
     metrics::{RegionAnswer, RegionScores},
@@ -13,13 +13,13 @@ use crate::{
 use rayon::prelude::*;
 use serde::Serialize;
 
-/// What was measured; a part that had no files is missing.
+/// The quality of a model; `None` for parts without labelled rows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
+pub struct Evaluation {
     /// Topics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topics: Option<TopicScores>,
-    /// Sub-topics, if the model knows some and rows carry some.
+    /// Sub-topics, if the model and the rows have some.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subtopics: Option<TopicScores>,
     /// Regions.
@@ -27,7 +27,7 @@ pub struct Report {
     pub regions: Option<RegionScores>,
 }
 
-/// The answers to rows that carry topics, and how good they are.
+/// The answers to rows with topics.
 pub struct TopicAnswers {
     /// The topics.
     pub topics: Vec<TopicAnswer>,
@@ -37,25 +37,25 @@ pub struct TopicAnswers {
 }
 
 impl TopicAnswers {
-    /// Answers about topics of a model that knows so many.
+    /// Answers of a model with `known` topics.
     #[cfg(test)]
     pub fn for_tests(topics: Vec<TopicAnswer>, known: usize) -> Self {
         TopicAnswers { topics, subtopics: Vec::new(), known: [known, 0] }
     }
 
-    /// The scores of the topics; `None` without rows.
+    /// Scores of the topics; `None` without rows.
     pub fn scores(&self) -> Option<TopicScores> {
         (!self.topics.is_empty()).then(|| TopicScores::of(&self.topics, self.known[0]))
     }
 
-    /// The scores of the sub-topics; `None` if the model knows none, or no row carries one.
+    /// Scores of the sub-topics; `None` if the model has none, or no row has one.
     pub fn subtopic_scores(&self) -> Option<TopicScores> {
         let carried = self.subtopics.iter().any(|answer| !answer.truth.is_empty());
         (carried && self.known[1] > 0).then(|| TopicScores::of(&self.subtopics, self.known[1]))
     }
 }
 
-/// The answers to rows that carry topics. An article that cannot be classified has no topics.
+/// Answers rows with topics. The answer to an invalid article is empty.
 pub fn topics(model: &Model, records: &[Record]) -> TopicAnswers {
     let options = Options { min_confidence: Some(LEAST_CONFIDENCE), ..Options::default() };
     let answered = |labels: Vec<Label>| {
@@ -83,8 +83,8 @@ pub fn topics(model: &Model, records: &[Record]) -> TopicAnswers {
     TopicAnswers { topics, subtopics, known }
 }
 
-/// The answers to rows that say their countries. The European Union counts if a row says it: otherwise whoever gave the labels
-/// did not know it.
+/// Answers rows with countries. The European Union counts only if a row has it: otherwise the labels were given without
+/// it.
 pub fn regions(model: &Model, records: &[Record]) -> Vec<RegionAnswer> {
     let knows_union =
         records.iter().flat_map(|record| &record.regions).flatten().any(|code| code == geography::EUROPEAN_UNION);
@@ -97,7 +97,7 @@ pub fn regions(model: &Model, records: &[Record]) -> Vec<RegionAnswer> {
             let countries: Vec<&Region> = answer
                 .iter()
                 .flat_map(|answer| &answer.regions)
-                // Rows carry countries: a part of the world is neither right nor wrong.
+                // Rows have countries: a part of the world is neither right nor wrong.
                 .filter(|region| counts(&region.label.code))
                 .collect();
             let code = |region: &&Region| region.label.code.to_string();

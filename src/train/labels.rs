@@ -1,18 +1,23 @@
-//! What an archive's own labels are in codes: `--map`.
+//! The map from an archive's own labels to codes (`--map`), and the comparison of labels.
 
-use super::{TrainError, corpus::normalised_label};
-use std::{collections::BTreeMap, fs::File, path::Path};
+use super::TrainError;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    path::Path,
+};
+use unicode_normalization::UnicodeNormalization;
 
-/// The codes of each label that an archive has.
+/// Codes by label.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LabelMap(BTreeMap<String, Vec<String>>);
 
 impl LabelMap {
-    /// Reads a file of CSV with two cells a row: a label as the archive has it, and its code, or several with `|` between, or
-    /// nothing where rows with the label are not wanted. A first row `section,code` and rows that begin with `#` say nothing.
+    /// Reads a CSV file with two cells per row: a label of the archive, and its codes with `|` between. No code drops
+    /// the label. A first row `section,code` and rows that begin with `#` are ignored.
     ///
     /// # Errors
-    /// [`TrainError::Map`] where a row cannot be used, or a label has two that differ.
+    /// [`TrainError::Map`] if a row is invalid, or a label has two rows with different codes.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
         let file = File::open(path).map_err(|source| TrainError::Read { path: path.to_owned(), source })?;
         let mut reader =
@@ -23,7 +28,7 @@ impl LabelMap {
                 |line: u64, reason: String| TrainError::Map { place: format!("{}:{line}", path.display()), reason };
             let row = row.map_err(|error| {
                 let line = error.position().map_or(0, csv::Position::line);
-                fault(line, "the row is no CSV in UTF-8".to_owned())
+                fault(line, "the row is not valid CSV in UTF-8".to_owned())
             })?;
             let line = row.position().map_or(0, csv::Position::line);
             let cells: Vec<&str> = row.iter().map(str::trim).collect();
@@ -38,7 +43,7 @@ impl LabelMap {
             }
             let codes: Vec<String> =
                 codes.split('|').map(str::trim).filter(|code| !code.is_empty()).map(ToOwned::to_owned).collect();
-            // Archives write one section in several ways.
+            // An archive may spell one label in several ways.
             let before = map.insert(key(label), codes.clone());
             if before.is_some_and(|before| before != codes) {
                 return Err(fault(line, format!("{label:?} has a row with another code already")));
@@ -47,15 +52,34 @@ impl LabelMap {
         Ok(LabelMap(map))
     }
 
-    /// The codes of a label, which may be none; `None` where the map does not have it.
+    /// The codes of a label, empty if it is dropped; `None` if the map lacks it.
     pub fn codes(&self, label: &str) -> Option<&[String]> {
         self.0.get(&key(label)).map(Vec::as_slice)
     }
 }
 
-/// Archives are not of one mind about capitals.
+/// Labels are matched without regard to case.
 fn key(label: &str) -> String {
     normalised_label(label).to_lowercase()
+}
+
+/// Normalises a label for comparison: NFC, trimmed, single blanks.
+pub fn normalised_label(label: &str) -> String {
+    let label: String = label.nfc().collect();
+    label.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Pairs of labels that differ in case only.
+pub fn alike<'r>(labels: impl Iterator<Item = &'r String>) -> Vec<[String; 2]> {
+    let mut first: BTreeMap<String, &String> = BTreeMap::new();
+    let mut alike = BTreeSet::new();
+    for label in labels {
+        let one = first.entry(label.to_lowercase()).or_insert(label);
+        if *one != label {
+            alike.insert([(*one).clone(), label.clone()]);
+        }
+    }
+    alike.into_iter().collect()
 }
 
 #[cfg(test)]

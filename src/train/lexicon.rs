@@ -1,4 +1,4 @@
-//! Rows in little room: each different word is held once, and rows say which they have.
+//! Packed rows: each different word is stored once, and rows hold the words' numbers.
 
 use crate::{
     article::Field,
@@ -8,10 +8,10 @@ use crate::{
 };
 use std::collections::HashMap;
 
-/// Set in a word's number where it makes no pair with the word before it: a headline, a body or a passage begins.
+/// Marks a word that forms no pair with the word before it: the first of a headline, a body or a passage.
 const BEGINS: u32 = 1 << 31;
 
-/// The words of a row, four bytes each, as numbers in a [`Lexicon`].
+/// The words of a row as numbers in a [`Lexicon`], four bytes each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PackedRow {
     words: Vec<u32>,
@@ -19,28 +19,28 @@ pub struct PackedRow {
 }
 
 impl PackedRow {
-    /// How many words it has.
+    /// The number of words.
     pub fn len(&self) -> usize {
         self.words.len()
     }
 
-    /// How many of them stand in the headline.
+    /// The number of words in the headline.
     pub fn headline(&self) -> usize {
         self.headline
     }
 }
 
-/// The words that a document is read by, as hashes, with whether each begins a section.
+/// The words of a document as hashes, each with whether it begins a section.
 pub struct Found {
     words: Vec<(u64, bool)>,
     headline: usize,
-    /// The character n-grams of each word, one word behind the other, and where those of each end; empty if not asked for.
+    /// The character n-grams of all words, and where those of each word end; empty if not asked for.
     ngrams: Vec<u64>,
     ends: Vec<usize>,
 }
 
 impl Found {
-    /// Those among the words of a document; their character n-grams only if asked for.
+    /// The words of a document, with their character n-grams if asked for.
     pub fn of(words: &[Word], document: &Document<'_>, with_ngrams: bool) -> Self {
         let mut section = None;
         let read = || words.iter().filter(|word| word.role != Field::Dateline);
@@ -68,22 +68,22 @@ impl Found {
 pub struct Lexicon {
     hashes: Vec<u64>,
     numbers: HashMap<u64, u32>,
-    /// The character n-grams of each word, if they are held.
+    /// The character n-grams of each word, if stored.
     ngrams: Option<Vec<Box<[u64]>>>,
 }
 
 impl Lexicon {
-    /// An empty lexicon, which holds the character n-grams of its words if asked to.
+    /// An empty lexicon, which stores the character n-grams of its words if asked to.
     pub fn new(with_ngrams: bool) -> Self {
         Lexicon { ngrams: with_ngrams.then(Vec::new), ..Lexicon::default() }
     }
 
-    /// Whether it holds the character n-grams of its words.
+    /// Whether it stores character n-grams.
     pub fn with_ngrams(&self) -> bool {
         self.ngrams.is_some()
     }
 
-    /// Packs a row, whose new words get the next numbers.
+    /// Packs a row; new words get the next numbers.
     pub fn pack(&mut self, found: &Found) -> PackedRow {
         let words = found.words.iter().enumerate().map(|(i, (hash, begins))| {
             let number = *self.numbers.entry(*hash).or_insert_with(|| {
@@ -91,7 +91,7 @@ impl Lexicon {
                 if let Some(ngrams) = &mut self.ngrams {
                     ngrams.push(found.ngrams_of(i).into());
                 }
-                // Two billion different words do not fit into memory as rows.
+                // Rows with two billion different words do not fit into memory.
                 self.hashes.len() as u32 - 1
             });
             if *begins { number | BEGINS } else { number }
@@ -99,12 +99,12 @@ impl Lexicon {
         PackedRow { words: words.collect(), headline: found.headline }
     }
 
-    /// The words of a row, as hashes.
+    /// The hashes of a row's words.
     pub fn words(&self, row: &PackedRow) -> Vec<u64> {
         row.words.iter().map(|word| self.hashes[(word & !BEGINS) as usize]).collect()
     }
 
-    /// The terms of a row; its character n-grams only if asked for, and if the lexicon holds them.
+    /// The terms of a row, with character n-grams if asked for and stored.
     pub fn terms(&self, row: &PackedRow, with_ngrams: bool) -> ArticleTerms {
         let words = self.words(row);
         let follows = words.windows(2).zip(&row.words[1.min(row.len())..]);

@@ -1,24 +1,23 @@
-//! How good answers are: sets of labels against sets of labels, confidence against the share that is right, and where
-//! thresholds belong.
+//! Quality measures: scores of label sets, calibration, and thresholds.
 
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Precision, recall and F1 of one label, from 0 to 1, and how many articles carry it.
+/// Precision, recall and F1 of one label, from 0 to 1, and its number of articles.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct LabelScore {
-    /// Share of the articles given the label that carry it; 0 where none was given it.
+    /// The share of articles given the label that carry it; 0 if no article is given it.
     pub precision: f64,
-    /// Share of the articles that carry the label that were given it.
+    /// The share of articles that carry the label that are given it.
     pub recall: f64,
     /// Harmonic mean of both.
     pub f1: f64,
-    /// Articles that carry the label.
+    /// The number of articles that carry the label.
     pub support: usize,
 }
 
 impl LabelScore {
-    /// From counts: given and carried, given, carried.
+    /// From counts of articles: given and carrying, given, carrying.
     pub fn of_counts(right: usize, given: usize, support: usize) -> Self {
         let part = |of: usize, all: usize| if all == 0 { 0.0 } else { of as f64 / all as f64 };
         LabelScore {
@@ -30,10 +29,10 @@ impl LabelScore {
     }
 }
 
-/// The scores of the rows of one source.
+/// The scores of one source.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SourceScore {
-    /// Articles measured.
+    /// The number of articles.
     pub rows: usize,
     /// Measure by name.
     #[serde(flatten)]
@@ -45,48 +44,54 @@ pub fn source_measures(sources: &BTreeMap<String, SourceScore>) -> Vec<&'static 
     sources.values().next().map(|score| score.measures.keys().copied().collect()).unwrap_or_default()
 }
 
-/// The countries of one article, and what was answered.
+/// The countries of one article, and the answer.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RegionAnswer {
     /// The countries that the article is about.
     pub truth: Vec<String>,
     /// The countries answered as ABOUT.
     pub about: Vec<String>,
-    /// The most confident country, whether or not that is enough for ABOUT.
+    /// The most confident country, ABOUT or not.
     pub top: Option<String>,
     /// Its probability.
     pub confidence: f64,
 }
 
 impl RegionAnswer {
-    /// How many countries are right, answered, and carried.
+    /// Whether the answer is exactly the article's countries.
+    pub fn is_exact(&self) -> bool {
+        let [right, given, carried] = self.counts();
+        right == given && right == carried
+    }
+
+    /// Counts of countries: answered and right, answered, carried.
     pub fn counts(&self) -> [usize; 3] {
         let right = self.about.iter().filter(|country| self.truth.contains(country)).count();
         [right, self.about.len(), self.truth.len()]
     }
 }
 
-/// How well the countries of articles were told.
+/// The quality of answered countries.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RegionScores {
-    /// Articles measured.
+    /// The number of articles.
     pub rows: usize,
     /// F1 over all (article, country) pairs.
     pub micro_f1: f64,
-    /// Mean F1 of the countries that occur in the file.
+    /// Mean F1 of the countries that the articles carry.
     pub macro_f1: f64,
     /// Mean F1 of the countries that at least five articles carry.
     pub macro_f1_five: f64,
-    /// F1 over all (article, country) pairs but those with the country that most articles carry.
+    /// F1 over all (article, country) pairs without the most frequent country.
     pub micro_f1_others: f64,
-    /// Share of articles answered with exactly their countries.
+    /// The share of articles whose answer is exactly their countries.
     pub exact: f64,
-    /// Share of articles whose most confident country, whether or not that is enough for ABOUT, is one of theirs. An article
-    /// without countries counts as right where none was listed.
+    /// The share of articles whose most confident country, ABOUT or not, is one of theirs. An article without countries
+    /// is right if none is listed.
     pub top1: f64,
-    /// By code: the countries that occur in the file.
+    /// The countries that the articles carry, by code.
     pub labels: BTreeMap<String, LabelScore>,
-    /// Answers with countries that do not occur in the file: all of them wrong.
+    /// Wrong answers with countries that no article carries.
     #[serde(skip)]
     pub elsewhere: usize,
 }
@@ -139,11 +144,11 @@ impl RegionScores {
     }
 }
 
-/// A prediction's probability, and whether it was right.
+/// The probability of a prediction, and whether it is right.
 pub type Outcome = (f64, bool);
 
-/// Expected calibration error in fifteen bins of equal width: the mean distance of confidence from the share of right
-/// ones, weighted by bin (Guo, Pleiss, Sun, Weinberger: On Calibration of Modern Neural Networks, ICML 2017).
+/// Expected calibration error: the mean distance between confidence and the share that is right, in fifteen bins of
+/// equal width, weighted by bin (Guo, Pleiss, Sun, Weinberger: On Calibration of Modern Neural Networks, ICML 2017).
 pub fn expected_calibration_error(outcomes: &[Outcome]) -> f64 {
     const BINS: usize = 15;
     let mut bins = [(0.0, 0.0); BINS];
@@ -155,29 +160,28 @@ pub fn expected_calibration_error(outcomes: &[Outcome]) -> f64 {
     bins.iter().map(|(confidence, right)| f64::abs(confidence - right)).sum::<f64>() / outcomes.len().max(1) as f64
 }
 
-/// How often labels must be right to be AUTO.
+/// The precision that labels need to be AUTO.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AutoRule {
-    /// From the threshold on, labels were right at least this often ...
+    /// The precision of all labels from the threshold up.
     pub precision: f64,
-    /// ... those of each label alone at least this often ...
+    /// The precision of each label from its threshold up.
     pub precision_of_label: f64,
-    /// ... and those at the threshold itself at least this often, so that many sure labels cannot carry doubtful ones.
+    /// The precision at the threshold itself, so that many confident labels cannot make up for doubtful ones.
     pub precision_at_threshold: f64,
 }
 
 /// The rule for topics.
 pub const AUTO: AutoRule = AutoRule { precision: 0.95, precision_of_label: 0.9, precision_at_threshold: 0.8 };
-/// The rule for countries. It is stricter than what is promised, one in twenty wrong, because outlets that no training row is of
-/// are harder.
+/// The rule for countries. It is stricter than the promise of 0.95, because outlets without training rows are harder.
 pub const AUTO_REGION: AutoRule = AutoRule { precision: 0.97, ..AUTO };
 /// The rule for sub-topics.
 pub const AUTO_SUBTOPIC: AutoRule = AutoRule { precision: 0.9, precision_of_label: 0.8, precision_at_threshold: 0.7 };
 
-/// A label with fewer held-out predictions above its threshold is never AUTO: they do not tell how often it is right.
+/// A label with fewer held-out predictions above its threshold is never AUTO: its precision is unknown.
 const LEAST_AUTO_PREDICTIONS: usize = 10;
 
-/// The least confidence from which on predictions are right at least `precision` of the time; 1 if there is none.
+/// The smallest confidence from which predictions have this precision; 1 if there is none.
 fn precise_from(precision: f64, outcomes: &[Outcome]) -> f64 {
     let sorted = most_confident_first(outcomes);
     let (mut right, mut from) = (0, 1.0);
@@ -197,11 +201,10 @@ fn most_confident_first(outcomes: &[Outcome]) -> Vec<Outcome> {
     sorted
 }
 
-/// The least confidence at which predictions are right at least `precision` of the time, by an isotonic fit; 1 if there is
-/// none.
+/// The smallest confidence at which predictions have this precision, by isotonic regression; 1 if there is none.
 fn precise_at(precision: f64, outcomes: &[Outcome]) -> f64 {
     let mut sorted = most_confident_first(outcomes);
-    // Pool adjacent violators, from the least confident up: (least confidence, right, all) of each pool.
+    // Pool adjacent violators, in ascending confidence: (smallest confidence, right, all) of each pool.
     sorted.reverse();
     let mut pools: Vec<(f64, f64, f64)> = Vec::new();
     for equals in sorted.chunk_by(|a, b| a.0 == b.0) {
@@ -215,24 +218,24 @@ fn precise_at(precision: f64, outcomes: &[Outcome]) -> f64 {
     pools.iter().find(|(_, right, all)| right / all >= precision).map_or(1.0, |pool| pool.0)
 }
 
-/// Where AUTO begins for all labels alike; 1 if nowhere.
+/// The AUTO threshold that applies to all labels; 1 if there is none.
 pub fn auto_threshold(outcomes: &[Outcome], rule: AutoRule) -> f64 {
     precise_from(rule.precision, outcomes).max(precise_at(rule.precision_at_threshold, outcomes))
 }
 
-/// Where AUTO begins for each label, from the predictions of each; `None` for labels that are never AUTO. The first value is
-/// where it begins for labels that need no threshold of their own.
+/// The AUTO threshold of each label, from its predictions; `None` for labels that are never AUTO. The first value is
+/// the threshold of labels that need no higher one of their own.
 pub fn auto_thresholds(outcomes: &[Vec<Outcome>], rule: AutoRule) -> (f64, Vec<Option<f64>>) {
     let at = precise_at(rule.precision_at_threshold, &outcomes.concat());
     let of_label = |label: &Vec<Outcome>, from: f64| {
         let above: Vec<Outcome> = label.iter().filter(|(confidence, _)| *confidence >= from).copied().collect();
         let own = precise_from(rule.precision_of_label, &above);
         let sure = above.iter().filter(|(confidence, _)| *confidence >= own).count();
-        // If all of them are precise enough, the label begins where all labels do.
+        // A label whose predictions are all precise enough has the threshold of all labels.
         let own = if sure == above.len() { from } else { own };
         (sure >= LEAST_AUTO_PREDICTIONS).then_some(own)
     };
-    // Labels with thresholds of their own leave out predictions: what is left is measured together.
+    // The predictions that remain above the labels' own thresholds are measured together.
     let left: Vec<Outcome> = outcomes
         .iter()
         .filter_map(|label| Some((label, of_label(label, at)?)))
@@ -242,7 +245,7 @@ pub fn auto_thresholds(outcomes: &[Vec<Outcome>], rule: AutoRule) -> (f64, Vec<O
     (from, outcomes.iter().map(|label| of_label(label, from)).collect())
 }
 
-/// The highest threshold whose micro-F1 is at most `less` below the best, if `carried` labels are to be found in all.
+/// The highest threshold whose micro-F1 is at most `less` below the best. `carried` is the number of true labels.
 pub fn review_threshold(outcomes: &[Outcome], carried: usize, less: f64) -> f64 {
     let sorted = most_confident_first(outcomes);
     let mut right = 0;
@@ -260,7 +263,7 @@ pub fn review_threshold(outcomes: &[Outcome], carried: usize, less: f64) -> f64 
     good.map_or(0.5, |(threshold, _)| *threshold)
 }
 
-/// The share of predictions at or above a threshold, and the share of those that are right.
+/// The share of predictions from a threshold up, and the share of these that are right.
 pub fn coverage_and_precision(threshold: f64, outcomes: &[Outcome]) -> (f64, f64) {
     let above: Vec<bool> =
         outcomes.iter().filter(|(confidence, _)| *confidence >= threshold).map(|(_, right)| *right).collect();
@@ -306,7 +309,7 @@ mod tests {
         let outcomes = [(0.9, true), (0.8, true), (0.7, false), (0.6, true)];
         assert_eq!(auto_threshold(&outcomes, AUTO), 0.8);
         assert_eq!(auto_threshold(&[(0.9, false)], AUTO), 1.0);
-        // A hundred sure ones cannot carry ten that are right half the time.
+        // A hundred confident predictions cannot make up for ten that are right half of the time.
         let doubtful = (0..10).map(|i| (0.5, i % 2 == 0));
         let carried: Vec<Outcome> = (0..100).map(|_| (0.99, true)).chain(doubtful).collect();
         assert_eq!(auto_threshold(&carried, AUTO), 0.99);

@@ -1,5 +1,5 @@
-//! Whether a new model may take the place of the one in service: both answer the same test rows, and the difference is
-//! resampled.
+//! The promotion gate: whether a new model may replace the one in service. Both answer the same test rows, and the
+//! difference is tested by a paired bootstrap.
 
 use super::{
     evaluate::TopicAnswers,
@@ -10,16 +10,15 @@ use crate::linear::SplitMix;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// How much worse is still no worse.
+/// The conditions for a promotion.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Gate {
-    /// So much may micro-F1 fall, at the lower end of the interval that holds the difference in 95 of 100 resamplings; from 0
-    /// to 1.
+pub struct PromotionGate {
+    /// The most that micro-F1 may fall, at the lower end of the 95 % interval of the difference; from 0 to 1.
     pub tolerance: f64,
-    /// So much may the F1 of a label fall, and macro-F1, which is a mean over labels, at the lower end of its interval; from 0
-    /// to 1.
+    /// The most that the F1 of a label may fall, and macro-F1 (a mean over labels) at the lower end of its interval;
+    /// from 0 to 1.
     pub label_tolerance: f64,
-    /// Labels with fewer test rows are told and do not decide.
+    /// Labels with fewer test rows are shown and do not decide.
     pub label_rows: usize,
     /// The least F1 that a label must have, by code.
     pub floors: BTreeMap<String, f64>,
@@ -27,38 +26,39 @@ pub struct Gate {
     pub seed: u64,
 }
 
-impl Default for Gate {
+impl Default for PromotionGate {
     fn default() -> Self {
-        Gate { tolerance: 0.01, label_tolerance: 0.1, label_rows: 20, floors: BTreeMap::new(), seed: 1 }
+        PromotionGate { tolerance: 0.01, label_tolerance: 0.1, label_rows: 20, floors: BTreeMap::new(), seed: 1 }
     }
 }
 
-/// Resamplings of the paired bootstrap (Efron, Tibshirani: An Introduction to the Bootstrap, 1993; Berg-Kirkpatrick, Burkett,
-/// Klein: An Empirical Investigation of Statistical Significance in NLP, EMNLP 2012).
+/// Resamples of the paired bootstrap (Efron, Tibshirani: An Introduction to the Bootstrap, 1993; Berg-Kirkpatrick,
+/// Burkett, Klein: An Empirical Investigation of Statistical Significance in NLP, EMNLP 2012).
 const RESAMPLINGS: usize = 2000;
 
-/// Both models on the same measure.
+/// Both models by one measure.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
     /// `topics.micro_f1`, `topics.macro_f1`, `regions.micro_f1`, or `topics.f1 CODE`.
     pub measure: String,
-    /// Test rows that it is measured on; of a label, those that carry it.
+    /// The number of test rows; of a label, those that carry it.
     pub rows: usize,
-    /// What the model in service has; `None` where there is none.
+    /// The value of the model in service; `None` if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub live: Option<f64>,
-    /// What the new one has.
+    /// The value of the new model.
     pub candidate: f64,
-    /// What holds the difference, new less old, in 95 of 100 resamplings; only of whole measures.
+    /// The 95 % interval of the difference, new minus old; only of measures over all rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<(f64, f64)>,
-    /// Why it stands in the way; `None` where it does not.
+    /// Why the new model is refused; `None` if this measure allows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub objection: Option<String>,
 }
 
-impl Gate {
-    /// Compares the answers of the model in service, where there is one, and of the new one to the same test rows about topics.
+impl PromotionGate {
+    /// Compares the answers about topics of the model in service, if there is one, and of the new one to the same test
+    /// rows.
     pub fn topics(&self, live: Option<&TopicAnswers>, candidate: &TopicAnswers) -> Vec<Comparison> {
         let Some(scores) = candidate.scores() else { return Vec::new() };
         let before = live.and_then(TopicAnswers::scores);
@@ -89,7 +89,7 @@ impl Gate {
         self.decide("topics", vec![micro, macro_], before.as_ref().map(|before| &before.labels), &scores.labels)
     }
 
-    /// The same about regions.
+    /// Compares the answers about regions in the same way.
     pub fn regions(&self, live: Option<&[RegionAnswer]>, candidate: &[RegionAnswer]) -> Vec<Comparison> {
         let counts =
             |answers: &[RegionAnswer]| -> Vec<[usize; 3]> { answers.iter().map(RegionAnswer::counts).collect() };
@@ -113,7 +113,7 @@ impl Gate {
         self.decide("regions", vec![whole], before.as_ref().map(|before| &before.labels), &scores.labels)
     }
 
-    /// Floors of labels that no test row carries: nobody knows whether they hold.
+    /// Floors of labels that no test row carries: they cannot be checked.
     pub fn unmeasured(&self, comparisons: &[Comparison]) -> Vec<Comparison> {
         let measured = |code: &String| {
             comparisons
@@ -172,7 +172,7 @@ impl Gate {
         whole.into_iter().chain(labels).collect()
     }
 
-    /// What holds a difference in 95 of 100 resamplings of so many rows.
+    /// The 95 % interval of a difference, over resamples of the rows.
     fn interval(&self, rows: usize, difference: impl Fn(&[usize]) -> f64) -> (f64, f64) {
         if rows == 0 {
             return (0.0, 0.0);
@@ -212,7 +212,7 @@ mod tests {
         train::topic_scores::{AnsweredLabel, TopicAnswer},
     };
 
-    /// Answers to a thousand rows of two labels; the first so many of each hundred are wrong.
+    /// Answers to a thousand rows of two labels; of each hundred, the first `wrong` are wrong.
     fn answers(wrong: usize) -> TopicAnswers {
         let rows = (0..1000).map(|i| {
             let truth = ["a", "b"][i % 2];
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_better_model_is_let_through_and_a_worse_one_is_not() {
-        let gate = Gate::default();
+        let gate = PromotionGate::default();
         let better = gate.topics(Some(&answers(10)), &answers(6));
         assert!(better.iter().all(|one| one.objection.is_none()), "{better:?}");
         assert!((better[0].candidate - better[0].live.expect("both answered") - 0.04).abs() < 1e-6);
@@ -240,11 +240,12 @@ mod tests {
 
     #[test]
     fn labels_have_tolerances_and_floors() {
-        let fallen = Gate { tolerance: 1.0, ..Gate::default() }.topics(Some(&answers(0)), &answers(20));
+        let fallen =
+            PromotionGate { tolerance: 1.0, ..PromotionGate::default() }.topics(Some(&answers(0)), &answers(20));
         assert!(fallen[2].objection.as_ref().is_some_and(|why| why.contains("--label-tolerance")), "{fallen:?}");
         let floors = BTreeMap::from([("b".to_owned(), 0.99)]);
-        let gate = Gate { floors, ..Gate::default() };
-        // For the first model too.
+        let gate = PromotionGate { floors, ..PromotionGate::default() };
+        // For a first model too.
         for live in [None, Some(&answers(6))] {
             let low = gate.topics(live, &answers(6));
             assert_eq!(low.iter().filter(|one| one.objection.is_some()).count(), 1);
@@ -252,7 +253,8 @@ mod tests {
             assert!(gate.unmeasured(&low).is_empty());
             assert!(gate.unmeasured(&low[..3])[0].objection.as_ref().is_some_and(|why| why.contains("no test row")));
         }
-        let few = Gate { tolerance: 1.0, label_rows: 501, ..Gate::default() }.topics(Some(&answers(0)), &answers(20));
+        let few = PromotionGate { tolerance: 1.0, label_rows: 501, ..PromotionGate::default() }
+            .topics(Some(&answers(0)), &answers(20));
         assert!(few.iter().filter(|one| one.measure.contains(".f1 ")).all(|one| one.objection.is_none()));
     }
 
@@ -271,7 +273,7 @@ mod tests {
                 })
                 .collect()
         };
-        let worse = Gate::default().regions(Some(&answers(0)), &answers(8));
+        let worse = PromotionGate::default().regions(Some(&answers(0)), &answers(8));
         assert!(worse[0].objection.is_some() && (worse[0].candidate - 0.92).abs() < 1e-9, "{worse:?}");
     }
 }

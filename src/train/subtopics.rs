@@ -1,11 +1,11 @@
-//! What the rows of an archive say of sub-topics: which topic each belongs to, and which cannot be learned.
+//! The sub-topics of an archive: the topic of each, and those that cannot be learned.
 
 use super::LeftOut;
 use crate::{formats::Record, topic::taxonomy};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// The topic of each sub-topic that rows carry. Sub-topics that cannot be learned are taken away: those of rows that lack the
-/// topic, and those that fewer than `least` rows carry.
+/// The topic of each sub-topic. Sub-topics that cannot be learned are removed: those in rows without their topic, and
+/// those of fewer than `least` rows.
 ///
 /// A Media Topic belongs to its first-level topic; any other sub-topic to the topic that most of its rows carry, the first by
 /// code of equals.

@@ -1,4 +1,4 @@
-//! How good topics are: each article carries one or more, and is given none or more.
+//! Scores of topics: each article carries one or more, and is given none or more.
 
 use super::metrics::{LabelScore, SourceScore};
 use crate::article::Decision;
@@ -7,7 +7,7 @@ use ndarray::Array1;
 use serde::Serialize;
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Labels of a lesser confidence are not held for measuring: they are taken for labels with the confidence 0.
+/// Labels of smaller confidence are not kept for measuring: they count as labels of confidence 0.
 pub const LEAST_CONFIDENCE: f32 = 0.001;
 
 /// A label of an answer.
@@ -17,18 +17,18 @@ pub struct AnsweredLabel {
     pub code: Arc<str>,
     /// Its probability.
     pub confidence: f64,
-    /// What may be done with it.
+    /// Its decision.
     pub decision: Decision,
 }
 
-/// The topics, or sub-topics, of a row, and what was answered.
+/// The topics, or sub-topics, of a row, and the answer.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TopicAnswer {
     /// The labels that the row carries.
     pub truth: Vec<String>,
     /// The labels of the answer, most confident first.
     pub labels: Vec<AnsweredLabel>,
-    /// Where the row comes from, if it says so.
+    /// The source of the row; empty if unknown.
     pub source: String,
 }
 
@@ -57,7 +57,7 @@ impl TopicAnswer {
         self.labels.iter().filter(|label| label.decision != Decision::Abstain).map(|label| &*label.code)
     }
 
-    /// By label, whether it is right and given, given, and carried.
+    /// Counts by label: given and right, given, carried.
     pub fn counts(&self) -> BTreeMap<&str, [usize; 3]> {
         let mut counts: BTreeMap<&str, [usize; 3]> = BTreeMap::new();
         for code in self.given() {
@@ -72,45 +72,45 @@ impl TopicAnswer {
     }
 }
 
-/// How well the topics of articles are found.
+/// The quality of answered topics.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TopicScores {
-    /// Articles measured.
+    /// The number of articles.
     pub rows: usize,
-    /// Share of articles whose best topic is among their topics.
+    /// The share of articles whose best topic is one of theirs.
     pub accuracy: f64,
     /// F1 over all (article, topic) pairs.
     pub micro_f1: f64,
-    /// Mean F1 of the labels that occur in the file.
+    /// Mean F1 of the labels that the articles carry.
     pub macro_f1: f64,
-    /// Share of articles that are given exactly their topics.
+    /// The share of articles whose given topics are exactly theirs.
     pub exact: f64,
     /// Expected calibration error over all (article, topic) pairs, in fifteen bins.
     pub calibration_error: f64,
-    /// Share of the AUTO labels that are right.
+    /// The share of AUTO labels that are right.
     pub auto_precision: f64,
-    /// Share of the labels that articles carry that are given as AUTO.
+    /// The share of carried labels that are given as AUTO.
     pub auto_recall: f64,
-    /// Share of articles with an AUTO label.
+    /// The share of articles with an AUTO label.
     pub auto_coverage: f64,
-    /// Share of these articles all of whose AUTO labels are right.
+    /// The share of these articles whose AUTO labels are all right.
     pub auto_articles_right: f64,
-    /// By code: the labels that occur in the file.
+    /// The labels that the articles carry, by code.
     pub labels: BTreeMap<String, LabelScore>,
-    /// By source, if rows say theirs.
+    /// By source, for rows with a source.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub sources: BTreeMap<String, SourceScore>,
-    /// Articles by true code, then by best code; [`NO_ANSWER`] is no answer. Of an article with several topics, the one that
-    /// was answered counts as the true one, otherwise the first.
+    /// Articles by true code, then by best code; [`NO_ANSWER`] is no answer. If an article has several topics, the true
+    /// one is the answered one, otherwise the first.
     #[serde(skip)]
     pub confusion: BTreeMap<String, BTreeMap<String, usize>>,
 }
 
-/// Stands for an article without an answer.
+/// The code of no answer.
 pub const NO_ANSWER: &str = "-";
 
 impl TopicScores {
-    /// Scores answers of a model that knows so many labels.
+    /// Scores the answers of a model with this number of labels.
     pub fn of(answers: &[TopicAnswer], known_labels: usize) -> Self {
         let part = |of: usize, all: usize| if all == 0 { 0.0 } else { of as f64 / all as f64 };
         let count = |holds: &dyn Fn(&TopicAnswer) -> bool| answers.iter().filter(|answer| holds(answer)).count();
@@ -150,7 +150,7 @@ impl TopicScores {
         }
     }
 
-    /// The measures as they stand in a manifest.
+    /// The measures as stored in a manifest.
     pub fn measures(&self) -> BTreeMap<String, f64> {
         let measures = [
             ("accuracy", self.accuracy),
@@ -176,7 +176,7 @@ fn by_label(answers: &[TopicAnswer]) -> BTreeMap<&str, [usize; 3]> {
     labels
 }
 
-/// Mean F1 of the labels that rows carry, from counts of right and given, given, and carried.
+/// Mean F1 of the labels that rows carry, from counts of given and right, given, and carried.
 pub fn macro_f1(labels: &BTreeMap<&str, [usize; 3]>) -> f64 {
     let carried = labels.values().filter(|[_, _, carried]| *carried > 0);
     let f1: Vec<f64> =
@@ -203,9 +203,8 @@ fn sources(answers: &[TopicAnswer]) -> BTreeMap<String, SourceScore> {
     by_source.into_iter().map(|(source, answers)| (source.to_owned(), score(&answers))).collect()
 }
 
-/// Expected calibration error over all pairs of an article and one of so many labels, in fifteen bins of equal width: the mean
-/// distance of confidence from the share of right ones, weighted by bin (Guo, Pleiss, Sun, Weinberger: On Calibration of
-/// Modern Neural Networks, ICML 2017).
+/// Expected calibration error over all pairs of an article and a known label; see
+/// [`expected_calibration_error`](super::metrics::expected_calibration_error).
 fn calibration_error(answers: &[TopicAnswer], known_labels: usize) -> f64 {
     const BINS: usize = 15;
     let mut gaps = [0.0; BINS];
@@ -222,8 +221,8 @@ fn calibration_error(answers: &[TopicAnswer], known_labels: usize) -> f64 {
 
 type Confusion = BTreeMap<String, BTreeMap<String, usize>>;
 
-/// Articles by true and best label, and the share of articles whose best label is among theirs, by linfa's confusion matrix.
-/// Articles without a label, such as those without a sub-topic, are left out.
+/// Articles by true and best label, and the share of articles whose best label is one of theirs, by linfa's confusion
+/// matrix. Articles without a label, such as those without a sub-topic, are left out.
 fn confusion(answers: &[TopicAnswer]) -> (Confusion, f64) {
     let answers: Vec<&TopicAnswer> = answers.iter().filter(|answer| !answer.truth.is_empty()).collect();
     let truth: Array1<String> = answers

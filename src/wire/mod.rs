@@ -1,9 +1,10 @@
 //! The messages of the contract, as generated from `proto/dateline/v1`, and what they are to the core.
 
+mod client;
 mod convert;
 
 /// The generated code.
-#[allow(missing_docs, clippy::all)]
+#[allow(missing_docs, clippy::all, clippy::pedantic)]
 pub mod proto {
     /// The package `dateline.v1`.
     pub mod dateline {
@@ -21,6 +22,7 @@ pub mod proto {
     }
 }
 
+pub use client::{Answer, ArticleStatus, Client, ClientError, Responses};
 pub(crate) use convert::{
     answer_from_proto, answer_to_proto, article_from_proto, article_to_proto, error_to_proto, fitted,
     options_from_proto, options_to_proto, shortened_id,

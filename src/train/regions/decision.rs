@@ -8,39 +8,39 @@ use crate::{
 };
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 
-/// How an article is read.
+/// A variant of an article.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// As it came.
+    /// Unchanged.
     AsIs,
-    /// As if it had come without a dateline.
+    /// Without its dateline.
     WithoutDateline,
-    /// As if the names of countries were masked.
+    /// With the names of countries masked.
     WithoutCountryNames,
-    /// As if all place names were.
+    /// With all place names masked.
     WithoutNames,
 }
 
-/// The models that score a row's words and names.
+/// The models that score the words of a row.
 #[derive(Debug, Clone, Copy)]
 pub struct Scorers<'m> {
-    /// What its other words say.
+    /// Scores words that are not place names.
     pub text: &'m TextModel,
-    /// What the words beside its names say.
+    /// Scores words beside place names.
     pub mentions: &'m MentionModel,
 }
 
-/// The candidates of one article, as one way of reading and the scorers give them.
+/// The candidates of one variant of an article.
 pub struct Described {
     /// Their codes.
     pub codes: Vec<&'static str>,
     /// Whether the article names it.
     pub named: Vec<bool>,
-    /// Whether it does so surely enough for AUTO.
+    /// Whether it is named clearly enough for AUTO.
     pub surely_named: Vec<bool>,
-    /// Whether headline or body do.
+    /// Whether headline or body name it.
     named_in_text: Vec<bool>,
-    /// Whether only the dateline does, and the words do not speak for it.
+    /// Whether only the dateline names it, and the words score against it.
     filed_from: Vec<bool>,
     /// Candidates × [`FEATURES`].
     pub features: Array2<f64>,
@@ -77,21 +77,22 @@ impl Described {
         read.rows().into_iter().map(|features| layers.beside.probability(features)).collect()
     }
 
-    /// Whether the article is about each.
+    /// Whether the article is about each candidate.
     pub fn answers<'c>(&'c self, row: &'c Row) -> impl Iterator<Item = bool> + 'c {
         self.codes.iter().map(|code| row.is_about(code))
     }
 
-    /// What the ranker is to learn of each. Indexers of wires tag where a story was filed, nearly always, and readers ask
-    /// what it is about: where headline or body name another of the article's countries, the one that only the dateline
-    /// names, and no other word speaks for, is taught as not meant. Scores are measured against the tags as they are.
+    /// The target of each candidate for the ranker. Indexers of wires nearly always tag where a story was filed, while
+    /// readers ask what it is about: if headline or body name another of the article's countries, the target of the one
+    /// that only the dateline names, and no other word scores for, is negative. Quality is measured against the tags as
+    /// they are.
     fn lessons<'c>(&'c self, row: &'c Row) -> impl Iterator<Item = bool> + 'c {
         let another = self.answers(row).zip(&self.named_in_text).any(|(is, named)| is && *named);
         self.answers(row).zip(&self.filed_from).map(move |(is, filed)| is && !(another && *filed))
     }
 }
 
-/// What a row teaches the ranker.
+/// A row as training data of the ranker.
 pub struct Lesson<'r> {
     /// The row.
     pub row: &'r Row,
@@ -99,16 +100,16 @@ pub struct Lesson<'r> {
     pub described: Described,
 }
 
-/// Where the gradient falls below this for each candidate the ranker's fit has converged: a stricter one takes linfa minutes,
-/// and changes no figure in the third decimal.
+/// The gradient per candidate at which the fit has converged. A stricter limit takes linfa minutes, and changes no
+/// figure in the third decimal.
 const GRADIENT_TOLERANCE: f64 = 1.5e-3;
 
-/// Fits both layers on the lessons.
+/// Fits both layers.
 ///
 /// # Errors
-/// [`TrainError::Linear`], if no candidate, or every candidate, is what an article is about.
+/// [`TrainError::Linear`] if articles are about all candidates, or about none.
 pub fn fit(lessons: &[&Lesson<'_>]) -> Result<RankerLayers, TrainError> {
-    // A lesson that counts several times is there several times: the regression knows no weights.
+    // The regression has no row weights: a lesson is repeated instead.
     let repeated =
         || lessons.iter().enumerate().flat_map(|(i, lesson)| std::iter::repeat_n((i, lesson), lesson.row.times));
     let answers: Vec<bool> = repeated().flat_map(|(_, lesson)| lesson.described.lessons(lesson.row)).collect();

@@ -1,4 +1,4 @@
-//! Fourth stage: where AUTO and REVIEW begin, and how good the answers to held-out rows are.
+//! Fourth stage: thresholds of AUTO and REVIEW, and the quality of answers to held-out rows.
 
 use super::{
     decision::{Described, Scorers, Way},
@@ -17,7 +17,7 @@ pub struct HeldOut<'r> {
     pub row: &'r Row,
     /// Its candidates.
     pub described: Described,
-    /// One a candidate, rounded as answers are, so that thresholds divide both alike.
+    /// The probability of each candidate, rounded to f32 as in answers, so that a threshold divides both alike.
     pub probabilities: Vec<f64>,
 }
 
@@ -40,14 +40,14 @@ impl<'r> HeldOut<'r> {
         unnamed_from(review, named.any(|(p, named)| *named && *p >= review))
     }
 
-    /// The outcomes of those that are listed.
+    /// The outcomes of listed candidates.
     fn listed(&self, review: f64) -> impl Iterator<Item = Outcome> + '_ {
         let from = self.unnamed_from(review);
         let named = self.outcomes().zip(&self.described.named);
         named.filter(move |((p, _), named)| **named || *p >= from).map(|(outcome, _)| outcome)
     }
 
-    /// The outcomes of those that may be AUTO.
+    /// The outcomes of candidates that may be AUTO.
     fn sure(&self, review: f64) -> impl Iterator<Item = Outcome> + '_ {
         let is_a_list = self.probabilities.iter().filter(|p| **p >= review).count() > MOST_SURE_COUNTRIES;
         self.outcomes()
@@ -56,7 +56,7 @@ impl<'r> HeldOut<'r> {
             .map(|(outcome, _)| outcome)
     }
 
-    /// What the article is answered with.
+    /// The answer.
     fn answer(&self, review: f64) -> RegionAnswer {
         let from = self.unnamed_from(review);
         let codes = self.described.codes.iter().zip(&self.probabilities).zip(&self.described.named);
@@ -73,11 +73,11 @@ impl<'r> HeldOut<'r> {
     }
 }
 
-/// A country is ABOUT from the highest threshold on whose micro-F1 is so little below the best: no label is better than a wrong
-/// one.
+/// ABOUT begins at the highest threshold whose micro-F1 is at most this much below the best: no label is better than a
+/// wrong one.
 const LESS_F1: f64 = 0.0005;
 
-/// What was measured on held-out rows.
+/// The quality on held-out rows.
 pub struct Measured {
     pub thresholds: Thresholds,
     pub home: f64,
@@ -90,7 +90,7 @@ pub struct Measured {
     pub measured: BTreeMap<String, f64>,
 }
 
-/// How well the rows of one source were answered.
+/// Scores the rows of one source.
 pub fn source_score(held_out: &[&HeldOut<'_>], thresholds: Thresholds) -> SourceScore {
     let (review, auto) = (f64::from(thresholds.review), f64::from(thresholds.auto));
     let answers: Vec<RegionAnswer> = held_out.iter().map(|one| one.answer(review)).collect();
@@ -114,7 +114,7 @@ pub fn source_score(held_out: &[&HeldOut<'_>], thresholds: Thresholds) -> Source
 }
 
 impl Measured {
-    /// Measures; `held_out` answers the rows in one way.
+    /// Measures. `held_out` answers the rows in one variant.
     pub fn of<'r>(rows: &'r RegionRows, held_out: impl Fn(Way) -> Vec<HeldOut<'r>>) -> Self {
         let as_is = held_out(Way::AsIs);
         let all: Vec<Outcome> = as_is.iter().flat_map(HeldOut::outcomes).collect();
@@ -168,7 +168,7 @@ impl Measured {
     }
 }
 
-/// An answer of the country that headline and body name most, where they name none the dateline's.
+/// An answer of the country that headline and body name most often, or the dateline's if they name none.
 fn most_mentioned(row: &Row) -> RegionAnswer {
     let (candidates, _) = row.places.candidates(&TextModel::none(), &MentionModel::none(), None);
     let most = candidates
@@ -185,8 +185,8 @@ fn most_mentioned(row: &Row) -> RegionAnswer {
     }
 }
 
-/// The share of articles whose most probable candidate is one of their countries, and the same for those that are not about
-/// the commonest country.
+/// The share of articles whose most probable candidate is one of their countries, and the same without those about the
+/// most frequent country.
 fn found(rows: &RegionRows, held_out: &[HeldOut<'_>]) -> (f64, f64) {
     let commonest = rows.commonest();
     let (mut right, mut others, mut right_others) = (0, 0, 0);
@@ -201,8 +201,8 @@ fn found(rows: &RegionRows, held_out: &[HeldOut<'_>]) -> (f64, f64) {
     (right as f64 / held_out.len().max(1) as f64, right_others as f64 / others.max(1) as f64)
 }
 
-/// Of the articles that name no place, the share that is about the country that is commonest in all: how far an outlet's
-/// own country can be taken for granted. With fewer than twenty such articles nothing is known, and half is said.
+/// The share of articles without place names that are about the most frequent country: the probability of an outlet's
+/// own country. 0.5 if there are fewer than twenty such articles.
 fn home_share(rows: &RegionRows, as_is: &[HeldOut<'_>]) -> f64 {
     let Some(home) = rows.commonest() else { return 0.5 };
     let silent: Vec<&Row> =

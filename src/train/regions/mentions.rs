@@ -1,26 +1,26 @@
-//! Trains the mention model of the regions: what words beside a name say whether the article is about its place.
+//! Trains the mention model: whether an article is about a place, by the words beside the place's name.
 
 use super::rows::Row;
 use crate::{
     linear::{LinearSvmParams, SparseRecords},
     region::{CUE_VALUE, MentionModel, Reading},
-    train::{TrainError, corpus},
+    train::{TrainError, terms::common_terms},
 };
 use linfa::{DatasetBase, ParamGuard, traits::Fit};
 use ndarray::{Array1, Array2};
 use rayon::prelude::*;
 use std::collections::HashMap;
 
-/// A cue is known from so many rows on.
+/// The least rows of a cue.
 const LEAST_ROWS_OF_CUE: u32 = 4;
-/// So many names of a row teach, the first ones.
+/// The most names of a row to learn from, the first ones.
 const MOST_NAMES_OF_ROW: usize = 12;
-/// A name teaches if it means its likeliest place at least this often.
+/// Names whose likeliest place has a smaller share of their meanings are not learned from.
 const LEAST_SHARE: f32 = 0.4;
-/// What an error costs.
+/// The cost of an error.
 const COST: f32 = 0.3;
 
-/// The names of a row that teach, each with whether the article is about its place.
+/// The names of a row to learn from, each with whether the article is about its place.
 fn lessons(row: &Row) -> impl Iterator<Item = (&Reading, bool)> {
     let named = row.places.readings().iter().filter_map(|reading| {
         let meaning = reading.likeliest()?;
@@ -30,20 +30,20 @@ fn lessons(row: &Row) -> impl Iterator<Item = (&Reading, bool)> {
     named.take(MOST_NAMES_OF_ROW)
 }
 
-/// Fits the model; [`MentionModel::none`], if all names or none are what the articles are about.
+/// Fits the model; [`MentionModel::none`] if articles are about all the names, or about none.
 ///
 /// # Errors
 /// [`TrainError::Linear`].
 pub fn fit(rows: &[&Row], seed: u64) -> Result<MentionModel, TrainError> {
     let cues_of = |row: &&Row| lessons(row).flat_map(|(reading, _)| &reading.cues).copied().collect();
     let cues: Vec<u64> =
-        corpus::common_terms(rows.par_iter().map(cues_of), LEAST_ROWS_OF_CUE).into_iter().map(|(cue, _)| cue).collect();
+        common_terms(rows.par_iter().map(cues_of), LEAST_ROWS_OF_CUE).into_iter().map(|(cue, _)| cue).collect();
     let column: HashMap<u64, u32> = cues.iter().enumerate().map(|(i, cue)| (*cue, i as u32)).collect();
     let (mut targets, mut weights) = (Vec::new(), Vec::new());
     let mut records = SparseRecords::new(cues.len());
     for row in rows {
         let of_row: Vec<(&Reading, bool)> = lessons(row).collect();
-        // Long articles name a place more often than they are better examples.
+        // A long article names a place more often, and is not a better example for that.
         let weight = row.times as f32 / (of_row.len() as f32).sqrt();
         for (reading, is_about) in of_row {
             let mut known: Vec<(u32, f32)> =

@@ -1,4 +1,4 @@
-//! Trains the text model of the regions: which words speak for which country.
+//! Trains the text model of the regions: scores of countries by words.
 
 use super::rows::{Row, WeakRow};
 use crate::{
@@ -6,35 +6,35 @@ use crate::{
     linear::{LinearSvmParams, SparseRecords},
     region::TextModel,
     text::Vocabulary,
-    train::{TrainError, corpus},
+    train::{TrainError, terms::common_terms},
 };
 use linfa::{DatasetBase, traits::Fit};
 use ndarray::{Array2, Axis, Slice};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
-/// A term is known from so many rows on.
+/// The least rows of a term.
 const LEAST_ROWS_OF_TERM: u32 = 4;
-/// A country is known from so many rows on.
+/// The least rows of a country.
 const LEAST_ROWS_OF_COUNTRY: usize = 5;
-/// So many weights are kept: with the gazetteer they stay under a megabyte. 150,000, chosen by weight alone, cost .002 of
-/// micro-F1 and .016 of the countries told by words alone.
+/// The weights that are kept: with the gazetteer they take less than a megabyte. 150,000, chosen by weight alone, cost
+/// .002 of micro-F1 and .016 of the accuracy of countries found by words alone.
 const MOST_WEIGHTS: usize = 250_000;
-/// How far a served article is taken to be like the labelled rows, from 0 (like those without labels) to 1. The two differ
-/// in more than their countries ("said", "corp"), so that the machine is told which is which; what is served may be either.
+/// How similar a served article is assumed to be to the labelled rows, from 0 (like the unlabelled rows) to 1. The two
+/// kinds differ in more than their countries ("said", "corp"), so that the fit gets the kind as a feature.
 const LIKE_LABELLED: f32 = 0.5;
 
 /// A row to learn from.
 struct TextRow<'r> {
     /// The hashes of its terms, with repetitions.
     terms: &'r [u64],
-    /// The countries that it is about, or the one that it names most.
+    /// The countries that it is about, or the one that it names most often.
     countries: Vec<&'r str>,
     is_labelled: bool,
 }
 
-/// Fits one machine a country, and keeps the weights that say most; [`TextModel::none`], if fewer than two countries have rows
-/// enough.
+/// Fits one linear SVM per country, and keeps the most important weights; [`TextModel::none`] if fewer than two
+/// countries have enough rows.
 ///
 /// # Errors
 /// [`TrainError::Linear`].
@@ -48,7 +48,7 @@ pub fn fit(labelled: &[&Row], weak: &[WeakRow], seed: u64) -> Result<TextModel, 
         weak.iter().map(|row| TextRow { terms: &row.terms, countries: vec![row.country], is_labelled: false });
     let rows: Vec<TextRow<'_>> = of_labelled.chain(of_weak).collect();
     let countries = countries(&rows);
-    let terms = corpus::common_terms(rows.par_iter().map(|row| row.terms.to_vec()), LEAST_ROWS_OF_TERM);
+    let terms = common_terms(rows.par_iter().map(|row| row.terms.to_vec()), LEAST_ROWS_OF_TERM);
     if countries.len() < 2 || terms.is_empty() {
         return Ok(TextModel::none());
     }
@@ -80,7 +80,7 @@ fn features(vocabulary: &Vocabulary, terms: &[u64]) -> Vec<(u32, f32)> {
     vocabulary.tf_idf(terms.iter().filter_map(|hash| vocabulary.find(*hash)).collect())
 }
 
-/// The countries with rows enough, in order; the commonest where they are too many.
+/// The countries with enough rows, in order; the most frequent if there are too many.
 fn countries(rows: &[TextRow<'_>]) -> Vec<&'static str> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     rows.iter().flat_map(|row| &row.countries).for_each(|code| *counts.entry(code).or_default() += 1);

@@ -12,26 +12,27 @@ use crate::{
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 
-/// How far the decision layers' fits go on.
+/// The gradient at which a fit of a decision layer has converged.
 const GRADIENT_TOLERANCE: f64 = 1e-5;
-/// The layers learn from so many rows at most, evenly picked.
+/// The most rows that a layer is fitted to, an even sample.
 const MOST_ROWS: usize = 30_000;
-/// A label that fewer rows carry has no layer of its own: all such labels share one.
+/// A label with fewer rows shares its layer with all such labels.
 const LEAST_CARRIED: usize = 20;
-/// The shared layer learns from so many pairs of a row and a label at most, evenly picked.
+/// The most pairs of a row and a label that the shared layer is fitted to, an even sample.
 const MOST_PAIRS: usize = 400_000;
 
-/// What turns the scores of topics into probabilities.
+/// Turns the scores of topics into probabilities.
 #[derive(Debug, Clone)]
 pub struct TopicDecision {
-    /// How the two scores of each topic are blended.
+    /// The blend of the two scores of each topic.
     blend: Vec<Blend>,
     layer: DecisionLayer,
-    /// Of the sub-topics.
+    /// The decision layer of the sub-topics.
     subtopics: DecisionLayer,
 }
 
-/// How the score by rows with all their topics, and that by rows with one topic each, are blended into one.
+/// The weights that blend two scores into one: that from rows with all their topics, and that from rows with one topic
+/// each.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Blend {
     topics: f64,
@@ -39,7 +40,7 @@ struct Blend {
     constant: f64,
 }
 
-/// No second scores: the first are left as they are.
+/// The blend without second scores.
 const UNBLENDED: Blend = Blend { topics: 1.0, single_topic: 0.0, constant: 0.0 };
 
 /// The probabilities of one row.
@@ -50,7 +51,7 @@ pub struct RowProbabilities {
     pub subtopics: Vec<f64>,
 }
 
-/// Learns decision layers.
+/// Fits decision layers.
 pub struct DecisionTrainer<'a> {
     /// The rows.
     pub rows: &'a TopicRows,
@@ -59,7 +60,7 @@ pub struct DecisionTrainer<'a> {
 }
 
 impl DecisionTrainer<'_> {
-    /// Decision layers from some of the scored rows, given as indices.
+    /// Fits decision layers to some of the scored rows, given as indices.
     ///
     /// # Errors
     /// [`TrainError::Linear`] if linfa-logistic fails.
@@ -79,7 +80,7 @@ impl DecisionTrainer<'_> {
         })
     }
 
-    /// The layers of the sub-topics, each from the rows that carry its topic.
+    /// Fits the layers of the sub-topics, each to the rows of its topic.
     fn subtopic_layers(&self, learned: &[usize]) -> Result<Vec<LogisticLayer>, TrainError> {
         let labels = self.rows.subtopics.len();
         if labels == 0 {
@@ -89,7 +90,7 @@ impl DecisionTrainer<'_> {
         let of_topic: Vec<Vec<usize>> = (0..self.rows.topics.len())
             .map(|topic| learned.iter().copied().filter(|i| self.row(*i).topics.contains(&topic)).collect())
             .collect();
-        // For each row, the best siblings within each of its topics.
+        // For each row, the highest scores of siblings within each of its topics.
         let siblings = |i: usize| {
             let scores = self.scored[i].subtopics.view();
             let of_topic = move |topic: &usize| (*topic, best_others(scores, self.rows.subtopics_of(*topic)));
@@ -108,7 +109,7 @@ impl DecisionTrainer<'_> {
         &self.rows.labelled[self.scored[scored].row]
     }
 
-    /// What the layer of a label reads of a row.
+    /// The inputs of a label's layer for a row.
     fn inputs(&self, i: usize, own: f64, best_other: f64, with_form: bool) -> [f64; DECISION_INPUTS] {
         let mut inputs = decision_inputs(own, best_other, self.row(i).form);
         if !(with_form && self.rows.forms_differ) {
@@ -117,15 +118,14 @@ impl DecisionTrainer<'_> {
         inputs
     }
 
-    /// The rows that tell how frequent a topic is: those that were not picked for what they are about, if enough of them carry
-    /// it.
+    /// The rows that show how frequent a topic is: those not selected by label, if enough of them carry it.
     fn usual_rows(&self, learned: &[usize], topic: usize) -> Vec<usize> {
         let usual: Vec<usize> = learned.iter().copied().filter(|i| !self.row(*i).is_selected).collect();
         let carried = usual.iter().filter(|i| self.row(**i).topics.contains(&topic)).count();
         if carried >= LEAST_CARRIED { usual } else { learned.to_vec() }
     }
 
-    /// How the two scores of each topic are blended: by a logistic regression on both.
+    /// The blend of the two scores of each topic, by a logistic regression on both.
     fn blend(&self, learned: &[usize]) -> Result<Vec<Blend>, TrainError> {
         let n_topics = self.rows.topics.len();
         let [Scored { single_topic: Some(_), .. }, ..] = self.scored else { return Ok(vec![UNBLENDED; n_topics]) };
@@ -142,7 +142,7 @@ impl DecisionTrainer<'_> {
         Ok(layers.into_iter().map(blend).collect())
     }
 
-    /// One logistic regression per label. Labels that few rows carry share one.
+    /// Fits one logistic regression per label. Labels with few rows share one.
     fn layers<const N: usize>(
         &self,
         labels: usize,
@@ -165,14 +165,14 @@ impl DecisionTrainer<'_> {
                 let rows = rows_of(label);
                 let carried = rows.iter().filter(|i| carries(label, **i)).count();
                 let enough = carried >= LEAST_CARRIED && rows.len() - carried >= LEAST_CARRIED;
-                // Scores that say nothing of a label give no layer either.
+                // Scores that do not separate a label give no layer either.
                 enough.then(|| fit(&rows.into_iter().map(|i| (label, i)).collect::<Vec<_>>()).ok()).flatten()
             })
             .collect();
         if own.iter().all(Option::is_some) {
             return Ok(own.into_iter().flatten().collect());
         }
-        // If all of these labels together are too few, every label lends its rows.
+        // If all of these labels together are too few, the rows of every label are used.
         let shared = |of: &dyn Fn(usize) -> bool| {
             let all: usize = (0..labels).filter(|label| of(*label)).map(|label| rows_of(label).len()).sum();
             let pairs = (0..labels)
@@ -180,7 +180,7 @@ impl DecisionTrainer<'_> {
                 .flat_map(|label| rows_of(label).into_iter().map(move |i| (label, i)));
             fit(&pairs.step_by(all.div_ceil(MOST_PAIRS).max(1)).collect::<Vec<_>>())
         };
-        // If rows do not differ at all, their share is all that can be said.
+        // If no input varies, the probability is the label's share.
         let constant = || {
             let pairs = || (0..labels).flat_map(|label| rows_of(label).into_iter().map(move |i| (label, i)));
             let yes = pairs().filter(|(label, i)| carries(*label, *i)).count() as f64 + 1.0;
@@ -244,7 +244,7 @@ mod tests {
         train::lexicon::{Lexicon, PackedRow},
     };
 
-    /// Rows of two common topics and a rare one, whose scores tell the topic.
+    /// Rows of two frequent topics and a rare one, whose scores separate the topics.
     fn rows(n: usize) -> (TopicRows, Vec<Scored>) {
         let topic = |i: usize| if i % 10 == 1 && i < 30 { 2 } else { i % 2 };
         let row = |i: usize| Row::for_tests(PackedRow::default(), vec![topic(i)]);

@@ -1,4 +1,4 @@
-//! Fourth stage: where AUTO and REVIEW begin, and how good the answers to held-out rows are.
+//! Fourth stage: thresholds of AUTO and REVIEW, and the quality of answers to held-out rows.
 
 use super::{
     decision::RowProbabilities,
@@ -8,14 +8,14 @@ use crate::{
     article::{DEFAULT_MIN_CONFIDENCE, Decision, Thresholds},
     model::NEVER_AUTO,
     train::{
-        corpus,
+        folds,
         metrics::{self, Outcome},
         topic_scores::{AnsweredLabel, LEAST_CONFIDENCE, TopicAnswer},
     },
 };
 use std::sync::Arc;
 
-/// Where AUTO and REVIEW begin.
+/// Thresholds of AUTO and REVIEW.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TopicThresholds {
     /// For topics.
@@ -43,15 +43,15 @@ impl HeldOut<'_> {
     }
 }
 
-/// REVIEW begins no earlier: less confident labels are not listed by default.
+/// The lowest REVIEW threshold: less confident labels are not listed by default.
 const LEAST_REVIEW: f64 = DEFAULT_MIN_CONFIDENCE as f64;
 
-/// The rows that tell how frequent labels are, as indices: those that were not picked for what they are about.
+/// The indices of the rows that show how frequent labels are: those not selected by label.
 pub fn usual(held_out: &[HeldOut<'_>]) -> Vec<usize> {
-    corpus::usual(held_out.len(), |i| held_out[i].row.is_selected)
+    folds::usual(held_out.len(), |i| held_out[i].row.is_selected)
 }
 
-/// Chooses the thresholds on rows that tell how frequent labels are.
+/// Chooses the thresholds on rows that show how frequent labels are.
 pub fn thresholds(rows: &TopicRows, held_out: &[HeldOut<'_>]) -> TopicThresholds {
     let used: Vec<&HeldOut<'_>> = usual(held_out).into_iter().map(|i| &held_out[i]).collect();
     let of_topic = |topic: usize| -> Vec<Outcome> {
@@ -63,7 +63,7 @@ pub fn thresholds(rows: &TopicRows, held_out: &[HeldOut<'_>]) -> TopicThresholds
     let review = metrics::review_threshold(&outcomes.concat(), carried, 0.0).max(LEAST_REVIEW).min(auto);
     let auto_from = |topic: usize| auto_of_topic[topic].map_or(f64::INFINITY, |from| from.max(auto));
 
-    // Sub-topics are given only with a topic that is given, and are AUTO only with one that is.
+    // A sub-topic is given only with its topic, and is AUTO only if its topic is.
     let of_subtopic = |subtopic: usize, given_from: f64| -> Vec<Outcome> {
         let topic = rows.subtopics[subtopic].topic;
         let given = used.iter().filter(|one| one.probabilities.topics[topic] >= given_from);
@@ -108,7 +108,7 @@ impl<'a> Answers<'a> {
         }
     }
 
-    /// The topics and the sub-topics of a row, as the model in service would give them.
+    /// The answers about topics and about sub-topics of a row, as the served model gives them.
     pub fn of(&self, held_out: &HeldOut<'_>, source: &str) -> [TopicAnswer; 2] {
         let HeldOut { row, probabilities } = held_out;
         let decide = |topic: usize| {

@@ -1,6 +1,5 @@
 //! First stage: articles as packed rows, each with its labels, its fold and its weight.
 
-use super::{FOLDS, TopicParams, TopicSource};
 use crate::{
     document::UNDETERMINED,
     formats::Record,
@@ -8,26 +7,39 @@ use crate::{
     text::words_into,
     topic::Form,
     train::{
-        Progress, TrainError, copies, corpus,
+        FOLDS, Progress, Rows, TrainError, TrainParams, copies, folds,
         lexicon::{Found, Lexicon, PackedRow},
+        rows::{content_hash, text_hash},
     },
 };
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-/// Rows weigh as their length in words against the median length, within these bounds.
+/// The weight of a row is its length in words divided by the median length, within these bounds.
 const LEAST_WEIGHT: f32 = 0.5;
 const MOST_WEIGHT: f32 = 8.0;
-/// A correction counts as so many rows of its length.
+/// A correction weighs as much as this many rows of its length.
 const CORRECTION_WEIGHT: f32 = 4.0;
-/// Rows are read so many at once.
+/// The number of rows that are read at once.
 const ROWS_AT_ONCE: usize = 1 << 13;
-/// A language that fewer rows are guessed to be in has not been learned: guesses on short rows go wrong.
+/// A language that is detected in a smaller share of the rows is taken for wrong guesses on short rows.
 const LEAST_LANGUAGE_SHARE: f64 = 0.1;
-/// If fewer rows than this share have several topics, the topics of an archive exclude each other.
+/// If a smaller share of the rows has several topics, the topics of the archive are exclusive.
 const SEVERAL_TOPICS_SHARE: f64 = 0.005;
-/// Character n-grams may be learned from archives with at most so many bytes of text: they cost several times as much as words.
+/// The most bytes of text of an archive for which character n-grams may be learned: they cost several times as much as
+/// words.
 const MOST_NGRAM_BYTES: usize = 32 << 20;
+
+/// The rows to learn topics from.
+#[derive(Debug, Clone, Copy)]
+pub struct TopicSource<'a> {
+    /// Rows with all their topics.
+    pub archive: &'a Rows,
+    /// Rows with one topic each, even if the article is about several.
+    pub single_topic: &'a [Record],
+    /// The topic of each sub-topic of the archive.
+    pub broader: &'a BTreeMap<String, String>,
+}
 
 /// A row: its words, its labels, its weight and its fold.
 pub struct Row {
@@ -35,21 +47,21 @@ pub struct Row {
     pub words: PackedRow,
     /// A hash of its words in order.
     pub content: u64,
-    /// The same of the first of its copies.
+    /// The content hash of the first of its copies.
     pub group: u64,
-    /// A hash of the name of its source.
+    /// The hash of its source's name.
     pub source: u64,
-    /// How it is put together.
+    /// The form of the article.
     pub form: Form,
     /// Its topics, as indices into [`TopicRows::topics`].
     pub topics: Vec<usize>,
     /// Its sub-topics, as indices into [`TopicRows::subtopics`].
     pub subtopics: Vec<usize>,
-    /// How many rows it counts as.
+    /// Its weight, in rows.
     pub weight: f32,
-    /// The fold that it is held out in.
+    /// The fold in which it is held out.
     pub fold: usize,
-    /// Whether it was picked for what it is about: then it tells nothing about how frequent labels are.
+    /// Whether it was selected by label: then it does not show how frequent labels are.
     pub is_selected: bool,
     language: String,
     language_is_stated: bool,
@@ -74,13 +86,13 @@ pub struct TopicRows {
     pub lexicon: Lexicon,
     /// Rows with all their topics, in the order of the archive.
     pub labelled: Vec<Row>,
-    /// Rows with one topic each though the article may be on more; they are in no fold.
+    /// Rows with one topic each, even if the article is about several; they are in no fold.
     pub single_topic: Vec<Row>,
-    /// Whether each labelled row has one topic, so that topics exclude each other.
+    /// Whether each labelled row has one topic, so that topics are exclusive.
     pub exclusive: bool,
-    /// Whether the forms of the rows differ, so that form says something.
+    /// Whether the forms of the rows differ, so that the form is informative.
     pub forms_differ: bool,
-    /// Languages of the rows, as ISO 639 codes, the commonest first.
+    /// The languages of the rows as ISO 639 codes, the most frequent first.
     pub languages: Vec<String>,
 }
 
@@ -89,7 +101,7 @@ impl TopicRows {
     ///
     /// # Errors
     /// [`TrainError::OneLabel`] if there are fewer than two topics.
-    pub fn read(source: &TopicSource<'_>, params: &TopicParams, progress: &Progress) -> Result<Self, TrainError> {
+    pub fn read(source: &TopicSource<'_>, params: &TrainParams, progress: &dyn Progress) -> Result<Self, TrainError> {
         let records = &source.archive.records;
         let mut topics: Vec<String> = records.iter().flat_map(|record| &record.topics).cloned().collect();
         topics.sort();
@@ -110,25 +122,24 @@ impl TopicRows {
 
         let bytes: usize = records.iter().map(|record| record.article.headline.len() + record.article.body.len()).sum();
         let mut lexicon = Lexicon::new(bytes <= MOST_NGRAM_BYTES && source.single_topic.is_empty());
-        let bar = progress.steps("topics: reading", (records.len() + source.single_topic.len()) as u64);
+        let bar = progress.start("topics: reading", (records.len() + source.single_topic.len()) as u64);
         let mut read = |records: &[Record]| -> Vec<Row> {
             let mut rows = Vec::with_capacity(records.len());
             for part in records.chunks(ROWS_AT_ONCE) {
                 rows.extend(read_part(part, &topics, &subtopics, &mut lexicon));
-                bar.inc(part.len() as u64);
+                bar.advance(part.len() as u64);
             }
             rows
         };
         let (mut labelled, mut single_topic) = (read(records), read(source.single_topic));
-        bar.finish();
 
         let groups = copies::groups(&labelled, |row: &Row| lexicon.words(&row.words).into());
         labelled.iter_mut().zip(groups).for_each(|(row, group)| row.group = group);
-        let folds = folds(&labelled, params.seed);
+        let folds = folds_of(&labelled, params.seed);
         labelled.iter_mut().zip(folds).for_each(|(row, fold)| row.fold = fold);
         weigh(&mut labelled);
         weigh(&mut single_topic);
-        // Corrections stand behind all others.
+        // Corrections are the last rows.
         let corrections = records.len() - source.archive.corrections;
         labelled[corrections..].iter_mut().for_each(|row| row.weight *= CORRECTION_WEIGHT);
         let several = labelled.iter().filter(|row| row.topics.len() > 1).count();
@@ -150,7 +161,7 @@ impl TopicRows {
         from..self.subtopics.partition_point(|one| one.topic <= topic)
     }
 
-    /// How many labelled rows carry each topic, and each sub-topic.
+    /// The number of labelled rows of each topic, and of each sub-topic.
     pub fn support(&self) -> (Vec<u64>, Vec<u64>) {
         let count = |labels: usize, of: fn(&Row) -> &Vec<usize>| {
             let mut counts = vec![0; labels];
@@ -194,7 +205,7 @@ fn read_part(part: &[Record], topics: &[String], subtopics: &[RowSubtopic], lexi
     let read: Vec<_> = read.collect();
     let rows = read.into_iter().zip(part).map(|((found, language, language_is_stated), record)| {
         let words = lexicon.pack(&found);
-        let content = corpus::content_hash(lexicon.words(&words).into_iter());
+        let content = content_hash(lexicon.words(&words).into_iter());
         let place = |code: &String| places.get(code.as_str()).copied();
         Row {
             content,
@@ -214,7 +225,7 @@ fn read_part(part: &[Record], topics: &[String], subtopics: &[RowSubtopic], lexi
     rows.collect()
 }
 
-/// Gives each row its weight: a long article says more of its topics than a short one.
+/// Sets the weight of each row: a long article has more evidence of its topics than a short one.
 fn weigh(rows: &mut [Row]) {
     let mut lengths: Vec<usize> = rows.iter().map(|row| row.words.len()).collect();
     lengths.sort_unstable();
@@ -224,16 +235,16 @@ fn weigh(rows: &mut [Row]) {
     }
 }
 
-/// A fold for each row, copies in one, evenly for each first topic.
-fn folds(rows: &[Row], seed: u64) -> Vec<usize> {
+/// The fold of each row: copies share one, and each first topic is spread evenly.
+fn folds_of(rows: &[Row], seed: u64) -> Vec<usize> {
     let keys: Vec<(usize, u64)> =
         rows.iter().map(|row| (row.topics.first().copied().unwrap_or(0), row.group)).collect();
-    corpus::folds(&keys, FOLDS, seed)
+    folds::folds(&keys, FOLDS, seed)
 }
 
-/// The languages of the rows, the commonest first: those that rows state, and those that are detected often.
+/// The languages of the rows, the most frequent first: those that rows state, and those that are detected often.
 fn languages(rows: &[Row]) -> Vec<String> {
-    // How many rows are in it, and how many of them say so.
+    // By language: its number of rows, and how many of them state it.
     let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for row in rows.iter().filter(|row| !row.language.is_empty() && row.language != UNDETERMINED) {
         let (all, stated) = counts.entry(&row.language).or_default();
@@ -250,9 +261,9 @@ fn languages(rows: &[Row]) -> Vec<String> {
     languages.into_iter().map(|(_, language)| language.to_owned()).collect()
 }
 
-/// A hash of the name of a source.
+/// The hash of a source's name.
 pub fn source_hash(source: &str) -> u64 {
-    corpus::text_hash(source.trim())
+    text_hash(source.trim())
 }
 
 /// The different labels of some rows.

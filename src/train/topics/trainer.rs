@@ -1,60 +1,58 @@
-//! Second stage: vocabularies and linear layers, fitted to some rows, and the scores that rows get from layers that have not
-//! seen them.
+//! Second stage: fits vocabularies and linear layers to some rows, and scores rows by layers that have not seen them.
 
-use super::{
-    FOLDS, TopicParams,
-    rows::{Row, TopicRows, labels_of},
-};
+use super::rows::{Row, TopicRows, labels_of};
 use crate::{
     linear::{LinearSvm, LinearSvmParams, SparseRecords, SplitMix},
     text::Vocabulary,
     topic::{ArticleTerms, Features, SparseColumn, SparseLayer, WordVectors},
-    train::{Progress, TrainError, corpus},
+    train::{
+        FOLDS, Progress, Steps, TrainError, TrainParams,
+        terms::{common_terms, commonest_terms},
+    },
 };
-use indicatif::ProgressBar;
 use linfa::{DatasetBase, ParamGuard, traits::Fit};
 use ndarray::{Array1, Array2, Axis, Slice};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::{collections::HashSet, time::Instant};
 
-/// The folds that are measured have so many rows together, if the archive has: enough to learn decision layers from and to
-/// measure with, and each fold that is measured takes a fit to the others.
+/// The rows of the measured folds together, if the archive has as many: enough to fit decision layers and to measure.
+/// Each measured fold costs one fit to the other folds.
 const MEASURED_ROWS: usize = 100_000;
-/// The solver passes over the rows of an archive that is not large so often at most, and fewer times over more, for each pass
-/// over many rows moves the weights as often as several over few, but never fewer than the least.
+/// Passes of the solver over the rows of an archive that is not large. Larger archives get fewer passes, down to the
+/// least, because a pass over many rows moves the weights as far as several over few.
 const MOST_PASSES: usize = 60;
 const LEAST_PASSES: usize = 20;
 const ROWS_FOR_MOST_PASSES: usize = 200_000;
-/// Of archives with more words the terms are counted in two passes.
+/// Terms of archives with more words are counted in two passes.
 const TERMS_AT_ONCE: usize = 32 << 20;
-/// A vocabulary has the commonest terms up to this, ...
+/// The most terms of a vocabulary.
 const MOST_TERMS: usize = 500_000;
-/// ... and fewer if there are many labels: a model has so many weights at most.
+/// The most weights of a model: with many labels, a vocabulary has fewer terms.
 const MOST_WEIGHTS: usize = 1 << 28;
-/// Words that fewer than two rows have are not learned, and word pairs and n-grams that fewer than three have; of archives with
-/// this many rows those that fewer than three and six have, which costs nothing and makes half the model.
+/// Words need two rows to be learned, word pairs and n-grams three; in archives of at least this many rows three and
+/// six, which halves the model at no cost in quality.
 const LARGE_ARCHIVE: usize = 15_000;
-/// Features are made so many rows at once.
+/// The number of rows whose features are made at once.
 const ROWS_AT_ONCE: usize = 1 << 13;
-/// Sub-topics are fitted so many at once: each takes a weight per term meanwhile.
+/// The number of sub-topics that are fitted at once: each needs a weight per term meanwhile.
 const SUBTOPICS_AT_ONCE: usize = 64;
-/// What an error costs the machines of sub-topics, which learn from few rows each.
+/// The cost of an error of sub-topics, which have few rows each.
 const SUBTOPIC_COST: f32 = 2.0;
-/// Sub-topics keep so many weights of terms on average, and each at most the second number.
+/// The weights that sub-topics keep, on average and at most.
 const SUBTOPIC_WEIGHTS: usize = 8_000;
 const MOST_WEIGHTS_PER_SUBTOPIC: usize = 20_000;
-/// Character n-grams are tried if an archive has at most so many words, each counted once per label.
+/// Character n-grams are tried if the archive has at most this many words, each counted once per label.
 const MOST_NGRAM_WORK: usize = 50_000_000;
-/// They are taken if accuracy rises by more than this.
+/// Character n-grams are used if they raise accuracy by more than this.
 const NGRAM_MARGIN: f64 = 0.005;
 
-/// What the linear layers are fitted with.
+/// The hyperparameters of the linear layers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Setting {
-    /// What an error costs them; see [`LinearSvmParams::cost`].
+    /// The cost of an error; see [`LinearSvmParams::cost`].
     cost: f32,
-    /// How much the word vectors count beside tf-idf, which is of length 1.
+    /// The weight of the word vectors beside tf-idf, whose norm is 1.
     vector_weight: f32,
     /// Whether character n-grams are among the terms.
     pub ngrams: bool,
@@ -64,12 +62,12 @@ const fn setting(cost: f32, vector_weight: f32, ngrams: bool) -> Setting {
     Setting { cost, vector_weight, ngrams }
 }
 
-/// Word vectors carry what is learned over to other outlets and forms of articles. On long articles of a narrow field, such as
-/// newsgroups, they blur it; there words decide, if that is better in the first fold.
+/// Word vectors help on other outlets and forms of articles. On long articles of a narrow field, such as newsgroups,
+/// they blur; there words alone are used, if they are better in the first fold.
 const SETTINGS: [Setting; 2] = [setting(0.5, 0.3, false), setting(1.0, 0.05, false)];
-/// Character n-grams find the common stems of a language with many forms of words, and misspelt words.
+/// Character n-grams help with languages of rich morphology, and with misspelt words.
 const NGRAM_SETTINGS: [Setting; 2] = [setting(1.0, 0.05, true), setting(1.0, 0.3, true)];
-/// What is tried beside them if there is time for tuning, the likeliest first.
+/// Further settings for tuning, the most promising first.
 const MORE_SETTINGS: [Setting; 8] = [
     setting(1.0, 0.3, false),
     setting(0.25, 0.3, false),
@@ -81,12 +79,12 @@ const MORE_SETTINGS: [Setting; 8] = [
     setting(0.25, 1.0, false),
 ];
 
-/// A setting that was tried, and what came of it.
+/// A setting that was tried, and its result.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Tried {
-    /// What an error costs the linear layer.
+    /// The cost of an error of the linear layer.
     pub cost: f32,
-    /// How much word vectors count beside tf-idf.
+    /// The weight of the word vectors beside tf-idf.
     pub vector_weight: f32,
     /// Whether character n-grams were among the terms.
     pub ngrams: bool,
@@ -100,9 +98,9 @@ pub struct Tried {
 pub struct Fitted {
     /// The terms.
     pub vocabulary: Vocabulary,
-    /// Scores of topics, learned from rows with all their topics.
+    /// Scores of topics, from rows with all their topics.
     pub topics: LinearSvm,
-    /// Scores of topics, learned from rows with one topic each.
+    /// Scores of topics, from rows with one topic each.
     pub single_topic: Option<LinearSvm>,
     /// Scores of sub-topics.
     pub subtopics: SparseLayer,
@@ -114,15 +112,15 @@ pub struct Scored {
     pub row: usize,
     /// The score of each topic.
     pub topics: Array1<f64>,
-    /// The score of each topic by the layer of rows with one topic each, if there are such rows.
+    /// The score of each topic by the layer of rows with one topic each, if there is one.
     pub single_topic: Option<Array1<f64>>,
     /// The score of each sub-topic.
     pub subtopics: Array1<f64>,
-    /// The share of its words that the vocabulary knows.
+    /// The share of its words in the vocabulary.
     pub known: f64,
 }
 
-/// What cross-fitting gives.
+/// The result of cross-fitting.
 pub struct CrossFitted {
     /// The scores of the rows of the measured folds, by row.
     pub scored: Vec<Scored>,
@@ -130,11 +128,11 @@ pub struct CrossFitted {
     pub fitted: Fitted,
     /// The setting of all fits.
     pub setting: Setting,
-    /// The settings that were tried; the one with the best accuracy was taken, the first of equals.
+    /// The settings that were tried. The one with the best accuracy was taken; of equals, the first.
     pub tried: Vec<Tried>,
-    /// Rows learned from and accuracy on the first fold; empty if not asked for.
+    /// Training rows and accuracy on the first fold; empty if not asked for.
     pub learning: Vec<(usize, f64)>,
-    /// How many folds were measured: fewer than all of a large archive.
+    /// The number of folds that were measured: in a large archive not all.
     pub measured_folds: usize,
 }
 
@@ -142,15 +140,20 @@ pub struct CrossFitted {
 pub struct Trainer<'a> {
     rows: &'a TopicRows,
     vectors: &'a WordVectors,
-    params: &'a TopicParams,
-    /// A step for each fit.
-    bar: ProgressBar,
+    params: &'a TrainParams,
+    /// Counts the fits.
+    bar: Box<dyn Steps>,
 }
 
 impl<'a> Trainer<'a> {
     /// A trainer for some rows.
-    pub fn new(rows: &'a TopicRows, vectors: &'a WordVectors, params: &'a TopicParams, progress: &Progress) -> Self {
-        Trainer { rows, vectors, params, bar: progress.steps("topics: fitting layers", 0) }
+    pub fn new(
+        rows: &'a TopicRows,
+        vectors: &'a WordVectors,
+        params: &'a TrainParams,
+        progress: &dyn Progress,
+    ) -> Self {
+        Trainer { rows, vectors, params, bar: progress.start("topics: fitting layers", 0) }
     }
 
     /// Finds the best setting, and scores the rows of each fold by layers fitted to the others.
@@ -161,7 +164,7 @@ impl<'a> Trainer<'a> {
         let labelled = &self.rows.labelled;
         let measured_folds = (MEASURED_ROWS * FOLDS).div_ceil(labelled.len()).clamp(1, FOLDS);
         let settings = self.settings();
-        self.bar.set_length((settings.len() + measured_folds) as u64);
+        self.bar.extend((settings.len() + measured_folds) as u64);
         let (setting, first, tried) = self.best_setting(&settings)?;
         let learning = if self.params.learning_curve { self.learning(setting, &first)? } else { Vec::new() };
         let mut scored = first;
@@ -176,14 +179,13 @@ impl<'a> Trainer<'a> {
         scored.sort_by_key(|scored| scored.row);
         let all: Vec<&Row> = labelled.iter().collect();
         let fitted = self.fit(&all, setting, true)?;
-        self.bar.finish();
         Ok(CrossFitted { scored, fitted, setting, tried, learning, measured_folds })
     }
 
-    /// The scores of the rows of a source by layers that have seen no row of it, nor a copy of one.
+    /// Scores the rows of a source by layers that have seen no row of it, nor a copy of one.
     ///
     /// # Errors
-    /// As [`cross_fit`](Self::cross_fit).
+    /// As of [`cross_fit`](Self::cross_fit).
     pub fn without_source(&self, source: u64, setting: Setting) -> Result<Vec<Scored>, TrainError> {
         let labelled = &self.rows.labelled;
         let (held_out, others): (Vec<usize>, Vec<usize>) =
@@ -195,12 +197,12 @@ impl<'a> Trainer<'a> {
         Ok(self.score_all(&held_out, &fitted, setting))
     }
 
-    /// The settings that are tried in any case.
+    /// The settings that are always tried.
     fn settings(&self) -> Vec<Setting> {
         let words: usize = self.rows.labelled.iter().map(|row| row.words.len()).sum();
         let with_ngrams = self.rows.lexicon.with_ngrams() && words * self.rows.topics.len() <= MOST_NGRAM_WORK;
         let ngram_settings = NGRAM_SETTINGS.into_iter().filter(|_| with_ngrams);
-        // Without vectors their weight makes no difference.
+        // Without word vectors their weight has no effect.
         let without_vectors = self.vectors.is_empty();
         let mut settings: Vec<Setting> = Vec::new();
         for mut one in SETTINGS.into_iter().chain(ngram_settings) {
@@ -214,7 +216,7 @@ impl<'a> Trainer<'a> {
         settings
     }
 
-    /// The setting that does best in the first fold, with the scores of that fold, and all that were tried.
+    /// The setting with the best accuracy in the first fold, the scores of that fold, and all settings that were tried.
     fn best_setting(&self, settings: &[Setting]) -> Result<(Setting, Vec<Scored>, Vec<Tried>), TrainError> {
         let begun = Instant::now();
         let first = self.rows_of_fold(0);
@@ -227,13 +229,13 @@ impl<'a> Trainer<'a> {
                 if begun.elapsed() >= self.params.tune {
                     break;
                 }
-                self.bar.inc_length(1);
+                self.bar.extend(1);
             }
             let scored = self.score_all(&first, &self.fit(&learned, setting, false)?, setting);
             let accuracy = self.accuracy(&scored);
             let Setting { cost, vector_weight, ngrams } = setting;
             tried.push(Tried { cost, vector_weight, ngrams, accuracy, taken: false });
-            // N-grams multiply the terms of an article: they must pay for themselves.
+            // N-grams multiply the terms of an article: they must gain enough.
             let pays = |best: &(f64, Setting, _)| {
                 let costs = if setting.ngrams && !best.1.ngrams { NGRAM_MARGIN } else { 0.0 };
                 accuracy > best.0 + costs
@@ -243,7 +245,7 @@ impl<'a> Trainer<'a> {
             }
         }
         let (_, setting, mut scored) = best.ok_or(TrainError::NotFinite)?;
-        // What the trials leave out.
+        // Fits that are no longer needed.
         if !self.rows.subtopics.is_empty() || !self.rows.single_topic.is_empty() {
             scored = self.scores_of_fold(0, setting)?;
         }
@@ -254,22 +256,22 @@ impl<'a> Trainer<'a> {
         Ok((setting, scored, tried))
     }
 
-    /// The share of some rows whose best score is that of one of their topics.
+    /// The share of rows whose highest score is that of one of their topics.
     fn accuracy(&self, scored: &[Scored]) -> f64 {
         let is_right = |one: &&Scored| self.rows.labelled[one.row].topics.contains(&argmax(one.topics.iter()));
         scored.iter().filter(is_right).count() as f64 / scored.len().max(1) as f64
     }
 
-    /// Rows learned from and accuracy on the first fold: an eighth, a quarter, half, and all of the other folds. `whole` are
-    /// the scores of the last. Which rows are taken is as good as drawn by lot.
+    /// The learning curve: training rows and accuracy on the first fold, for an eighth, a quarter, a half and all of
+    /// the other folds. `whole` are the scores of the last. The rows are a random sample.
     fn learning(&self, setting: Setting, whole: &[Scored]) -> Result<Vec<(usize, f64)>, TrainError> {
         const PARTS: u64 = 8;
         let others = || self.rows.labelled.iter().filter(|row| row.fold != 0);
         let mut points = Vec::new();
-        self.bar.inc_length(3);
+        self.bar.extend(3);
         for parts in [1, 2, 4] {
             let learned: Vec<&Row> = others().filter(|row| SplitMix(row.content).next_u64() % PARTS < parts).collect();
-            // Of a small archive a part may be empty.
+            // A part of a small archive may be empty.
             if !learned.is_empty() {
                 let fitted = self.fit(&learned, setting, false)?;
                 let scored = self.score_all(&self.rows_of_fold(0), &fitted, setting);
@@ -284,7 +286,7 @@ impl<'a> Trainer<'a> {
         (0..self.rows.labelled.len()).filter(|i| self.rows.labelled[*i].fold == fold).collect()
     }
 
-    /// The rows of a fold, scored by layers of the others.
+    /// Scores the rows of a fold by layers of the others.
     fn scores_of_fold(&self, fold: usize, setting: Setting) -> Result<Vec<Scored>, TrainError> {
         let learned: Vec<&Row> = self.rows.labelled.iter().filter(|row| row.fold != fold).collect();
         self.scores(&self.rows_of_fold(fold), &learned, setting)
@@ -312,13 +314,13 @@ impl<'a> Trainer<'a> {
         rows.par_iter().map(score).collect()
     }
 
-    /// Vocabulary and linear layers from some rows, and from all rows with one topic each. Unless they are wanted as a whole,
-    /// only the vocabulary and the layer of the topics are fitted.
+    /// Fits vocabulary and linear layers to some rows, and to all rows with one topic each. Unless `whole`, only the
+    /// vocabulary and the layer of the topics are fitted.
     fn fit(&self, rows: &[&Row], setting: Setting, whole: bool) -> Result<Fitted, TrainError> {
         self.fit_without(None, rows, setting, whole)
     }
 
-    /// The same, without rows with one topic of a source.
+    /// The same, without single-topic rows of a source.
     fn fit_without(
         &self,
         without_source: Option<u64>,
@@ -346,7 +348,7 @@ impl<'a> Trainer<'a> {
             let dataset = DatasetBase::new(records, targets).with_weights(weights);
             let solver = solver.clone().cost(cost).max_passes(passes(rows.len()));
             let mut fitted = solver.check()?.fit(&dataset)?;
-            // Served vectors have length 1.
+            // Word vectors are served with norm 1.
             let dense = Slice::from(vocabulary.len()..);
             fitted.weights.slice_axis_mut(Axis(0), dense).mapv_inplace(|weight| weight * setting.vector_weight);
             Ok::<_, TrainError>((fitted, dataset.records))
@@ -371,7 +373,7 @@ impl<'a> Trainer<'a> {
             let of_topic: Vec<usize> = (0..rows.len()).filter(|i| rows[*i].topics.contains(&topic)).collect();
             let rows: Vec<&Row> = of_topic.iter().map(|i| rows[*i]).collect();
             if rows.is_empty() {
-                // What no row teaches is never found.
+                // A topic without rows is never answered.
                 let nothing = Array1::zeros(topics.weights.nrows());
                 columns.extend(labels.map(|_| SparseColumn::new(nothing.view(), -1.0, &reach, 0)));
                 continue;
@@ -391,11 +393,11 @@ impl<'a> Trainer<'a> {
         let dimensions = Features::vector_length(self.vectors.dimensions());
         let subtopics =
             SparseLayer::of_columns(&columns, vocabulary.len(), dimensions, columns.len() * SUBTOPIC_WEIGHTS);
-        self.bar.inc(1);
+        self.bar.advance(1);
         Ok(Fitted { vocabulary, topics, single_topic, subtopics })
     }
 
-    /// The features of some rows, with the word vectors weighed as the setting says.
+    /// The features of some rows, with word vectors weighted by the setting.
     fn records(&self, rows: &[&Row], vocabulary: &Vocabulary, setting: Setting) -> SparseRecords {
         let dimensions = Features::vector_length(self.vectors.dimensions());
         let mut records = SparseRecords::with_dense(vocabulary.len(), dimensions);
@@ -411,7 +413,7 @@ impl<'a> Trainer<'a> {
         records
     }
 
-    /// The terms that enough of the rows have, with how many have each.
+    /// The terms of enough rows, with their document frequencies.
     fn terms(&self, rows: &[&Row], setting: Setting) -> Vec<(u64, u32)> {
         let [least_of_word, least_of_other] = if rows.len() < LARGE_ARCHIVE { [2, 3] } else { [3, 6] };
         let terms_of = |row: &&Row| self.rows.lexicon.terms(&row.words, setting.ngrams);
@@ -422,11 +424,11 @@ impl<'a> Trainer<'a> {
                 let terms = terms_of(row);
                 [terms.words_by_place(), others(terms)].concat()
             };
-            return corpus::commonest_terms(rows, all, least_of_other, most);
+            return commonest_terms(rows, all, least_of_other, most);
         }
         let words = rows.par_iter().map(|row| terms_of(row).words_by_place());
-        let mut terms = corpus::common_terms(words, least_of_word);
-        terms.extend(corpus::common_terms(rows.par_iter().map(|row| others(terms_of(row))), least_of_other));
+        let mut terms = common_terms(words, least_of_word);
+        terms.extend(common_terms(rows.par_iter().map(|row| others(terms_of(row))), least_of_other));
         if terms.len() > most {
             terms.sort_unstable_by_key(|(hash, rows)| (std::cmp::Reverse(*rows), *hash));
             terms.truncate(most);
@@ -435,8 +437,8 @@ impl<'a> Trainer<'a> {
     }
 }
 
-/// How far the scores of all articles would be off, in the mean of their squares, without a weight of 1 for a term: its tf-idf
-/// times the root of the number of articles that have it.
+/// The importance of a term: the mean square change of all scores without a weight of 1 for it, which is its tf-idf
+/// times the root of its document frequency.
 fn reach(vocabulary: &Vocabulary, terms: &[(u64, u32)]) -> Vec<f32> {
     let mut reach = vec![0.0; vocabulary.len()];
     for (hash, articles) in terms {
@@ -447,7 +449,7 @@ fn reach(vocabulary: &Vocabulary, terms: &[(u64, u32)]) -> Vec<f32> {
     reach
 }
 
-/// The scores of a layer as it was fitted.
+/// The scores of a layer.
 fn scores(layer: &LinearSvm, features: &Features) -> Array1<f64> {
     let mut scores = layer.bias.clone();
     let n_terms = layer.weights.nrows() - features.vector.len();
@@ -460,7 +462,7 @@ fn scores(layer: &LinearSvm, features: &Features) -> Array1<f64> {
     scores.mapv(f64::from)
 }
 
-/// The place of the largest value; the first of equals.
+/// The index of the largest value; of equals, the first.
 pub fn argmax<'v>(values: impl Iterator<Item = &'v f64>) -> usize {
     values
         .enumerate()

@@ -1,4 +1,6 @@
-use super::{Bin, TopicReport};
+//! The plots of a report, as SVG.
+
+use super::data::{Bin, TopicReport};
 use plotters::prelude::*;
 
 type Drawn = Result<(), Box<dyn std::error::Error>>;
@@ -7,7 +9,7 @@ const INK: RGBColor = RGBColor(38, 70, 120);
 const OTHER: RGBColor = RGBColor(190, 80, 50);
 const FAINT: RGBColor = RGBColor(170, 170, 170);
 
-/// A drawing of so many pixels; the words of what went wrong, where it cannot be drawn.
+/// A drawing of this size in pixels; a comment with the error if it cannot be drawn.
 fn svg(size: (u32, u32), draw: impl FnOnce(&DrawingArea<SVGBackend<'_>, plotters::coord::Shift>) -> Drawn) -> String {
     let mut svg = String::new();
     let drawn = {
@@ -20,7 +22,7 @@ fn svg(size: (u32, u32), draw: impl FnOnce(&DrawingArea<SVGBackend<'_>, plotters
     }
 }
 
-/// Confidence against the share that is right; the size of a point tells how many predictions it stands for.
+/// Confidence against the share that is right; larger points stand for more predictions.
 pub fn reliability(bins: &[Bin]) -> String {
     svg((420, 340), |area| {
         let mut chart = ChartBuilder::on(area)
@@ -38,7 +40,7 @@ pub fn reliability(bins: &[Bin]) -> String {
     })
 }
 
-/// The precision of the surest answers for each share of all.
+/// The precision of the most confident answers, by their share of all.
 pub fn coverage(points: &[(f64, f64)]) -> String {
     let least = points.iter().map(|point| point.1).fold(1.0, f64::min);
     svg((420, 340), |area| {
@@ -49,7 +51,7 @@ pub fn coverage(points: &[(f64, f64)]) -> String {
             .build_cartesian_2d(0.0..1.0, (least - 0.02).max(0.0)..1.0)?;
         chart
             .configure_mesh()
-            .x_desc("share of all articles, the surest first")
+            .x_desc("share of all articles, the most confident first")
             .y_desc("right")
             .light_line_style(TRANSPARENT)
             .draw()?;

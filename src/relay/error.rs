@@ -1,0 +1,59 @@
+//! Errors of a relay that cannot start.
+
+use std::path::PathBuf;
+
+/// Why a relay cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    /// The broker cannot be reached, or refuses the connection.
+    #[error(
+        "cannot connect to {nats}: {reason}; check that nats-server is running there, and that TLS and credentials match its settings"
+    )]
+    Connect {
+        /// The broker's addresses, without passwords.
+        nats: String,
+        /// The cause.
+        reason: String,
+    },
+    /// A file of the settings cannot be read.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        reason: String,
+    },
+    /// A stream or consumer is missing.
+    #[error("{what} not found: {reason}; --create creates it")]
+    Missing {
+        /// The stream or consumer.
+        what: String,
+        /// The broker's answer.
+        reason: String,
+    },
+    /// A stream or consumer cannot be created.
+    #[error("cannot create {what}: {reason}")]
+    Create {
+        /// The stream or consumer.
+        what: String,
+        /// The broker's answer.
+        reason: String,
+    },
+    /// The configuration of an existing consumer is unsafe.
+    #[error("the consumer {durable} {reason}")]
+    Unfit {
+        /// Its name.
+        durable: String,
+        /// What is unsafe, and what to change.
+        reason: &'static str,
+    },
+}
+
+/// The message of the deepest source of an error.
+pub fn cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,126 @@
+//! The streams and the consumer of a relay: created if asked for, and checked.
+
+use super::{
+    error::{RelayError, cause},
+    settings::{NewStreams, Settings},
+};
+use async_nats::jetstream::{
+    Context,
+    consumer::{AckPolicy, PullConsumer, pull},
+    stream,
+};
+use std::time::Duration;
+
+/// How long created streams keep messages.
+const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// The shortest de-duplication window of created streams.
+const LEAST_WINDOW: Duration = Duration::from_secs(120);
+
+/// The relay's consumer, after all that the relay needs was created, if asked for, and checked.
+pub async fn provision(context: &Context, settings: &Settings) -> Result<PullConsumer, RelayError> {
+    if let Some(names) = &settings.create {
+        create_streams(context, settings, names).await?;
+    }
+    let consumer = open_consumer(context, settings).await?;
+    check_consumer(&consumer, settings)?;
+    check_target_streams(context, settings, consumer.cached_info().config.ack_wait).await?;
+    Ok(consumer)
+}
+
+async fn create_streams(context: &Context, settings: &Settings, names: &NewStreams) -> Result<(), RelayError> {
+    let streams = [
+        (&settings.stream, settings.subjects.clone()),
+        (&names.labelled, vec![settings.publish.pattern()]),
+        (&names.dead_letters, vec![settings.dead_letter.clone()]),
+    ];
+    for (name, subjects) in streams {
+        let config = stream::Config {
+            name: name.clone(),
+            subjects,
+            max_age: MAX_AGE,
+            duplicate_window: LEAST_WINDOW.max(settings.ack_wait * 4),
+            ..stream::Config::default()
+        };
+        let created = context.get_or_create_stream(config).await;
+        created.map_err(|error| RelayError::Create { what: format!("the stream {name}"), reason: cause(&error) })?;
+    }
+    Ok(())
+}
+
+async fn open_consumer(context: &Context, settings: &Settings) -> Result<PullConsumer, RelayError> {
+    let Settings { stream: name, durable, .. } = settings;
+    let stream = context
+        .get_stream(name)
+        .await
+        .map_err(|error| RelayError::Missing { what: format!("stream {name}"), reason: cause(&error) })?;
+    if settings.create.is_none() {
+        return stream.get_consumer(durable).await.map_err(|error| RelayError::Missing {
+            what: format!("consumer {durable} of the stream {name}"),
+            reason: error.to_string(),
+        });
+    }
+    let (filter_subject, filter_subjects) = match &settings.subjects[..] {
+        [one] => (one.clone(), Vec::new()),
+        several => (String::new(), several.to_vec()),
+    };
+    let config = pull::Config {
+        durable_name: Some(durable.clone()),
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: settings.ack_wait,
+        // The relay counts deliveries itself: a broker that stops delivering a message does so silently.
+        max_deliver: -1,
+        max_ack_pending: -1,
+        filter_subject,
+        filter_subjects,
+        ..pull::Config::default()
+    };
+    stream
+        .get_or_create_consumer(durable, config)
+        .await
+        .map_err(|error| RelayError::Create { what: format!("the consumer {durable}"), reason: cause(&error) })
+}
+
+fn check_consumer(consumer: &PullConsumer, settings: &Settings) -> Result<(), RelayError> {
+    let config = &consumer.cached_info().config;
+    let unfit = |reason| Err(RelayError::Unfit { durable: settings.durable.clone(), reason });
+    if config.ack_policy != AckPolicy::Explicit {
+        return unfit(
+            "does not require each message to be acknowledged: create another one with the acknowledgement policy explicit",
+        );
+    }
+    if config.max_deliver > 0 && config.max_deliver <= i64::from(settings.max_deliver) {
+        return unfit(
+            "stops delivering a message, silently, before the relay makes it a dead letter: raise its max_deliver above --max-deliver, or to -1",
+        );
+    }
+    if config.ack_wait != settings.ack_wait {
+        tracing::warn!(
+            consumer = ?config.ack_wait,
+            setting = ?settings.ack_wait,
+            "the existing consumer has another acknowledgement wait than --ack-wait; the consumer's applies"
+        );
+    }
+    Ok(())
+}
+
+/// Checks that streams take what the relay publishes, and that they de-duplicate for long enough.
+async fn check_target_streams(context: &Context, settings: &Settings, ack_wait: Duration) -> Result<(), RelayError> {
+    for subject in [settings.publish.subject(None), settings.dead_letter.clone()] {
+        let missing = |error: &dyn std::error::Error| RelayError::Missing {
+            what: format!("stream that takes {subject}"),
+            reason: cause(error),
+        };
+        let name = context.stream_by_subject(&subject).await.map_err(|error| missing(&error))?;
+        let stream = context.get_stream(&name).await.map_err(|error| missing(&error))?;
+        let window = stream.cached_info().config.duplicate_window;
+        if window < ack_wait * 2 {
+            tracing::warn!(
+                stream = name,
+                ?window,
+                ?ack_wait,
+                "messages may be published twice: set the stream's de-duplication window to several times the acknowledgement wait"
+            );
+        }
+    }
+    Ok(())
+}

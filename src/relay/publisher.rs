@@ -1,0 +1,144 @@
+//! Publishes labelled messages and dead letters, and acknowledges the messages that they come from.
+
+use super::{
+    backoff::{BackOff, LONGEST_WAIT},
+    error::cause,
+    message::{Outgoing, one_line, passed_on},
+    metrics::{MessageOutcome, Metrics},
+    settings::Settings,
+    tracking::{Action, Held},
+};
+use async_nats::{
+    HeaderMap,
+    header::NATS_MESSAGE_ID,
+    jetstream::{
+        AckKind, Context, Error as BrokerError, ErrorCode,
+        context::{PublishError, PublishErrorKind},
+        message::OutboundMessage,
+    },
+};
+use std::{sync::Arc, time::Duration};
+
+/// The broker redelivers a message after this time when it caused an internal error.
+const REDELIVERY_DELAY: Duration = Duration::from_secs(1);
+
+/// Publishes, and acknowledges.
+pub struct Publisher {
+    context: Context,
+    metrics: Arc<Metrics>,
+    /// The stream that messages are read from.
+    stream: String,
+    /// The subject of dead letters.
+    dead_letter: String,
+}
+
+impl Publisher {
+    /// A publisher to `context`.
+    pub fn new(context: Context, metrics: Arc<Metrics>, settings: &Settings) -> Self {
+        Publisher { context, metrics, stream: settings.stream.clone(), dead_letter: settings.dead_letter.clone() }
+    }
+
+    /// Applies an action to a message.
+    pub async fn apply(&self, held: Held, action: Action) {
+        match action {
+            Action::DeadLetter(reason) => self.dead_letter(held, reason).await,
+            Action::Redeliver(reason) => {
+                tracing::warn!(message = held.place(), reason, "message will be redelivered");
+                self.metrics.retries.inc();
+                let _ = held.acker.ack_with(AckKind::Nak(Some(REDELIVERY_DELAY))).await;
+            }
+            Action::Publish(outgoing, outcome) => self.publish_labelled(held, outgoing, outcome).await,
+        }
+    }
+
+    async fn publish_labelled(&self, held: Held, outgoing: Outgoing, outcome: MessageOutcome) {
+        let mut headers = passed_on(held.message.headers.as_ref());
+        headers.insert(NATS_MESSAGE_ID, held.id.as_str());
+        for (name, value) in outgoing.headers {
+            headers.insert(name, value);
+        }
+        let message = OutboundMessage::new(outgoing.subject.into(), outgoing.payload.into(), Some(headers));
+        if self.publish(message).await {
+            self.acknowledge(held, outcome).await;
+        } else {
+            self.dead_letter(held, "with its labels the message exceeds the broker's size limit".to_owned()).await;
+        }
+    }
+
+    /// Publishes a message unchanged as a dead letter, with the reason in its headers.
+    async fn dead_letter(&self, held: Held, reason: String) {
+        tracing::warn!(message = held.place(), reason, "dead letter");
+        let mut headers = passed_on(held.message.headers.as_ref());
+        headers.insert(NATS_MESSAGE_ID, format!("dead:{}", held.id));
+        headers.insert("Dateline-Reason", one_line(&reason));
+        headers.insert("Dateline-Stream", self.stream.as_str());
+        headers.insert("Dateline-Subject", one_line(&held.message.subject));
+        headers.insert("Dateline-Sequence", held.sequence().to_string());
+        headers.insert("Dateline-Deliveries", held.deliveries.to_string());
+        let payload = held.message.payload.clone();
+        let whole = OutboundMessage::new(self.dead_letter.clone().into(), payload, Some(headers.clone()));
+        // A message of the largest size has no room for these headers.
+        if !self.publish(whole).await && !self.publish_without_payload(&headers).await {
+            tracing::error!(
+                message = held.place(),
+                "the stream of dead letters refuses the message, which will be redelivered"
+            );
+            let _ = held.acker.ack_with(AckKind::Nak(Some(LONGEST_WAIT))).await;
+            return;
+        }
+        self.acknowledge(held, MessageOutcome::Dead).await;
+    }
+
+    /// Publishes a dead letter that is too large: only the headers by which the message is found in its stream.
+    async fn publish_without_payload(&self, headers: &HeaderMap) -> bool {
+        let mut kept = HeaderMap::new();
+        for name in ["Nats-Msg-Id", "Dateline-Reason", "Dateline-Stream", "Dateline-Sequence"] {
+            headers.get(name).into_iter().for_each(|value| kept.insert(name, value.clone()));
+        }
+        kept.insert("Dateline-Cut-Off", "the message is too large; read it from its stream by its sequence number");
+        self.publish(OutboundMessage::new(self.dead_letter.clone().into(), Vec::new().into(), Some(kept))).await
+    }
+
+    /// Publishes a message, and retries until the broker has acknowledged it; `false` if it exceeds a size limit.
+    async fn publish(&self, message: OutboundMessage) -> bool {
+        let mut back_off = BackOff::default();
+        loop {
+            let headers = message.headers.clone().unwrap_or_default();
+            let sent =
+                self.context.publish_with_headers(message.subject.clone(), headers, message.payload.clone()).await;
+            let acknowledged = match sent {
+                Ok(acknowledgement) => acknowledgement.await,
+                Err(error) => Err(error),
+            };
+            match acknowledged {
+                Ok(acknowledgement) => {
+                    self.metrics.duplicates.inc_by(u64::from(acknowledgement.duplicate));
+                    return true;
+                }
+                Err(error) if is_too_large(&error) => return false,
+                Err(error) => {
+                    self.metrics.retries.inc();
+                    tracing::warn!(subject = %message.subject, reason = cause(&error), "not published, trying again");
+                    back_off.wait().await;
+                }
+            }
+        }
+    }
+
+    async fn acknowledge(&self, held: Held, outcome: MessageOutcome) {
+        // If this one is lost, the message is redelivered, and the broker drops its second publication.
+        if let Err(error) = held.acker.double_ack().await {
+            tracing::debug!(message = held.place(), %error, "not acknowledged");
+        }
+        self.metrics.count(outcome).inc();
+        self.metrics.whole.observe(held.since.elapsed().as_secs_f64());
+    }
+}
+
+/// Whether the broker, or a stream, refuses messages of this size.
+fn is_too_large(error: &PublishError) -> bool {
+    let of_broker = std::error::Error::source(error).and_then(|source| source.downcast_ref::<BrokerError>());
+    let code = of_broker.map(BrokerError::error_code);
+    let limits = [ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM, ErrorCode::STREAM_HEADER_EXCEEDS_MAXIMUM];
+    error.kind() == PublishErrorKind::MaxPayloadExceeded || code.is_some_and(|code| limits.contains(&code))
+}

@@ -1,0 +1,132 @@
+//! The messages that a relay has not finished: kept alive by progress acknowledgements, and counted.
+
+use super::{
+    message::Outgoing,
+    metrics::{MessageOutcome, Metrics},
+};
+use async_nats::jetstream::{self, AckKind, message::Acker};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tokio::sync::OwnedSemaphorePermit;
+
+/// The message of an internal error.
+pub const INTERNAL_ERROR: &str = "internal error";
+
+/// The messages that are not finished.
+pub struct Tracker {
+    metrics: Arc<Metrics>,
+    durable: String,
+    ack_wait: Duration,
+    unfinished: Mutex<HashMap<u64, Arc<Acker>>>,
+    next_key: AtomicU64,
+}
+
+/// A message that is not finished. Dropped without an acknowledgement, it is redelivered.
+pub struct Held {
+    tracker: Arc<Tracker>,
+    key: u64,
+    pub(super) message: async_nats::Message,
+    pub(super) acker: Arc<Acker>,
+    place: String,
+    pub(super) id: String,
+    sequence: u64,
+    pub(super) deliveries: i64,
+    pub(super) since: Instant,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// What to do with a message.
+pub enum Action {
+    /// Publish it, and count it with this outcome.
+    Publish(Outgoing, MessageOutcome),
+    /// Publish it as a dead letter, with this reason.
+    DeadLetter(String),
+    /// Ask the broker to redeliver it, for this reason.
+    Redeliver(String),
+}
+
+impl Action {
+    /// After an internal error: redeliver the message until it has been delivered `max_deliver` times.
+    pub fn after_error(held: &Held, reason: String, max_deliver: u32) -> Action {
+        match held.deliveries >= i64::from(max_deliver) {
+            true => Action::DeadLetter(reason),
+            false => Action::Redeliver(reason),
+        }
+    }
+}
+
+impl Tracker {
+    /// A tracker without messages, for the durable consumer of this name.
+    pub fn new(metrics: Arc<Metrics>, durable: String, ack_wait: Duration) -> Self {
+        let (unfinished, next_key) = (Mutex::default(), AtomicU64::default());
+        Tracker { metrics, durable, ack_wait, unfinished, next_key }
+    }
+
+    /// Tracks a message; `None` if it does not come from a stream.
+    pub fn track(self: &Arc<Self>, message: jetstream::Message, permit: OwnedSemaphorePermit) -> Option<Held> {
+        let info = message.info().ok()?;
+        let place = format!("{}:{}", info.stream, info.stream_sequence);
+        // The durable name tells it from the same message published by another relay, the time from a message of an earlier stream
+        // of the same name.
+        let id = format!("{}:{place}:{}", self.durable, info.published.unix_timestamp_nanos());
+        let (sequence, deliveries) = (info.stream_sequence, info.delivered);
+        if deliveries > 1 {
+            self.metrics.redelivered.inc();
+        }
+        let (message, acker) = message.split();
+        let acker = Arc::new(acker);
+        let key = self.next_key.fetch_add(1, Ordering::Relaxed);
+        self.unfinished.lock().unwrap_or_else(PoisonError::into_inner).insert(key, acker.clone());
+        self.metrics.in_flight.inc();
+        let (tracker, since) = (self.clone(), Instant::now());
+        Some(Held { tracker, key, message, acker, place, id, sequence, deliveries, since, _permit: permit })
+    }
+
+    /// Sends progress acknowledgements for all unfinished messages, without end.
+    pub async fn acknowledge_progress(&self) {
+        loop {
+            tokio::time::sleep(self.ack_wait / 3).await;
+            let unfinished: Vec<Arc<Acker>> =
+                self.unfinished.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+            for acker in unfinished {
+                // If this one is lost, the message is redelivered, and the broker drops its second publication.
+                let _ = acker.ack_with(AckKind::Progress).await;
+            }
+        }
+    }
+}
+
+impl Held {
+    /// Whether the message was delivered before.
+    pub fn is_redelivered(&self) -> bool {
+        self.deliveries > 1
+    }
+
+    /// The message's sequence number in its stream.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// `STREAM:SEQUENCE`.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The bytes of the message.
+    pub fn payload(&self) -> &[u8] {
+        &self.message.payload
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.tracker.unfinished.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        self.tracker.metrics.in_flight.dec();
+    }
+}

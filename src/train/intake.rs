@@ -1,0 +1,277 @@
+//! Reads labelled files, and checks their rows.
+
+use super::{
+    TrainError,
+    labels::{LabelMap, normalised_label},
+    left_out::{BadRows, LeftOut},
+    rows::{day, file_name},
+};
+use crate::{
+    formats::{self, InputError, Member, Reading, Record, Source},
+    geography,
+    model::{LabelSource, Task, TrainingFile},
+};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::HashSet,
+    fs::File,
+    io::{self, Read},
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// The longest label, in bytes.
+const LONGEST_LABEL: usize = 200;
+
+/// What the rows of a file teach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Teaching {
+    /// Topics: all that the article is about.
+    Topics,
+    /// One topic per row, even if the article is about several.
+    SingleTopic,
+    /// Countries, by the places that the article names.
+    Unlabelled,
+    /// Countries.
+    Regions,
+    /// Topics, countries or both: corrections of editors.
+    Corrections,
+}
+
+/// Reads labelled files, and counts the rows that are left out.
+#[derive(Debug)]
+pub struct Intake<'a> {
+    /// How to read files that do not describe themselves.
+    pub reading: &'a Reading,
+    /// The map from an archive's labels to codes.
+    pub map: Option<&'a LabelMap>,
+    /// The most rows that may be invalid.
+    pub max_bad: u64,
+    /// The rows left out so far.
+    pub left_out: LeftOut,
+}
+
+impl Intake<'_> {
+    /// Reads the usable rows of files, folders or standard input (`-`), and describes the files.
+    ///
+    /// # Errors
+    /// [`TrainError::TooManyBad`], [`TrainError::NoRows`] if a file has no usable row, [`TrainError::Read`].
+    pub fn read(
+        &mut self,
+        paths: &[PathBuf],
+        teaching: Teaching,
+        mut progress: impl FnMut(u64),
+    ) -> Result<(Vec<Record>, Vec<TrainingFile>), TrainError> {
+        let mut rows = Vec::new();
+        let mut described = Vec::new();
+        for path in paths {
+            let before = rows.len();
+            let digest = Arc::new(Mutex::new(Sha256::new()));
+            let members = match path.is_dir() {
+                true => formats::members(path)?,
+                false => vec![Member { path: path.clone(), label: None }],
+            };
+            for member in &members {
+                if path.is_dir() {
+                    let name = member.path.strip_prefix(path).unwrap_or(&member.path).to_string_lossy();
+                    digest.lock().unwrap_or_else(PoisonError::into_inner).update(name.as_bytes());
+                }
+                let whole = Arc::new(AtomicBool::new(false));
+                let mut records = self.records(member, &digest, &whole);
+                for record in &mut records {
+                    // A file that cannot be opened, or read to its end, is an error; it is not a bad row.
+                    if let Err(error) = &record
+                        && (error.cut_off || !path.is_dir() && error.place == Source::from(path.as_path()).name())
+                    {
+                        return Err(TrainError::Input(error.clone()));
+                    }
+                    if let Some(row) = self.take(record, teaching)? {
+                        rows.push(row);
+                        progress(1);
+                    }
+                }
+                whole.store(true, Ordering::Relaxed);
+            }
+            if rows.len() == before {
+                let bad = self.left_out.first_bad();
+                let no_rows = |field| TrainError::NoRows { file: path.clone(), field, bad };
+                return Err(match teaching {
+                    Teaching::Topics | Teaching::SingleTopic => no_rows("topics"),
+                    Teaching::Regions => no_rows("regions"),
+                    Teaching::Corrections => no_rows("topics\" or a \"regions"),
+                    Teaching::Unlabelled => TrainError::NothingUnlabelled { file: path.clone() },
+                });
+            }
+            let digest = digest.lock().unwrap_or_else(PoisonError::into_inner).clone().finalize();
+            described.push(TrainingFile {
+                name: file_name(path),
+                // Set at the end, when it is known which rows are used.
+                rows: 0,
+                sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+                task: match teaching {
+                    Teaching::Regions | Teaching::Unlabelled => Task::Regions,
+                    _ => Task::Topics,
+                },
+                labels: match teaching {
+                    Teaching::SingleTopic => LabelSource::SingleTopic,
+                    Teaching::Unlabelled => LabelSource::Rule,
+                    _ => LabelSource::Given,
+                },
+            });
+        }
+        Ok((rows, described))
+    }
+
+    /// The records of a file. Its bytes are added to the digest: all of them if `whole` is set before the records are
+    /// dropped.
+    fn records(
+        &self,
+        member: &Member,
+        digest: &Arc<Mutex<Sha256>>,
+        whole: &Arc<AtomicBool>,
+    ) -> Box<dyn Iterator<Item = Result<Record, InputError>>> {
+        let source = Source::from(member.path.as_path());
+        let opened: io::Result<Box<dyn Read>> = match &source {
+            Source::Stdin => Ok(Box::new(io::stdin())),
+            Source::File(path) => File::open(path).map(|file| Box::new(file) as Box<dyn Read>),
+        };
+        let reader = opened.map(|reader| {
+            Box::new(Digesting { reader, digest: digest.clone(), whole: whole.clone() }) as Box<dyn Read>
+        });
+        formats::records_of(reader, &source, member.label.as_deref(), self.reading)
+    }
+
+    /// Checks a row; `None` if it is left out.
+    fn take(&mut self, record: Result<Record, InputError>, teaching: Teaching) -> Result<Option<Record>, TrainError> {
+        let mut record = match record.and_then(|record| checked(record, teaching)) {
+            Ok(record) => record,
+            Err(error) => return self.bad(error).map(|()| None),
+        };
+        if let Some(map) = self.map
+            && !record.topics.is_empty()
+        {
+            let mut known = false;
+            let mut codes = Vec::new();
+            for label in &record.topics {
+                match map.codes(label) {
+                    Some(mapped) => {
+                        known = true;
+                        for code in mapped {
+                            if !codes.contains(code) {
+                                codes.push(code.clone());
+                            }
+                        }
+                    }
+                    None => *self.left_out.unmapped.entry(label.clone()).or_default() += 1,
+                }
+            }
+            if codes.is_empty() && record.regions.is_none() {
+                self.left_out.unwanted += u64::from(known);
+                return Ok(None);
+            }
+            record.topics = codes;
+        }
+        let wanted = match teaching {
+            Teaching::Topics | Teaching::SingleTopic => !record.topics.is_empty(),
+            Teaching::Unlabelled => record.topics.is_empty() && record.regions.is_none(),
+            Teaching::Regions => record.regions.is_some(),
+            Teaching::Corrections => !record.topics.is_empty() || record.regions.is_some(),
+        };
+        if !wanted {
+            self.left_out.unlabelled += 1;
+            return Ok(None);
+        }
+        // A blank text teaches nothing.
+        if record.article.check().is_err() {
+            self.left_out.unusable += 1;
+            return Ok(None);
+        }
+        if !record.published.trim().is_empty() && day(&record).is_none() {
+            self.left_out.undated += 1;
+            self.left_out.first_undated.get_or_insert_with(|| record.place.clone());
+        }
+        Ok(Some(record))
+    }
+
+    fn bad(&mut self, error: InputError) -> Result<(), TrainError> {
+        // Messages that differ in numbers only count as one reason.
+        let kind = |reason: &str| reason.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+        let this = kind(&error.message);
+        match self.left_out.bad.iter_mut().find(|bad| kind(&bad.reason) == this) {
+            Some(bad) => bad.rows += 1,
+            None => {
+                let (first, reason) = (error.place.clone(), error.message.clone());
+                self.left_out.bad.push(BadRows { rows: 1, first, reason });
+            }
+        }
+        let bad = self.left_out.bad_rows();
+        if bad > self.max_bad { Err(TrainError::TooManyBad { error, bad, most: self.max_bad }) } else { Ok(()) }
+    }
+}
+
+/// Normalises the labels of a row, and checks them and its countries.
+fn checked(mut record: Record, teaching: Teaching) -> Result<Record, InputError> {
+    let fault = |message: String| Err(InputError::new(&record.place, message));
+    // Fields that the file is not read for may be invalid.
+    if !matches!(teaching, Teaching::Regions | Teaching::Corrections) {
+        record.regions = record.regions.filter(|_| teaching == Teaching::Unlabelled);
+    } else if let Some(codes) = &record.regions {
+        let Some(known) = codes.iter().map(|code| geography::subject(code)).collect::<Option<Vec<_>>>() else {
+            return fault("invalid region: expected an ISO 3166-1 alpha-2 country code such as KE, or EU".to_owned());
+        };
+        let mut codes: Vec<String> = known.into_iter().map(|place| place.code.to_string()).collect();
+        codes.sort();
+        codes.dedup();
+        record.regions = Some(codes);
+    }
+    let mut labels: Vec<String> = record.topics.iter().map(|label| normalised_label(label)).collect();
+    if labels.iter().any(String::is_empty) {
+        return fault("invalid topic: a label is blank".to_owned());
+    }
+    let mut seen = HashSet::new();
+    labels.retain(|label| seen.insert(label.clone()));
+    record.topics = labels;
+    // Sub-topics are used only in rows that are read for topics.
+    let teaches_topics = matches!(teaching, Teaching::Topics | Teaching::Corrections);
+    let mut subtopics: Vec<String> = record.subtopics.iter().map(|label| normalised_label(label)).collect();
+    subtopics.retain(|label| teaches_topics && !label.is_empty() && seen.insert(label.clone()));
+    record.subtopics = subtopics;
+    if record.topics.iter().chain(&record.subtopics).any(|label| label.len() > LONGEST_LABEL) {
+        return fault(format!(
+            "a topic has more than {LONGEST_LABEL} bytes: is it read from the right column (--columns)?"
+        ));
+    }
+    // Training needs the text and the labels only.
+    record.item = None;
+    Ok(record)
+}
+
+/// A reader that adds what it reads to a digest.
+struct Digesting {
+    reader: Box<dyn Read>,
+    digest: Arc<Mutex<Sha256>>,
+    whole: Arc<AtomicBool>,
+}
+
+impl Read for Digesting {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        self.digest.lock().unwrap_or_else(PoisonError::into_inner).update(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+impl Drop for Digesting {
+    /// Reads the rest of the file into the digest, if the file is to be read as a whole. After an error it does not: a
+    /// pipe may have no end.
+    fn drop(&mut self) {
+        if !self.whole.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut buffer = vec![0; 1 << 16];
+        while matches!(self.read(&mut buffer), Ok(read) if read > 0) {}
+    }
+}

@@ -1,0 +1,57 @@
+//! Properties of rows: the day, the file, the words.
+
+use crate::{
+    formats::{Record, Source, date},
+    model::clean_article,
+    text::{pair_hash, words_into},
+};
+use jiff::civil::Date;
+use std::path::Path;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// The day of publication; `None` if the row has none, or an invalid one.
+pub fn day(record: &Record) -> Option<Date> {
+    date::day(&record.published)
+}
+
+/// The number of records that were read from a file, or from the files of a folder.
+pub fn rows_of(path: &Path, records: &[Record]) -> u64 {
+    let name = Source::from(path).name();
+    let of_it = |record: &&Record| {
+        let file = file_of(&record.place);
+        file == Path::new(&name) || file.starts_with(path)
+    };
+    records.iter().filter(of_it).count() as u64
+}
+
+/// The file of a place: `file:line`, or `file:line:column`.
+pub fn file_of(place: &str) -> &Path {
+    let without_number = |place: &'_ str| {
+        place.rsplit_once(':').filter(|(_, number)| number.parse::<u64>().is_ok()).map(|(path, _)| path.len())
+    };
+    let file = without_number(place).map_or(place, |end| &place[..end]);
+    Path::new(without_number(file).map_or(file, |end| &file[..end]))
+}
+
+/// The name of a file, without folders.
+pub fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// A hash of a text, for an order that is as good as random.
+pub fn text_hash(text: &str) -> u64 {
+    xxh3_64(text.as_bytes())
+}
+
+/// Identifies copies of a text: a hash of its words in order.
+pub fn content_hash(words: impl Iterator<Item = u64>) -> u64 {
+    words.fold(0, pair_hash)
+}
+
+/// The hashes of an article's words, in order.
+pub fn words_of(record: &Record) -> Vec<u64> {
+    let document = clean_article(&record.article);
+    let mut words = Vec::new();
+    words_into(&document, &mut words);
+    words.iter().map(|word| word.hash).collect()
+}
