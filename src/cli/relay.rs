@@ -28,15 +28,8 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf, sync::Arc, time::Durati
                         dateline relay --publish 'labelled.{topic}.{country}' --dead-letter labels.dead\n  \
                         dateline relay --server http://127.0.0.1:50051 --metrics-listen 127.0.0.1:9465")]
 pub struct Args {
-    /// A file of settings in TOML, such as: nats = "nats://127.0.0.1:4222"
-    #[arg(long, env = "DATELINE_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Print every setting with its origin, and exit
-    #[arg(long)]
-    check_config: bool,
-    /// Print JSON (with --check-config)
-    #[arg(long, requires = "check_config")]
-    json: bool,
+    #[command(flatten)]
+    config: settings::ConfigArgs,
     /// The address of the broker; several of one cluster are separated by commas
     #[arg(
         long,
@@ -166,10 +159,10 @@ impl Args {
 }
 
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let settings = settings::read::<Args>("relay", args.config.as_deref())?;
+    let settings = settings::read::<Args>("relay", args.config.config.as_deref())?;
     let args = &settings.args;
-    if args.check_config {
-        return Ok(settings.print(&mut anstream::stdout().lock(), args.json)?);
+    if args.config.check_config {
+        return Ok(settings.print(&mut anstream::stdout().lock(), args.config.json)?);
     }
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::failed)?;
     let _inside = runtime.enter();

@@ -32,15 +32,8 @@ use std::{io::Write, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
                         dateline serve --model live --shadow candidate --admin-tokens operators.txt\n  \
                         grpcurl -plaintext 127.0.0.1:50051 list")]
 pub struct Args {
-    /// A file of settings in TOML, such as: listen = "127.0.0.1:50051"
-    #[arg(long, env = "DATELINE_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Print every setting with its origin, try the files that the settings name, and exit
-    #[arg(long)]
-    check_config: bool,
-    /// Print JSON (with --check-config)
-    #[arg(long, requires = "check_config")]
-    json: bool,
+    #[command(flatten)]
+    config: settings::ConfigArgs,
     /// The address to listen on; port 0 is any free port, which the log shows
     #[arg(long, env = "DATELINE_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS:PORT", value_parser = settings::address)]
     listen: SocketAddr,
@@ -238,16 +231,16 @@ impl Args {
 
 /// Runs the server until it is asked to stop.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let settings = settings::read::<Args>("serve", args.config.as_deref())?;
+    let settings = settings::read::<Args>("serve", args.config.config.as_deref())?;
     let args = &settings.args;
-    if args.check_config {
-        settings.print(&mut anstream::stdout().lock(), args.json)?;
+    if args.config.check_config {
+        settings.print(&mut anstream::stdout().lock(), args.config.json)?;
     }
     check(args)?;
     let otlp = args.otlp()?;
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::failed)?;
     let _inside = runtime.enter();
-    if args.check_config {
+    if args.config.check_config {
         args.settings().check().map_err(Failure::failed)?;
         let models = args.models()?;
         let model = models.live.current();
@@ -259,9 +252,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     observe::log_panics();
     let models = args.models()?;
     runtime.block_on(async {
-        // Before the log says that it listens: what waits for that may signal at once.
+        // Before the log line "listening", after which signals may come.
         let signals = Signals::listen().map_err(Failure::failed)?;
-        // Before the log says that it listens.
         args.settings().check().map_err(Failure::failed)?;
         let addresses = Addresses { classifier: args.listen, admin: args.admin_listen, metrics: args.metrics_listen };
         let listening = Listening::on(addresses).await.map_err(Failure::failed)?;

@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     fs,
     net::{SocketAddr, ToSocketAddrs},
-    path::Path,
+    path::{Path, PathBuf},
 };
 use toml::de::{DeTable, DeValue};
 
@@ -18,6 +18,20 @@ const NO_SETTINGS: [&str; 4] = ["config", "check-config", "json", "help"];
 const SECRETS: [&str; 1] = ["otlp-headers"];
 /// A value with this character is not printed: in an address, it follows a user and a password.
 const BEHIND_SECRETS: char = '@';
+
+/// The file of settings, and its check.
+#[derive(Debug, clap::Args)]
+pub struct ConfigArgs {
+    /// A file of settings in TOML, such as: drain-timeout = 30
+    #[arg(long, env = "DATELINE_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print every setting with its origin, and exit; serve also tries the files that they name
+    #[arg(long)]
+    pub check_config: bool,
+    /// Print JSON (with --check-config)
+    #[arg(long, requires = "check_config")]
+    pub json: bool,
+}
 
 /// The settings, and their origins.
 pub struct Settings<A> {
@@ -75,7 +89,7 @@ fn in_file(command: &str, path: &Path, lines: &BTreeMap<String, usize>, error: &
     let setting = setting.split(' ').next().unwrap_or_default().trim_start_matches("--");
     let line = lines.get(setting).map(|line| format!(":{line}")).unwrap_or_default();
     Failure::Usage(format!(
-        "{}{line}: {reason}; `dateline {command} --help` tells what may stand there",
+        "{}{line}: {reason}; see `dateline {command} --help`",
         path.display()
     ))
 }

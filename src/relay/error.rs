@@ -1,4 +1,4 @@
-//! Errors of a relay that cannot start.
+//! Errors of a relay and of its articles.
 
 use std::path::PathBuf;
 
@@ -47,6 +47,15 @@ pub enum RelayError {
         /// What is unsafe, and what to change.
         reason: &'static str,
     },
+}
+
+/// Why an article has no labels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LabelError {
+    /// The article is invalid: another attempt ends the same way.
+    Article(String),
+    /// An internal error: another attempt may succeed.
+    Internal(String),
 }
 
 /// The message of the deepest source of an error.

@@ -3,7 +3,7 @@
 //! A redelivered message may have crashed the relay that had it before. In a separate process it crashes nothing else, and the article
 //! that caused the crash is known.
 
-use super::labeller::LabelError;
+use super::error::LabelError;
 use crate::article::{Article, Classification, Format};
 use serde::Deserialize;
 use std::{ffi::OsString, io, process::Stdio, time::Duration};

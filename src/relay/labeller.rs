@@ -1,6 +1,6 @@
 //! Where the relay gets its labels: a model in this process, or a Dateline server.
 
-use super::isolation::Isolated;
+use super::{error::LabelError, isolation::Isolated};
 use crate::{
     article::{Article, Classification, Options},
     live::ModelSlot,
@@ -38,15 +38,6 @@ pub struct StreamBroken {
     pub status: Status,
     /// Whether the connection broke while the server worked on the articles, so that one of them may be the cause.
     pub in_stream: bool,
-}
-
-/// Why an article has no labels.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LabelError {
-    /// The article is invalid: another attempt ends the same way.
-    Article(String),
-    /// An internal error: another attempt may succeed.
-    Internal(String),
 }
 
 impl StreamBroken {

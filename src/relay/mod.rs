@@ -20,8 +20,8 @@ mod subject;
 mod tracking;
 mod worker;
 
-pub use error::RelayError;
-pub use labeller::{LabelError, Labeller};
+pub use error::{LabelError, RelayError};
+pub use labeller::Labeller;
 pub use metrics::{MessageOutcome, Metrics};
 pub use pull::Relay;
 pub use settings::{NewStreams, Settings};

@@ -72,7 +72,7 @@ impl Tracker {
     pub fn track(self: &Arc<Self>, message: jetstream::Message, permit: OwnedSemaphorePermit) -> Option<Held> {
         let info = message.info().ok()?;
         let place = format!("{}:{}", info.stream, info.stream_sequence);
-        // The durable name tells it from the same message published by another relay, the time from a message of an earlier stream
+        // The durable name distinguishes it from the same message published by another relay, the time from a message of an earlier stream
         // of the same name.
         let id = format!("{}:{place}:{}", self.durable, info.published.unix_timestamp_nanos());
         let (sequence, deliveries) = (info.stream_sequence, info.delivered);

@@ -2,8 +2,9 @@
 
 use super::{
     backoff::BackOff,
+    error::LabelError,
     isolation::Isolated,
-    labeller::{LabelError, Labeller, StreamBroken},
+    labeller::{Labeller, StreamBroken},
     message::Incoming,
     metrics::{MessageOutcome, Metrics},
     publisher::Publisher,

@@ -120,7 +120,7 @@ pub struct TopicReport {
     pub reliability: Vec<Bin>,
     /// Coverage and precision of the best topic, from the most confident answer to all.
     pub coverage: Vec<(f64, f64)>,
-    /// Scores by source, if rows say theirs.
+    /// Scores by source, for rows with a source.
     pub sources: BTreeMap<String, SourceScore>,
     /// Scores by source, each by a model that has seen no row of it; empty if not measured.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
