@@ -1,53 +1,53 @@
-//! What flows in and what flows out: [`Article`] and [`Classification`].
+//! The input and output types of the classifier: [`Article`] and [`Classification`].
 //!
-//! Plain data and its checks. No text is read here, and nothing here knows the wire or a file format.
+//! Plain data and its validation, independent of the gRPC contract and of file formats.
 
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// The most bytes that headline, dateline and body of one article may have together (2 MiB). The longest articles of
-/// newspapers have about 100 KiB; ten times a novel's chapter is no article.
+/// Maximum size of headline, dateline and body together, in bytes (2 MiB). The longest newspaper articles have about
+/// 100 KiB.
 pub const MAX_ARTICLE_BYTES: usize = 2 << 20;
 
-/// The most bytes of an identifier: [`Article::id`], and the URI of an article on the wire.
+/// Maximum size of an identifier in bytes: [`Article::id`], and the URI of an article in a request.
 pub const MAX_ID_BYTES: usize = 4 << 10;
-/// The most bytes of [`Article::dateline`].
+/// Maximum size of [`Article::dateline`] in bytes.
 pub const MAX_DATELINE_BYTES: usize = 2 << 10;
-/// The most bytes of [`Article::language`] and of [`Article::source_country`].
+/// Maximum size of [`Article::language`] and of [`Article::source_country`] in bytes.
 pub const MAX_CODE_BYTES: usize = 64;
 
-/// How the text of an article is written.
+/// The markup format of an article's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Format {
     /// Plain text; line breaks separate paragraphs.
     #[default]
     Text,
-    /// HTML, whole pages or fragments, well-formed or not.
+    /// HTML: a whole page or a fragment, well-formed or not.
     Html,
 }
 
-/// A news article as it arrives.
+/// A news article as the client sends it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Article {
-    /// The client's own identifier, echoed in answers.
+    /// The client's identifier, returned in the response.
     pub id: String,
     /// The headline, in `format`.
     pub headline: String,
     /// The body, in `format`.
     pub body: String,
-    /// How `headline` and `body` are written.
+    /// The format of `headline` and `body`.
     pub format: Format,
-    /// The dateline, where it came apart from the body.
+    /// The dateline as plain text, if it is not part of the body.
     pub dateline: String,
     /// The language as a BCP 47 tag, or empty.
     pub language: String,
-    /// The outlet's country, ISO 3166-1 alpha-2, or empty.
+    /// The country of the outlet as an ISO 3166-1 alpha-2 code, or empty.
     pub source_country: String,
 }
 
 impl Article {
-    /// Bytes of headline, dateline and body together.
+    /// Size of headline, dateline and body together, in bytes.
     pub fn bytes(&self) -> usize {
         self.headline.len() + self.dateline.len() + self.body.len()
     }
@@ -55,8 +55,8 @@ impl Article {
     /// Checks that every field is within its limit and that the article has text.
     ///
     /// # Errors
-    /// [`ArticleError::Empty`] if no field has text, [`ArticleError::TooLong`] past [`MAX_ARTICLE_BYTES`],
-    /// [`ArticleError::FieldTooLong`] past the limit of another field.
+    /// [`ArticleError::Empty`] if headline, dateline and body are blank, [`ArticleError::TooLong`] if they exceed
+    /// [`MAX_ARTICLE_BYTES`], [`ArticleError::FieldTooLong`] if another field exceeds its limit.
     pub fn check(&self) -> Result<(), ArticleError> {
         let bytes = self.bytes();
         if bytes > MAX_ARTICLE_BYTES {
@@ -73,7 +73,7 @@ impl Article {
         Ok(())
     }
 
-    /// The text of a field, as it arrived.
+    /// The text of a field, uncleaned.
     pub fn field(&self, field: Field) -> &str {
         match field {
             Field::Headline => &self.headline,
@@ -83,19 +83,19 @@ impl Article {
     }
 }
 
-/// The start of a text in at most `most` bytes, without a part of a character.
-pub(crate) fn prefix(text: &str, most: usize) -> &str {
-    let mut end = text.len().min(most);
+/// The longest prefix of `text` that has at most `max_bytes` bytes and ends on a character boundary.
+pub(crate) fn prefix(text: &str, max_bytes: usize) -> &str {
+    let mut end = text.len().min(max_bytes);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
     &text[..end]
 }
 
-/// Checks the length of a field.
+/// Checks that a field has at most `most` bytes.
 ///
 /// # Errors
-/// [`ArticleError::FieldTooLong`].
+/// [`ArticleError::FieldTooLong`] if it has more.
 pub fn check_length(field: &'static str, value: &str, most: usize) -> Result<(), ArticleError> {
     match value.len() {
         bytes if bytes > most => Err(ArticleError::FieldTooLong { field, bytes, most }),
@@ -103,81 +103,81 @@ pub fn check_length(field: &'static str, value: &str, most: usize) -> Result<(),
     }
 }
 
-/// Why an article, or what was asked about it, cannot be used. The message says what to do.
+/// An invalid article or invalid options.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ArticleError {
-    /// No field has text.
+    /// Headline, dateline and body are blank.
     #[error("the article has no text: give it a headline or a body")]
     Empty,
-    /// An option that is a probability is none.
-    #[error("{option} is {value}: it must be a number from 0 to 1")]
+    /// An option is not a probability.
+    #[error("invalid {option} {value}: expected a number from 0 to 1")]
     NoProbability {
-        /// Its name in the contract.
+        /// The name of the option in the gRPC contract.
         option: &'static str,
-        /// What it was set to.
+        /// The invalid value.
         value: f32,
     },
-    /// A field beside headline and body is longer than its limit.
-    #[error("the field {field} has {bytes} bytes, the limit is {most}: send a shorter value, or leave it empty")]
+    /// A field other than headline and body exceeds its limit.
+    #[error("the field {field} has {bytes} bytes, the limit is {most}: send a shorter value or leave it empty")]
     FieldTooLong {
-        /// Its name in the contract.
+        /// The name of the field in the gRPC contract.
         field: &'static str,
-        /// Its length.
+        /// Its size in bytes.
         bytes: usize,
-        /// The limit.
+        /// Its limit in bytes.
         most: usize,
     },
-    /// More text than [`MAX_ARTICLE_BYTES`].
+    /// The text exceeds [`MAX_ARTICLE_BYTES`].
     #[error(
-        "the article has {bytes} bytes of text, the limit is {MAX_ARTICLE_BYTES}: send the article alone, or a part of it"
+        "the article has {bytes} bytes of text, the limit is {MAX_ARTICLE_BYTES}: send only the article or a part of it"
     )]
     TooLong {
-        /// Bytes of headline, dateline and body.
+        /// Size of headline, dateline and body together, in bytes.
         bytes: usize,
     },
 }
 
-/// What to answer with.
+/// Options of a classification.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Options {
-    /// The most topics, and the most regions; `None` is no limit.
+    /// Maximum number of topics, and of regions; `None` for no limit.
     pub max_labels: Option<usize>,
-    /// The least confidence of a label, from 0 to 1; `None` is [`DEFAULT_MIN_CONFIDENCE`] for topics and 0 for regions.
+    /// Minimum confidence of a label, from 0 to 1; `None` for [`DEFAULT_MIN_CONFIDENCE`] for topics and 0 for regions.
     pub min_confidence: Option<f32>,
-    /// Whether to give evidence and removed parts.
+    /// Whether to return evidence and removed parts.
     pub explain: bool,
-    /// From which confidence on a label is [`Decision::Auto`], from 0 to 1; `None` is the model's threshold.
+    /// Minimum confidence of [`Decision::Auto`], from 0 to 1; `None` for the model's threshold.
     pub auto_from: Option<f32>,
-    /// From which confidence on a label is [`Decision::Review`], from 0 to 1; `None` is the model's threshold.
+    /// Minimum confidence of [`Decision::Review`], from 0 to 1; `None` for the model's threshold.
     pub review_from: Option<f32>,
 }
 
 impl Options {
-    /// Whether the options are within their ranges.
+    /// Checks that the options are within their ranges.
     ///
     /// # Errors
-    /// [`ArticleError::NoProbability`].
+    /// [`ArticleError::NoProbability`] for the first option outside of 0 to 1.
     pub fn check(&self) -> Result<(), ArticleError> {
-        let given =
+        let options =
             [("min_confidence", self.min_confidence), ("auto_from", self.auto_from), ("review_from", self.review_from)];
-        let wrong =
-            given.into_iter().find_map(|(option, value)| Some((option, value.filter(|p| !(0.0..=1.0).contains(p))?)));
-        wrong.map_or(Ok(()), |(option, value)| Err(ArticleError::NoProbability { option, value }))
+        let invalid =
+            options.into_iter().find_map(|(option, value)| Some((option, value.filter(|p| !(0.0..=1.0).contains(p))?)));
+        invalid.map_or(Ok(()), |(option, value)| Err(ArticleError::NoProbability { option, value }))
     }
 
-    /// The model's thresholds, or what is asked for instead. AUTO wins where both hold.
+    /// The thresholds of these options, by default those of the model. If a confidence reaches both, AUTO applies.
     pub(crate) fn thresholds(&self, of_model: Thresholds) -> Thresholds {
         let auto = self.auto_from.unwrap_or(of_model.auto);
         Thresholds { auto, review: self.review_from.unwrap_or(of_model.review) }
     }
 
-    /// The most labels, as a number.
+    /// [`max_labels`](Self::max_labels) as a number; `usize::MAX` for no limit.
     pub(crate) fn most(&self) -> usize {
         self.max_labels.unwrap_or(usize::MAX)
     }
 }
 
-/// The least confidence of a topic that is answered with, where the client sets none.
+/// Default minimum confidence of a topic.
 pub const DEFAULT_MIN_CONFIDENCE: f32 = 0.1;
 
 /// A part of an article.
@@ -197,52 +197,52 @@ pub enum Field {
 pub struct Classification {
     /// Topics, most confident first.
     pub topics: Vec<Label>,
-    /// Narrower topics within `topics`, most confident first; each names its topic in [`Label::broader`].
+    /// Sub-topics of `topics`, most confident first; [`Label::broader`] is the code of the topic.
     #[serde(default)]
     pub subtopics: Vec<Label>,
     /// Countries, most confident first.
     pub regions: Vec<Region>,
-    /// ISO 639 code of the language, `und` where it cannot be told.
+    /// ISO 639 code of the language, `und` if undetermined.
     pub language: String,
-    /// The version of the model that answered.
+    /// The version of the model that classified the article.
     pub model_version: Arc<str>,
-    /// Remarks for people, such as why a decision is [`Decision::Abstain`].
+    /// Notes for human readers, such as why a decision is [`Decision::Abstain`].
     pub notes: Vec<String>,
-    /// What was left out of the text before it was classified; only with [`Options::explain`].
+    /// Parts of the text removed before classification; only with [`Options::explain`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<Removed>,
 }
 
-/// What may be done with a label.
+/// The recommended use of a label.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Decision {
-    /// Good enough to apply unseen.
+    /// Apply without review.
     Auto,
-    /// Worth suggesting to an editor.
+    /// Suggest to an editor.
     Review,
-    /// Not to be relied on.
+    /// Not reliable enough to use.
     #[default]
     Abstain,
 }
 
-/// From which confidence on a decision holds, both from 0 to 1. They belong to the model.
+/// Minimum confidence of each decision, from 0 to 1. Each model has its own.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Thresholds {
-    /// [`Decision::Auto`] from here on.
+    /// Minimum confidence of [`Decision::Auto`].
     pub auto: f32,
-    /// [`Decision::Review`] from here on; at most `auto`.
+    /// Minimum confidence of [`Decision::Review`]; at most `auto`.
     pub review: f32,
 }
 
 impl Thresholds {
-    /// Whether both are probabilities, in order.
+    /// Whether both are probabilities and `review` is at most `auto`.
     pub fn make_sense(&self) -> bool {
         (0.0..=1.0).contains(&self.auto) && (0.0..=self.auto).contains(&self.review)
     }
 
-    /// What may be done with a label of this confidence.
+    /// The decision for a label of this confidence.
     pub fn decide(&self, confidence: f32) -> Decision {
         if confidence >= self.auto {
             Decision::Auto
@@ -257,34 +257,34 @@ impl Thresholds {
 /// A label with its calibrated probability.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Label {
-    /// `medtop:11000000`, `PK`, or whatever the model was trained on.
+    /// The label's code as in the training data, such as `medtop:11000000` or `PK`.
     pub code: Arc<str>,
     /// The English name.
     pub name: Arc<str>,
-    /// Of a sub-topic, the code of the topic that it belongs to; `None` for all other labels.
+    /// For a sub-topic, the code of its topic; otherwise `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broader: Option<Arc<str>>,
-    /// The probability that the label is right, from 0 to 1.
+    /// The probability that the label is correct, from 0 to 1.
     #[serde(serialize_with = "round_confidence")]
     pub confidence: f32,
-    /// What may be done with it.
+    /// The recommended use of the label.
     pub decision: Decision,
-    /// What it rests on; only with [`Options::explain`].
+    /// The passages that support the label; only with [`Options::explain`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Evidence>,
-    /// Of a topic or sub-topic, what all that is not in `evidence` adds to the log-odds: function words and further terms. Only
-    /// with [`Options::explain`].
+    /// For a topic or sub-topic, the contribution to the log-odds of all that is not in `evidence`: function words and further
+    /// terms. Only with [`Options::explain`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence_remainder: Option<f32>,
 }
 
-/// Confidence goes out with four decimals: more would be noise, and makes equal answers look different.
+/// Serialises confidence with four decimals; further digits are noise.
 fn round_confidence<S: serde::Serializer>(confidence: &f32, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_f64((f64::from(*confidence) * 1e4).round() / 1e4)
 }
 
 impl Decision {
-    /// The word for it in JSON, in metrics and on the screen.
+    /// The decision's name in JSON, metrics and terminal output.
     pub fn as_str(self) -> &'static str {
         match self {
             Decision::Auto => "AUTO",
@@ -294,75 +294,75 @@ impl Decision {
     }
 }
 
-/// Why a country is listed.
+/// The relation of an article to a listed region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Role {
-    /// The article is about it.
+    /// The article is about the region.
     About,
-    /// The article names it in passing.
+    /// The article mentions the region in passing.
     Mentioned,
-    /// The article was filed from there and is not about it.
+    /// The article was filed from the region but is not about it.
     Dateline,
 }
 
 /// A country, or a named part of the world, in the UN M49 tree. `label.confidence` is the probability that the article is
-/// about it.
+/// about the region.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Region {
     /// The country, or the part of the world.
     #[serde(flatten)]
     pub label: Label,
-    /// Why it is listed.
+    /// The relation of the article to the region.
     pub role: Role,
-    /// Country, sub-region, region, world: `["PK", "034", "142", "001"]`.
+    /// The codes from the region up to the world: `["PK", "034", "142", "001"]`.
     pub path: Vec<Arc<str>>,
-    /// What speaks for it and against it, the weightiest first. Only with `explain`.
+    /// Contributions of the features for and against the region, largest first. Only with [`Options::explain`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contributions: Vec<Contribution>,
 }
 
-/// What one feature of the region model adds to the log-odds that an article is about a country.
+/// The contribution of one feature of the region model to the log-odds that an article is about a region.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Contribution {
-    /// The feature's name; the model card says what it is.
+    /// The feature's name, as described in the model card.
     pub feature: Arc<str>,
-    /// Its value for this country in this article.
+    /// The feature's value for this region in this article.
     pub value: f32,
-    /// What that adds; negative speaks against the country.
+    /// The contribution to the log-odds; negative if it counts against the region.
     pub log_odds: f32,
 }
 
-/// A place in the text that a label rests on. Offsets are bytes in the field as it arrived.
+/// A passage that supports a label. Offsets are bytes in the field as the client sent it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// The words as the model read them.
+    /// The words after cleaning.
     pub term: String,
-    /// Where they stand.
+    /// The field that contains the passage.
     pub field: Field,
-    /// First byte.
+    /// Start offset, inclusive.
     pub start: u32,
-    /// Behind the last byte.
+    /// End offset, exclusive.
     pub end: u32,
-    /// Topics: contribution to the score. Regions: for a place name how surely it means this place, above 0 up to 1; for
-    /// other words what they add to the score of the country.
+    /// For topics, the contribution to the log-odds. For regions, the probability above 0 that a place name means this
+    /// place, or the contribution of other words to the score of the country.
     pub weight: f32,
 }
 
-/// A part of the text that was left out. Offsets are bytes in the field as it arrived.
+/// A part of the text removed before classification. Offsets are bytes in the field as the client sent it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removed {
-    /// Where it stood.
+    /// The field that contains the part.
     pub field: Field,
-    /// First byte.
+    /// Start offset, inclusive.
     pub start: u32,
-    /// Behind the last byte.
+    /// End offset, exclusive.
     pub end: u32,
-    /// Why.
+    /// Why the part was removed.
     pub reason: Reason,
 }
 
-/// Why a part of the text was left out.
+/// Why a part of the text was removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reason {
@@ -370,12 +370,12 @@ pub enum Reason {
     Markup,
     /// Notices, prompts and link lists of web pages.
     Boilerplate,
-    /// Not lost: read as the dateline.
+    /// A dateline, which is classified separately from the body.
     Dateline,
 }
 
 impl Reason {
-    /// The word for it on the wire and in JSON.
+    /// The reason's name in the gRPC contract and in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Reason::Markup => "markup",

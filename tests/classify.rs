@@ -1,16 +1,14 @@
-//! `dateline classify` as people and scripts use it, on good input and bad.
+//! Runs `dateline classify` on valid and invalid input, and checks its answers, errors and exit statuses.
 
 mod common;
 
-use common::{articles, dateline, file, json_lines, run, stderr, stdout};
+use common::{ChildGuard, dateline, json_lines, project_path, run, sample_articles, stderr, stdout};
 use serde_json::Value;
-use std::{
-    io::{BufRead, BufReader, Write},
-    process::Stdio,
-};
+use std::io::{BufRead, BufReader, Write};
 
+/// The codes of labels, optionally of those with one role.
 fn codes<'v>(labels: &'v Value, role: Option<&str>) -> Vec<&'v str> {
-    let labels = labels.as_array().expect("a list of labels");
+    let labels = labels.as_array().expect("labels are a list");
     labels
         .iter()
         .filter(|label| role.is_none_or(|role| label["role"] == role))
@@ -53,8 +51,9 @@ fn sample_articles_get_topics_and_regions() {
 }
 
 #[test]
-fn a_scraped_page_is_classified_by_its_article_alone() {
-    let page = std::fs::read_to_string(file("examples/articles/islamabad-visit.html")).expect("the sample is there");
+fn a_scraped_page_is_classified_without_its_boilerplate() {
+    let page = std::fs::read_to_string(project_path("examples/articles/islamabad-visit.html"))
+        .expect("the sample can be read");
     let output = run(&["classify", "--json", "--explain", "examples/articles/islamabad-visit.html"], b"");
     let answer = &json_lines(&output)[0];
     let about = codes(&answer["regions"], Some("ABOUT"));
@@ -67,7 +66,7 @@ fn a_scraped_page_is_classified_by_its_article_alone() {
     let removed: Vec<_> = answer["removed"].as_array().expect("a list").iter().map(range).collect();
     let removed_text: Vec<&str> = removed.iter().map(|range| &page[range.clone()]).collect();
     for boilerplate in ["Your Opinion Counts", "Share this article", "Related Articles", "Show More"] {
-        assert!(removed_text.iter().any(|text| text.contains(boilerplate)), "{boilerplate} is left out");
+        assert!(removed_text.iter().any(|text| text.contains(boilerplate)), "{boilerplate} is removed");
     }
     let mut pieces = 0;
     for label in
@@ -75,12 +74,12 @@ fn a_scraped_page_is_classified_by_its_article_alone() {
     {
         for evidence in label["evidence"].as_array().expect("evidence") {
             let (place, term) = (range(evidence), evidence["term"].as_str().expect("a term"));
-            // A dateline is left out of the body, and yet tells the region.
-            let dateline =
-                removed.iter().any(|gone| gone.contains(&place.start) && page[gone.clone()].contains("(Reuters)"));
-            let gone = removed.iter().any(|gone| gone.start < place.end && place.start < gone.end);
-            assert!(dateline || !gone, "{term} stands in what was left out");
-            assert_eq!(&page[place], term, "offsets point at the very words");
+            // A dateline is removed from the body, but is evidence of a region.
+            let in_dateline =
+                removed.iter().any(|part| part.contains(&place.start) && page[part.clone()].contains("(Reuters)"));
+            let is_removed = removed.iter().any(|part| part.start < place.end && place.start < part.end);
+            assert!(in_dateline || !is_removed, "{term} is in a removed part");
+            assert_eq!(&page[place], term, "offsets point at the term");
             pieces += 1;
         }
     }
@@ -104,7 +103,7 @@ fn json_has_the_documented_shape() {
 }
 
 #[test]
-fn options_choose_the_labels() {
+fn options_limit_the_labels() {
     let article = b"{\"headline\": \"Kenya and Uganda sign trade deal, ministers say after talks on hospitals\"}";
     let count = |args: &[&str], key: &str| {
         let args = [&["classify", "--json"], args, &["-"]].concat();
@@ -117,7 +116,7 @@ fn options_choose_the_labels() {
 }
 
 #[test]
-fn thresholds_can_be_asked_for() {
+fn thresholds_can_be_set() {
     let article = b"{\"headline\": \"Kenya and Uganda sign trade deal, ministers say after talks on hospitals\"}";
     let decisions = |args: &[&str]| {
         let answer = &json_lines(&run(&[&["classify", "--json"], args, &["-"]].concat(), article))[0];
@@ -129,30 +128,30 @@ fn thresholds_can_be_asked_for() {
 }
 
 #[test]
-fn an_abstention_has_its_reason() {
+fn notes_state_the_reason_of_an_abstention() {
     let reason = |text: &str, args: &[&str]| {
         let row = serde_json::json!({"body": text, "language": "en"}).to_string();
         let answer = &json_lines(&run(&[&["classify", "--json"], args, &["-"]].concat(), row.as_bytes()))[0];
         let notes: Vec<&str> = answer["notes"].as_array().expect("notes").iter().filter_map(Value::as_str).collect();
         notes.into_iter().find(|note| note.starts_with("topics: ABSTAIN")).unwrap_or("none").to_owned()
     };
-    let sure = ["--auto", "1", "--review", "1"];
+    let always_abstain = ["--auto", "1", "--review", "1"];
     let sport = "The striker scored twice in the second half as the champions won the league match at home.";
     assert_eq!(reason(sport, &[]), "none");
     for (text, args, expected) in [
-        ("He said so.", &sure[..], "too short"),
-        (sport, &sure[..], "low confidence"),
+        ("He said so.", &always_abstain[..], "too short"),
+        (sport, &always_abstain[..], "low confidence"),
         ("Zxq vbnm qwrtz plkj hgfd sdfg mnbvc zxcvq wrtp lkjhg fdsz xcvbn", &[], "knows no word"),
         ("Zxq vbnm qwrtz plkj hgfd sdfg league zxcvq wrtp lkjhg fdsz xcvbn", &[], "unlike anything seen"),
     ] {
-        let said = reason(text, args);
-        assert!(said.contains(expected), "{text}: {said}");
+        let note = reason(text, args);
+        assert!(note.contains(expected), "{text}: {note}");
     }
 }
 
 #[test]
-fn the_bundled_model_tells_full_articles_on_all_seventeen_topics() {
-    // 119 articles written for this test, seven a topic; most topics have no full articles among the training rows.
+fn the_bundled_model_classifies_full_articles_on_all_seventeen_topics() {
+    // 119 articles written for this test, seven per topic. Most topics have no full articles among the training rows.
     let output = run(&["evaluate", "--json", "--topics", "tests/data/articles.jsonl"], b"");
     let report: Value = serde_json::from_str(&stdout(&output)).expect("one JSON object");
     assert_eq!(report["topics"]["rows"], 119);
@@ -162,10 +161,10 @@ fn the_bundled_model_tells_full_articles_on_all_seventeen_topics() {
 
 #[test]
 fn gzip_and_standard_input_are_read() {
-    let plain = articles(20);
+    let plain = sample_articles(20);
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    std::io::Write::write_all(&mut gzip, plain.as_bytes()).expect("it compresses");
-    let zipped = run(&["classify", "--json", "-"], &gzip.finish().expect("it compresses"));
+    gzip.write_all(plain.as_bytes()).expect("the input can be compressed");
+    let zipped = run(&["classify", "--json", "-"], &gzip.finish().expect("the input can be compressed"));
     let straight = run(&["classify", "--json"], plain.as_bytes());
     assert!(straight.status.success());
     assert_eq!(json_lines(&straight).len(), 20);
@@ -173,8 +172,8 @@ fn gzip_and_standard_input_are_read() {
 }
 
 #[test]
-fn one_article_alone_answers_as_it_does_among_others() {
-    let all = articles(40);
+fn an_answer_does_not_depend_on_the_other_articles() {
+    let all = sample_articles(40);
     let together: Vec<String> =
         stdout(&run(&["classify", "--json"], all.as_bytes())).lines().map(str::to_owned).collect();
     for (line, answer) in all.lines().zip(&together).step_by(7) {
@@ -183,7 +182,7 @@ fn one_article_alone_answers_as_it_does_among_others() {
 }
 
 #[test]
-fn every_kind_of_bad_input_has_its_own_answer() {
+fn each_kind_of_invalid_input_has_its_own_answer() {
     let big = serde_json::json!({"id": "big", "body": "Rain fell in Kenya. ".repeat(550_000)}).to_string();
     let deep = serde_json::json!({"id": "deep", "format": "html", "body": format!("{}Floods hit Kenya.", "<div>".repeat(100_000))}).to_string();
     let good = "{\"id\": \"good\", \"body\": \"Floods hit Kenya.\"}";
@@ -192,7 +191,7 @@ fn every_kind_of_bad_input_has_its_own_answer() {
         ("white space", b"{\"body\": \" \\n\\t \"}", "the article has no text"),
         ("10 MB", big.as_bytes(), "the limit is 2097152"),
         ("a cut line", b"{\"id\": \"cut\", \"body\": \"Floods in Ke", "the JSON object is cut off"),
-        ("a list of no articles", b"[1]", "not a JSON object"),
+        ("a list without articles", b"[1]", "not a JSON object"),
         ("a wrong type", b"{\"body\": 7}", "wrong type or value"),
         ("bytes that are not UTF-8", b"{\"body\": \"\xff\xfe\"}", "not"),
         (
@@ -207,16 +206,16 @@ fn every_kind_of_bad_input_has_its_own_answer() {
         let input = [good.as_bytes(), b"\n", line, b"\n", good.as_bytes(), b"\n"].concat();
         let output = run(&["classify", "--json"], &input);
         let lines: Vec<String> = stdout(&output).lines().map(str::to_owned).collect();
-        assert_eq!(lines.len(), 3, "{name}: one answer each");
+        assert_eq!(lines.len(), 3, "{name}: one answer per line");
         assert!(lines[1].contains(expected), "{name}: {}", lines[1]);
-        assert!(lines[2].starts_with("{\"id\":\"good\",\"topics\""), "{name}: the rest goes on");
+        assert!(lines[2].starts_with("{\"id\":\"good\",\"topics\""), "{name}: the next line is classified");
         let status = if lines[1].contains("\"error\"") { 3 } else { 0 };
         assert_eq!(output.status.code(), Some(status), "{name}");
     }
 }
 
 #[test]
-fn hostile_files_are_named_and_the_rest_goes_on() {
+fn errors_name_the_invalid_files_and_the_other_files_are_classified() {
     let files = ["blank.txt", "binary.bin", "latin1.txt", "missing.txt", "unclosed.html", "arabic.txt", "cut.jsonl"];
     let paths: Vec<String> = files.iter().map(|name| format!("tests/data/hostile/{name}")).collect();
     let mut args = vec!["classify", "--json"];
@@ -225,7 +224,7 @@ fn hostile_files_are_named_and_the_rest_goes_on() {
     let output = run(&args, b"");
     assert_eq!(output.status.code(), Some(3));
     let answers = json_lines(&output);
-    let said: Vec<(&str, &str)> = answers
+    let outcomes: Vec<(&str, &str)> = answers
         .iter()
         .map(|answer| (answer["id"].as_str().expect("an id"), answer["error"]["message"].as_str().unwrap_or("ok")))
         .collect();
@@ -241,8 +240,8 @@ fn hostile_files_are_named_and_the_rest_goes_on() {
         ("h3", "ok"),
         ("tests/data", "a folder"),
     ];
-    assert_eq!(said.len(), expected.len(), "{said:?}");
-    for ((id, message), (expected_id, part)) in said.iter().zip(expected) {
+    assert_eq!(outcomes.len(), expected.len(), "{outcomes:?}");
+    for ((id, message), (expected_id, part)) in outcomes.iter().zip(expected) {
         assert!(id.ends_with(expected_id) && message.contains(part), "{id}: {message}");
     }
     let arabic = &answers[5];
@@ -251,7 +250,7 @@ fn hostile_files_are_named_and_the_rest_goes_on() {
 }
 
 #[test]
-fn exit_status_tells_failures_apart() {
+fn exit_statuses_distinguish_failures() {
     let cases: [(&[&str], i32, &str); 8] = [
         (&["classify", "--model", "tests/data", "-"], 1, "tests/data: not a model folder"),
         (&["classify", "--server", "http://127.0.0.1:9", "-"], 1, "is `dateline serve` running there?"),
@@ -270,44 +269,34 @@ fn exit_status_tells_failures_apart() {
 }
 
 #[test]
-fn each_article_is_answered_before_the_next_is_there() {
-    let mut child = dateline()
-        .args(["classify", "--json", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    let mut input = child.stdin.take().expect("it is piped");
-    let mut answers = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+fn each_article_is_answered_before_the_next_is_sent() {
+    let mut child = ChildGuard::spawn_piped(dateline().args(["classify", "--json", "-"]));
+    let mut input = child.stdin.take().expect("the stream is piped");
+    let mut answers = BufReader::new(child.stdout.take().expect("the stream is piped")).lines();
     for id in 0..5 {
-        writeln!(input, "{{\"id\": \"{id}\", \"body\": \"Rain fell in Lisbon.\"}}").expect("it reads");
+        writeln!(input, "{{\"id\": \"{id}\", \"body\": \"Rain fell in Lisbon.\"}}")
+            .expect("the command reads its input");
         let answer = answers.next().expect("an answer").expect("UTF-8");
         assert!(answer.starts_with(&format!("{{\"id\":\"{id}\"")), "{answer}");
     }
     drop(input);
-    assert!(child.wait().expect("it ends").success());
+    assert!(child.wait().success());
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_it_quietly() {
-    let mut child = dateline()
-        .args(["classify", "--json", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("dateline starts");
+fn a_closed_standard_output_ends_the_command_without_an_error() {
+    let mut child = ChildGuard::spawn_piped(dateline().args(["classify", "--json", "-"]));
     drop(child.stdout.take());
     let mut stdin = child.stdin.take().expect("standard input is piped");
-    let _ = std::io::Write::write_all(&mut stdin, articles(2_000).as_bytes());
+    let _ = stdin.write_all(sample_articles(2_000).as_bytes());
     drop(stdin);
-    let output = child.wait_with_output().expect("it ends");
+    let output = child.wait_with_output();
     assert!(output.status.success());
     assert_eq!(stderr(&output), "");
 }
 
 #[test]
-fn people_get_a_table_without_colours_when_it_is_no_terminal() {
+fn the_table_has_no_colours_without_a_terminal() {
     let output = run(&["classify", "--explain", "examples/articles/flood.txt"], b"");
     let text = stdout(&output);
     for part in [
@@ -320,5 +309,5 @@ fn people_get_a_table_without_colours_when_it_is_no_terminal() {
     ] {
         assert!(text.contains(part), "{part} is missing in\n{text}");
     }
-    assert!(!text.contains('\u{1b}'), "no escape codes");
+    assert!(!text.contains('\u{1b}'), "no escape codes are printed");
 }

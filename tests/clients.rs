@@ -1,63 +1,36 @@
-//! The example clients, in four languages, against a real server that is killed and comes back in the middle of a stream. What they
-//! need is installed beside the build; where a language is missing, its test says so and is skipped.
+//! Runs the example clients in four languages against a server that is killed and restarted in the middle of a stream. A test
+//! is skipped, with a message, if its language is not installed.
 
 mod common;
 
-use common::{Server, articles, environment, file};
+use common::{
+    ChildGuard, Server, TempDir, build_dir, is_installed, project_path, sample_articles, succeed, virtual_environment,
+};
 use std::{
     fs,
-    io::{BufRead, BufReader},
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
+    io::{BufRead, BufReader, Read},
+    path::Path,
+    process::Command,
 };
 
 const ARTICLES: usize = 12_000;
 
-/// Whether a program is there.
-fn is_there(program: &str, args: &[&str]) -> bool {
-    let found = Command::new(program).args(args).output().is_ok_and(|output| output.status.success());
-    if !found {
-        println!("skipped: {program} is not installed");
-    }
-    found
-}
-
-fn succeeds(command: &mut Command) {
-    let output = command.output().expect("it runs");
-    let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{command:?}: {told}");
-}
-
-/// A folder for what a client needs, kept beside the build.
-fn beside(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    fs::create_dir_all(&folder).expect("it is made");
-    folder
-}
-
-/// Runs a client with a file and an address behind its own arguments, kills its server twice in the middle, and lets it drain once.
-fn streams_through_breaks(mut client: Command, scheme: &str) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("articles.jsonl");
-    fs::write(&path, articles(ARTICLES)).expect("it is written");
+/// Runs a client, with a file and an address as its last arguments, while its server is killed twice and drained once.
+fn check_client_across_restarts(mut client: Command, scheme: &str) {
+    let folder = TempDir::new();
+    let path = folder.write("articles.jsonl", sample_articles(ARTICLES));
     let mut server = Server::start(&[]);
     let address = server.address.clone();
-    let mut child = client
-        .arg(&path)
-        .arg(format!("{scheme}{address}"))
-        .env("DATELINE_PROTO", file("proto"))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    let mut told = child.stderr.take().expect("it is piped");
+    client.arg(&path).arg(format!("{scheme}{address}")).env("DATELINE_PROTO", project_path("proto"));
+    let mut child = ChildGuard::spawn_piped(&mut client);
+    let mut stderr = child.stderr.take().expect("the stream is piped");
     let errors = std::thread::spawn(move || {
         let mut text = String::new();
-        std::io::Read::read_to_string(&mut told, &mut text).map(|_| text)
+        stderr.read_to_string(&mut text).map(|_| text)
     });
     let mut ids = Vec::new();
-    // Nothing is read while the server dies, so that the client cannot have come to the end: the pipe holds a fraction.
-    for line in BufReader::new(child.stdout.take().expect("it is piped")).lines() {
+    // The pipe holds a fraction of the output and is not read during a restart, so that the client cannot finish meanwhile.
+    for line in BufReader::new(child.stdout.take().expect("the stream is piped")).lines() {
         let line = line.expect("UTF-8");
         let cells: Vec<&str> = line.split('\t').collect();
         assert_eq!(cells.len(), 4, "{line}");
@@ -75,44 +48,45 @@ fn streams_through_breaks(mut client: Command, scheme: &str) {
             _ => {}
         }
     }
-    let status = child.wait().expect("it ends");
-    let errors = errors.join().expect("it is read").expect("UTF-8");
+    let status = child.wait();
+    let errors = errors.join().expect("the thread ends").expect("standard error is UTF-8");
     assert!(status.success(), "{errors}");
-    assert!(!errors.is_empty(), "it tells of the breaks");
+    assert!(!errors.is_empty(), "the client reports the broken streams");
     let sent: Vec<String> = fs::read_to_string(&path)
-        .expect("it is there")
+        .expect("the file can be read")
         .lines()
         .map(|line| {
             serde_json::from_str::<serde_json::Value>(line).expect("JSON")["id"].as_str().expect("an id").to_owned()
         })
         .collect();
-    assert_eq!(ids.len(), ARTICLES, "none is lost and none shown twice: {errors}");
-    assert!(ids == sent, "they come in their order");
+    assert_eq!(ids.len(), ARTICLES, "no answer is lost or repeated: {errors}");
+    assert!(ids == sent, "the answers are in order");
 }
 
 #[test]
 fn rust() {
     // Cargo builds examples before tests.
-    let test = std::env::current_exe().expect("this file");
-    let client = test.parent().and_then(Path::parent).expect("the build").join("examples/client");
-    streams_through_breaks(Command::new(client), "http://");
+    let test = std::env::current_exe().expect("the test has a path");
+    let client = test.parent().and_then(Path::parent).expect("the build has a directory").join("examples/client");
+    check_client_across_restarts(Command::new(client), "http://");
 }
 
 fn python(script: &str) {
-    let requirements = fs::read_to_string(file("examples/clients/python/requirements.txt")).expect("it is there");
+    let requirements =
+        fs::read_to_string(project_path("examples/clients/python/requirements.txt")).expect("the file can be read");
     let packages: Vec<&str> = requirements.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
-    let Some(programs) = environment("python-client", &packages) else { return };
+    let Some(programs) = virtual_environment("python-client", &packages) else { return };
     let python = programs.join("python");
     if script == "async_client.py" {
         let check = Command::new(&python).args(["-c", "import asyncio; asyncio.timeout"]).status();
         if !check.is_ok_and(|status| status.success()) {
-            println!("skipped: the client with asyncio needs Python 3.11");
+            println!("skipped: the asyncio client needs Python 3.11 or later");
             return;
         }
     }
     let mut client = Command::new(python);
-    client.arg(file("examples/clients/python").join(script));
-    streams_through_breaks(client, "");
+    client.arg(project_path("examples/clients/python").join(script));
+    check_client_across_restarts(client, "");
 }
 
 #[test]
@@ -127,27 +101,34 @@ fn python_with_asyncio() {
 
 #[test]
 fn node() {
-    if !is_there("node", &["--version"]) || !is_there("npm", &["--version"]) {
+    if !is_installed("node", &["--version"]) || !is_installed("npm", &["--version"]) {
         return;
     }
-    let folder = beside("node");
+    let folder = build_dir("node");
     for name in ["client.mjs", "package.json"] {
-        fs::copy(file("examples/clients/node").join(name), folder.join(name)).expect("it is copied");
+        fs::copy(project_path("examples/clients/node").join(name), folder.join(name)).expect("the file can be copied");
     }
-    succeeds(
+    succeed(
         Command::new("npm").args(["install", "--no-audit", "--no-fund", "--loglevel", "error"]).current_dir(&folder),
     );
     let mut client = Command::new("node");
     client.arg(folder.join("client.mjs"));
-    streams_through_breaks(client, "");
+    check_client_across_restarts(client, "");
 }
 
 #[test]
 fn go() {
-    if !is_there("go", &["version"]) {
+    if !is_installed("go", &["version"]) {
         return;
     }
-    let program = beside("go").join("client");
-    succeeds(Command::new("go").arg("build").arg("-o").arg(&program).arg(".").current_dir(file("examples/clients/go")));
-    streams_through_breaks(Command::new(program), "");
+    let program = build_dir("go").join("client");
+    succeed(
+        Command::new("go")
+            .arg("build")
+            .arg("-o")
+            .arg(&program)
+            .arg(".")
+            .current_dir(project_path("examples/clients/go")),
+    );
+    check_client_across_restarts(Command::new(program), "");
 }

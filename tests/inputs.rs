@@ -1,23 +1,22 @@
-//! Input as it really comes: each kind of fault that files and wires have, with the answer that it should get.
+//! Classifies input with the faults that real files and feeds have, and checks each answer.
 
 mod common;
 
-use common::{Server, json_lines, run, stderr, stdout};
+use common::{ChildGuard, Server, TempDir, dateline, json_lines, printed, run, stderr, stdout};
 use serde_json::Value;
+use std::{io::Write, time::Instant};
 
 const STORY: &str =
     "Ferry crews in Kenya walked out on Monday over unpaid wages, and the port of Mombasa stood still, the union said.";
 
-/// The answers about some bytes, as a file of this name.
+/// Writes a file and classifies it.
 fn classify(name: &str, bytes: &[u8], args: &[&str]) -> Vec<Value> {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join(name);
-    std::fs::write(&path, bytes).expect("it is written");
-    let output = run(&[&["classify", "--json", path.to_str().expect("UTF-8")], args].concat(), b"");
-    json_lines(&output)
+    let folder = TempDir::new();
+    let path = folder.write(name, bytes);
+    json_lines(&run(&[&["classify", "--json", &path], args].concat(), b""))
 }
 
-/// The countries that an answer is about.
+/// The codes of the regions with the role ABOUT.
 fn about(answer: &Value) -> Vec<&str> {
     let regions = answer["regions"].as_array().unwrap_or_else(|| panic!("an answer, not {answer}"));
     regions
@@ -27,12 +26,13 @@ fn about(answer: &Value) -> Vec<&str> {
         .collect()
 }
 
+/// The message of an error.
 fn message(answer: &Value) -> &str {
     answer["error"]["message"].as_str().unwrap_or_else(|| panic!("an error, not {answer}"))
 }
 
 #[test]
-fn json_is_read_however_it_is_laid_out() {
+fn json_is_read_in_any_layout() {
     let row = |id: u32| format!("{{\"id\": \"{id}\", \"body\": \"{STORY}\"}}");
     for (text, ids) in [
         (format!("[{}, {}]", row(1), row(2)), &["1", "2"][..]),
@@ -48,24 +48,24 @@ fn json_is_read_however_it_is_laid_out() {
         );
         assert!(answers.iter().all(|answer| about(answer) == ["KE"]), "{answers:?}");
     }
-    let rubbish = classify("a.jsonl", format!("{} and more\n{}", row(1), row(2)).as_bytes(), &[]);
-    assert!(message(&rubbish[0]).contains("text behind the JSON object"));
-    assert_eq!(rubbish[1]["id"], "2");
-    let twice = classify("a.jsonl", b"{\"body\": \"a\", \"body\": \"b\"}", &[]);
-    assert!(message(&twice[0]).starts_with("body is there twice"));
-    let half = classify("a.jsonl", format!("{{\"body\": \"{STORY} \\ud83d\"}}").as_bytes(), &[]);
-    assert_eq!(about(&half[0]), ["KE"]);
+    let trailing = classify("a.jsonl", format!("{} and more\n{}", row(1), row(2)).as_bytes(), &[]);
+    assert!(message(&trailing[0]).contains("text behind the JSON object"));
+    assert_eq!(trailing[1]["id"], "2");
+    let repeated = classify("a.jsonl", b"{\"body\": \"a\", \"body\": \"b\"}", &[]);
+    assert!(message(&repeated[0]).starts_with("body is there twice"));
+    let lone_surrogate = classify("a.jsonl", format!("{{\"body\": \"{STORY} \\ud83d\"}}").as_bytes(), &[]);
+    assert_eq!(about(&lone_surrogate[0]), ["KE"]);
 }
 
 #[test]
-fn one_broken_entry_does_not_cost_a_feed() {
+fn an_invalid_feed_entry_does_not_affect_the_others() {
     let item = |text: &str| format!("<item><guid>g</guid><description>{text}</description></item>");
     for (name, bytes) in [
-        ("a bare &", item("fish & chips").into_bytes()),
-        ("a byte", [b"<item><title>Caf\xE9</title></item>".to_vec()].concat()),
-        ("a tag", b"<item><title>One</titel></item>".to_vec()),
-        ("an entity", item("&madeup;").into_bytes()),
-        ("no end", b"<item><title>One</title>".to_vec()),
+        ("an unescaped &", item("fish & chips").into_bytes()),
+        ("an invalid byte", [b"<item><title>Caf\xE9</title></item>".to_vec()].concat()),
+        ("a mismatched tag", b"<item><title>One</titel></item>".to_vec()),
+        ("an unknown entity", item("&madeup;").into_bytes()),
+        ("an unclosed entry", b"<item><title>One</title>".to_vec()),
     ] {
         let feed =
             [b"<rss><channel>", &*item(STORY).into_bytes(), &bytes, &*item(STORY).into_bytes(), b"</channel></rss>"]
@@ -82,7 +82,7 @@ fn one_broken_entry_does_not_cost_a_feed() {
 }
 
 #[test]
-fn text_that_no_reader_sees_is_not_read() {
+fn hidden_text_is_ignored() {
     for hidden in [
         "<div hidden>{}</div>",
         "<div style=\"color:red; DISPLAY :none ! important\">{}</div>",
@@ -100,7 +100,7 @@ fn text_that_no_reader_sees_is_not_read() {
 }
 
 #[test]
-fn notices_and_lists_of_places_are_not_text() {
+fn notices_and_lists_of_places_are_ignored() {
     let countries =
         "Albania, Algeria, Angola, Argentina, Armenia, Australia, Austria, Bahrain, Belgium, Bolivia and Botswana";
     for notice in [
@@ -120,7 +120,7 @@ fn notices_and_lists_of_places_are_not_text() {
 }
 
 #[test]
-fn pages_have_their_text_where_they_keep_it() {
+fn the_text_of_a_page_is_found_in_json_ld_shadow_roots_and_other_encodings() {
     let page = format!(
         "<title>Ferries</title><script type=\"application/ld+json\">{{\"@graph\": [{{\"@type\": \"NewsArticle\", \"articleBody\": \"{STORY}\"}}]}}</script>\
          <div id=app></div><noscript>Enable JavaScript to run this app.</noscript>"
@@ -135,7 +135,7 @@ fn pages_have_their_text_where_they_keep_it() {
 }
 
 #[test]
-fn what_is_no_article_abstains_with_the_reason() {
+fn texts_that_are_not_articles_abstain_with_the_reason() {
     for text in [
         "y",
         "Testing",
@@ -159,7 +159,7 @@ fn what_is_no_article_abstains_with_the_reason() {
 }
 
 #[test]
-fn other_encodings_and_columns_can_be_named() {
+fn encoding_and_columns_can_be_set() {
     let text = [b"Caf\xE9. ", STORY.as_bytes()].concat();
     let refused = classify("a.txt", &text, &[]);
     assert!(message(&refused[0]).contains("--encoding windows-1252"));
@@ -171,7 +171,7 @@ fn other_encodings_and_columns_can_be_named() {
     assert_eq!((answers[0]["id"].as_str(), about(&answers[0])), (Some("7"), vec!["KE"]));
 }
 
-/// A message with two items about invented events, one of them taken back.
+/// A NewsML-G2 message with two items about invented events, the second one canceled.
 fn newsml() -> String {
     let item = |guid: &str, status: &str| {
         format!(
@@ -186,14 +186,14 @@ fn newsml() -> String {
 }
 
 #[test]
-fn items_of_agencies_go_in_and_come_out_labelled() {
+fn news_agency_items_are_labelled_in_their_own_format() {
     let output = run(&["classify", "--newsml", "-"], newsml().as_bytes());
     assert!(output.status.success(), "{}", stderr(&output));
     let labelled = stdout(&output);
     assert_eq!(labelled.matches("iso3166-1a2/KE").count(), 1, "the canceled one has no labels: {labelled}");
     assert!(labelled.contains("<header><sent>2030-01-01T00:00:00Z</sent></header>"));
     let again = run(&["classify", "--newsml", "-"], labelled.trim().as_bytes());
-    assert_eq!(stdout(&again), labelled, "labels take the place of labels");
+    assert_eq!(stdout(&again), labelled, "new labels replace earlier ones");
     let items = run(&["classify", "--ninjs", "-"], newsml().as_bytes());
     let items: Vec<Value> = json_lines(&items);
     assert_eq!(
@@ -212,7 +212,7 @@ fn items_of_agencies_go_in_and_come_out_labelled() {
 }
 
 #[test]
-fn an_item_of_superdesk_keeps_its_embargo() {
+fn a_superdesk_item_keeps_its_embargo() {
     let item = serde_json::json!({
         "guid": "urn:newsml:desk.example:7", "type": "text", "pubstatus": "usable", "headline": "Ferry crews walk out",
         "body_html": format!("<p>{STORY}</p>"), "embargoed": "2030-01-01T00:00:00+0000", "place": null, "subject": null,
@@ -226,23 +226,22 @@ fn an_item_of_superdesk_keeps_its_embargo() {
 }
 
 #[test]
-fn a_server_answers_pages_as_the_command_does() {
+fn the_server_answers_html_as_the_command_does() {
     let server = Server::start(&[]);
     let rows = [format!("<div hidden>In Brazil.</div><p>{STORY}</p>"), "<p>404 Not Found</p>".to_owned()]
         .map(|body| serde_json::json!({"id": "x", "format": "html", "body": body}).to_string())
         .join("\n");
-    let here = run(&["classify", "--json", "-"], rows.as_bytes());
-    let there = run(&["classify", "--json", "--server", &server.url(), "-"], rows.as_bytes());
-    assert_eq!(stdout(&here), stdout(&there));
-    assert_eq!(json_lines(&here).len(), 2);
+    let local = run(&["classify", "--json", "-"], rows.as_bytes());
+    let remote = run(&["classify", "--json", "--server", &server.url(), "-"], rows.as_bytes());
+    assert_eq!(stdout(&local), stdout(&remote));
+    assert_eq!(json_lines(&local).len(), 2);
 }
 
 #[test]
-fn archives_with_odd_dates_and_labels_train() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+fn archives_with_unusual_dates_and_labels_can_be_trained_on() {
+    let folder = TempDir::new();
     let row = |i: usize, topic: &str, published: &str| {
-        // Rows that differ in numbers alone are copies.
+        // Rows that differ only in numbers count as copies.
         let i = "x".repeat(i + 1);
         let topic_is_sport = topic.len() != "cafe\u{301}".len();
         let body = match topic_is_sport {
@@ -267,49 +266,40 @@ fn archives_with_odd_dates_and_labels_train() {
         (0..120).map(|i| row(i, ["sport ", "cafe\u{301}"][i % 2], dates[i % dates.len()])).collect();
     rows.extend((0..6).map(|i| row(200 + 2 * i, "SPORT", "")));
     rows.push(row(202, "rare", ""));
-    std::fs::write(path("a.jsonl"), rows.join("\n")).expect("it is written");
-    let check = run(&["train", "--topics", &path("a.jsonl"), "--check"], b"");
-    let said = format!("{}{}", stdout(&check), stderr(&check));
-    assert!(said.contains("\"SPORT\"") && said.contains("differ by case alone"), "{said}");
+    let archive = folder.write("a.jsonl", rows.join("\n"));
+    let report = printed(&run(&["train", "--topics", &archive, "--check"], b""));
+    assert!(report.contains("\"SPORT\"") && report.contains("differ by case alone"), "{report}");
     for part in ["40 rows have an invalid date", "rare has 1 different rows and will be left out"] {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(report.contains(part), "{part}: {report}");
     }
-    let trained = run(&["train", "--topics", &path("a.jsonl"), "--out", &path("model"), "--json"], b"");
+    let trained = run(&["train", "--topics", &archive, "--out", &folder.arg("model"), "--json"], b"");
     assert!(trained.status.success(), "{}", stderr(&trained));
-    let manifest = std::fs::read_to_string(path("model/manifest.json")).expect("a model");
+    let manifest = std::fs::read_to_string(folder.join("model/manifest.json")).expect("the manifest can be read");
     assert!(
         manifest.contains("\"café\"") && manifest.contains("\"sport\"") && !manifest.contains("rare"),
         "{manifest}"
     );
-    let card = std::fs::read_to_string(path("model/MODEL_CARD.md")).expect("a card");
-    assert!(card.contains("rare (1)"), "the card says what was left out");
+    let card = std::fs::read_to_string(folder.join("model/MODEL_CARD.md")).expect("the model card can be read");
+    assert!(card.contains("rare (1)"), "the card lists the topics that were left out");
 }
 
 #[test]
-fn an_error_ends_a_training_whose_input_has_no_end() {
-    use std::{io::Write, process::Stdio, time::Instant};
+fn too_many_bad_rows_end_a_training_whose_input_never_ends() {
     let begun = Instant::now();
-    let mut training = common::dateline()
-        .args(["train", "--topics", "-", "--check"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    let mut input = training.stdin.take().expect("it is piped");
+    let mut training = ChildGuard::spawn_piped(dateline().args(["train", "--topics", "-", "--check"]));
+    let mut input = training.stdin.take().expect("the stream is piped");
     while input.write_all(b"{\"body\": 5}\n").is_ok() {
-        assert!(begun.elapsed().as_secs() < 30, "it stops reading");
+        assert!(begun.elapsed().as_secs() < 30, "the command stops reading");
     }
-    let output = training.wait_with_output().expect("it ends");
+    let output = training.wait_with_output();
     assert_eq!(output.status.code(), Some(3));
     assert!(stderr(&output).contains("that is bad row 101"), "{}", stderr(&output));
 }
 
-/// Words of an invented language, which a detector takes for another one.
+/// Trains on Igbo words, which the language detector takes for another language.
 #[test]
-fn a_language_that_the_detector_does_not_know_is_known_to_its_model() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+fn a_model_knows_the_language_it_was_trained_on_though_the_detector_does_not() {
+    let folder = TempDir::new();
     let sport = ["nweba", "egwu", "bọọlụ", "ndị", "meriri", "asọmpi", "ọkpụkpọ", "otu", "nkuzi", "goolu"];
     let trade = ["ahia", "ego", "ụlọ", "akụ", "ọnụ", "ahịa", "nke", "ụtụ", "isi", "azụmahịa"];
     let text = |i: usize| {
@@ -321,21 +311,21 @@ fn a_language_that_the_detector_does_not_know_is_known_to_its_model() {
             serde_json::json!({"body": text(i), "topics": (["sport", "trade"][i % 2]), "language": "ig"}).to_string()
         })
         .collect();
-    std::fs::write(path("a.jsonl"), rows.join("\n")).expect("it is written");
-    let trained = run(&["train", "--topics", &path("a.jsonl"), "--out", &path("model")], b"");
+    let (archive, model) = (folder.write("a.jsonl", rows.join("\n")), folder.arg("model"));
+    let trained = run(&["train", "--topics", &archive, "--out", &model], b"");
     assert!(trained.status.success(), "{}", stderr(&trained));
-    let ask = |row: Value| {
-        let output = run(&["classify", "--json", "--model", &path("model"), "-"], row.to_string().as_bytes());
+    let classify = |row: Value| {
+        let output = run(&["classify", "--json", "--model", &model, "-"], row.to_string().as_bytes());
         json_lines(&output).remove(0)
     };
     for (i, topic) in ["sport", "trade"].iter().enumerate() {
-        let answer = ask(serde_json::json!({"body": text(1000 + i)}));
+        let answer = classify(serde_json::json!({"body": text(1000 + i)}));
         assert_eq!(answer["topics"][0]["code"], *topic);
         assert_ne!(answer["topics"][0]["decision"], "ABSTAIN", "{answer}");
-        let stated = ask(serde_json::json!({"body": text(1000 + i), "language": "ig"}));
+        let stated = classify(serde_json::json!({"body": text(1000 + i), "language": "ig"}));
         assert_ne!(stated["topics"][0]["decision"], "ABSTAIN", "{stated}");
     }
     let german = "Der Minister sagte am Montag, die Regierung werde den Bericht vollständig veröffentlichen und neue Regeln vorlegen.";
-    let foreign = ask(serde_json::json!({"body": german}));
+    let foreign = classify(serde_json::json!({"body": german}));
     assert!(foreign["notes"].to_string().contains("ABSTAIN"), "{foreign}");
 }

@@ -1,9 +1,12 @@
-//! Models in their places: swapped under load, refused when broken, compared with a shadow, changed by an operator.
+//! Models of a running server: swapped under load, refused if invalid, reloaded by an operator, compared with a shadow model.
 #![cfg(unix)]
 
 mod common;
 
-use common::{Server, channel, client, file, get, health, request, run, sample, stderr, stream, until, version};
+use common::{
+    Client, Server, TempDir, build_dir, channel, client, health, http_get, model_version, next_answer, open_stream,
+    project_path, request, run, sample, stderr, succeed, utf8, version_of, wait_until,
+};
 use dateline::{
     Model,
     wire::proto::dateline::v1::{
@@ -26,173 +29,167 @@ use tonic_health::pb::health_check_response::ServingStatus;
 
 const OPERATOR: &str = "operator-0123456789";
 
-/// A model of the tests' own articles, trained once.
-fn small() -> &'static Path {
-    static SMALL: LazyLock<PathBuf> = LazyLock::new(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("small-model");
-        let out = folder.to_str().expect("UTF-8");
-        let args =
-            ["train", "--topics", "tests/data/topics.jsonl", "--regions", "tests/data/regions.jsonl", "--out", out];
-        let output = run(&args, b"");
+/// The directory of a small model, trained once on the tests' own articles.
+fn small_model() -> &'static Path {
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+        let folder = build_dir("small-model");
+        let rows = ["--topics", "tests/data/topics.jsonl", "--regions", "tests/data/regions.jsonl"];
+        let output = run(&[&["train", "--out", utf8(&folder)], &rows[..]].concat(), b"");
         assert!(output.status.success(), "{}", stderr(&output));
         folder
     });
-    &SMALL
+    &FOLDER
 }
 
-fn version_of(folder: &Path) -> String {
-    Model::load(folder).expect("it loads").version().to_owned()
-}
-
-/// A folder with the bundled model in it, for a server to watch.
-fn live() -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let live = folder.path().join("live");
-    fs::create_dir(&live).expect("a folder");
-    put(&file("models"), &live);
+/// A temporary directory, and the directory `live` in it with a copy of the bundled model.
+fn live_model() -> (TempDir, PathBuf) {
+    let folder = TempDir::new();
+    let live = folder.join("live");
+    fs::create_dir(&live).expect("the directory can be created");
+    install(&project_path("models"), &live);
     (folder, live)
 }
 
-/// A call of an operator's.
+/// A call with an operator's token.
 fn as_operator<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
-    request.metadata_mut().insert("authorization", format!("Bearer {OPERATOR}").parse().expect("metadata"));
+    request.metadata_mut().insert("authorization", format!("Bearer {OPERATOR}").parse().expect("the header is valid"));
     request
 }
 
+/// Reloads the live model. Returns its version before and after.
 async fn reload(address: &str) -> Result<(String, String), Status> {
     let answer =
         AdminClient::new(channel(address)).reload_model(as_operator(ReloadModelRequest {})).await?.into_inner();
     Ok((answer.from, answer.to))
 }
 
+/// The status of a server.
 async fn status(address: &str) -> ServerStatus {
     let answer = AdminClient::new(channel(address)).get_status(as_operator(GetStatusRequest {})).await;
-    answer.expect("a status").into_inner()
+    answer.expect("an answer").into_inner()
 }
 
-/// Puts the model of one folder into another, each file whole, as `dateline train` and orchestrators do.
-fn put(from: &Path, to: &Path) {
+/// Copies a model to another directory, replacing each file atomically, as `dateline train` and orchestrators do.
+fn install(from: &Path, to: &Path) {
     for name in ["model.safetensors", "manifest.json"] {
-        fs::copy(from.join(name), to.join("new")).expect("it is copied");
-        fs::rename(to.join("new"), to.join(name)).expect("it is moved");
+        fs::copy(from.join(name), to.join("new")).expect("the file can be copied");
+        fs::rename(to.join("new"), to.join(name)).expect("the file can be moved");
     }
 }
 
 #[tokio::test]
-async fn models_are_swapped_under_a_stream_and_broken_ones_refused() {
-    let (_folder, live) = live();
-    let bundled = file("models");
-    let [of_bundled, of_small] = [&bundled, small()].map(version_of);
+async fn models_are_swapped_during_a_stream_and_invalid_ones_refused() {
+    let (_folder, live) = live_model();
+    let bundled = project_path("models");
+    let (bundled_version, small_version) = (version_of(&bundled), version_of(small_model()));
 
-    let server = Server::start(&["--model", live.to_str().expect("UTF-8"), "--metrics-listen", "127.0.0.1:0"]);
-    let metrics = server.told("metrics");
+    let server = Server::start(&["--model", utf8(&live), "--metrics-listen", "127.0.0.1:0"]);
+    let metrics = server.logged_field("metrics");
     let mut client = client(&server).await;
-    let (send, mut answers) = stream(&mut client).await;
+    let (send, mut answers) = open_stream(&mut client).await;
     let (mut sent, mut versions) = (0, BTreeSet::new());
-    let mut ask = async || {
-        send.send(request(sent)).await.expect("the stream goes on");
-        let answer = answers.next().await.expect("an answer").expect("no status");
+    let mut classify = async || {
+        send.send(request(sent)).await.expect("the stream is open");
+        let answer = next_answer(&mut answers).await;
         assert_eq!(answer.id, sent.to_string());
         sent += 1;
-        version(&answer)
+        model_version(&answer)
     };
-    assert_eq!(ask().await, of_bundled);
+    assert_eq!(classify().await, bundled_version);
 
-    // By looking at the folder, and by SIGHUP.
-    put(small(), &live);
+    // The server finds a new model by polling the directory, and on SIGHUP.
+    install(small_model(), &live);
     let begun = Instant::now();
     loop {
-        let version = ask().await;
+        let version = classify().await;
         versions.insert(version.clone());
-        if version == of_small {
+        if version == small_version {
             break;
         }
         assert!(begun.elapsed() < Duration::from_secs(30), "the new model takes over");
     }
-    assert_eq!(versions, BTreeSet::from([of_bundled.clone(), of_small.clone()]), "no other version answered");
-    put(&bundled, &live);
+    assert_eq!(versions, BTreeSet::from([bundled_version.clone(), small_version.clone()]), "no other version answered");
+    install(&bundled, &live);
     server.signal("HUP");
     let begun = Instant::now();
-    while ask().await != of_bundled {
+    while classify().await != bundled_version {
         assert!(begun.elapsed() < Duration::from_secs(30), "the old model takes over again");
     }
 
-    // Half a file, and then a whole model again.
-    fs::write(live.join("model.safetensors"), b"half").expect("it is written");
-    until("the broken model is refused", async || server.log().contains("the model is refused")).await;
-    assert_eq!(ask().await, of_bundled, "the old model goes on");
-    assert!(!server.log().contains("budget"), "no article is logged");
-    let (_, text) = get(&metrics, "/metrics");
+    // A truncated file, then a valid model again.
+    fs::write(live.join("model.safetensors"), b"half").expect("the file can be written");
+    wait_until("the invalid model is refused", async || server.log().contains("model refused")).await;
+    assert_eq!(classify().await, bundled_version, "the old model stays in service");
+    assert!(!server.log().contains("budget"), "article text is not logged");
+    let (_, text) = http_get(&metrics, "/metrics");
     assert!(sample(&text, "dateline_model_loads_total{slot=\"live\",outcome=\"refused\"}") >= 1.0, "{text}");
     assert!(sample(&text, "dateline_model_loads_total{slot=\"live\",outcome=\"loaded\"}") >= 2.0, "{text}");
-    assert_eq!(sample(&text, &format!("dateline_model_info{{slot=\"live\",version=\"{of_bundled}\"}}")), 1.0);
-    put(small(), &live);
+    assert_eq!(sample(&text, &format!("dateline_model_info{{slot=\"live\",version=\"{bundled_version}\"}}")), 1.0);
+    install(small_model(), &live);
     let begun = Instant::now();
-    while ask().await != of_small {
-        assert!(begun.elapsed() < Duration::from_secs(30), "a whole model is taken after a broken one");
+    while classify().await != small_version {
+        assert!(begun.elapsed() < Duration::from_secs(30), "a valid model is loaded after an invalid one");
     }
     let info = client.get_model(GetModelRequest {}).await.expect("an answer").into_inner();
-    assert_eq!(info.version, of_small);
+    assert_eq!(info.version, small_version);
 }
 
 #[tokio::test]
-async fn an_operator_changes_the_model_and_sees_why_one_is_refused() {
-    let (folder, live) = live();
-    let tokens = folder.path().join("operators");
-    let callers = folder.path().join("callers");
-    fs::write(&tokens, OPERATOR).expect("it is written");
-    fs::write(&callers, "caller-0123456789").expect("it is written");
+async fn an_operator_reloads_models_and_sees_why_one_is_refused() {
+    let (folder, live) = live_model();
+    let tokens = folder.write("operators", OPERATOR);
+    let callers = folder.write("callers", "caller-0123456789");
     let server = Server::start(&[
         "--model",
-        live.to_str().expect("UTF-8"),
+        utf8(&live),
         "--tokens",
-        callers.to_str().expect("UTF-8"),
+        &callers,
         "--admin-tokens",
-        tokens.to_str().expect("UTF-8"),
+        &tokens,
         "--admin-listen",
         "127.0.0.1:0",
         "--metrics-listen",
         "127.0.0.1:0",
     ]);
-    let (admin, metrics) = (server.told("admin"), server.told("metrics"));
-    let [of_bundled, of_small] = [&file("models"), small()].map(version_of);
+    let (admin, metrics) = (server.logged_field("admin"), server.logged_field("metrics"));
+    let (bundled_version, small_version) = (version_of(project_path("models")), version_of(small_model()));
 
-    // Only on its address, and only with its own tokens.
-    let elsewhere = reload(&server.address).await.expect_err("not there");
+    // Admin is served only at its own address, and only with an operator's token.
+    let elsewhere = reload(&server.address).await.expect_err("not served there");
     assert_eq!(elsewhere.code(), Code::Unimplemented);
     let mut client = AdminClient::new(channel(&admin));
     assert_eq!(client.get_status(GetStatusRequest {}).await.expect_err("no token").code(), Code::Unauthenticated);
     let mut caller = Request::new(ReloadModelRequest {});
-    caller.metadata_mut().insert("authorization", "Bearer caller-0123456789".parse().expect("metadata"));
+    caller.metadata_mut().insert("authorization", "Bearer caller-0123456789".parse().expect("the header is valid"));
     assert_eq!(client.reload_model(caller).await.expect_err("a caller's token").code(), Code::Unauthenticated);
 
-    assert_eq!(reload(&admin).await.expect("it loads"), (of_bundled.clone(), of_bundled.clone()));
-    put(small(), &live);
-    // Unless the server saw it by itself before.
-    let (_, to) = reload(&admin).await.expect("it loads");
-    assert_eq!(to, of_small);
-    assert_eq!(get(&metrics, "/readyz"), (200, "ready\n".to_owned()));
+    assert_eq!(reload(&admin).await.expect("the model loads"), (bundled_version.clone(), bundled_version.clone()));
+    install(small_model(), &live);
+    // The server may have loaded the model already by polling, so that only `to` is certain.
+    let (_, to) = reload(&admin).await.expect("the model loads");
+    assert_eq!(to, small_version);
+    assert_eq!(http_get(&metrics, "/readyz"), (200, "ready\n".to_owned()));
 
-    fs::write(live.join("model.safetensors"), b"half").expect("it is written");
-    let refused = reload(&admin).await.expect_err("half a file");
+    fs::write(live.join("model.safetensors"), b"half").expect("the file can be written");
+    let refused = reload(&admin).await.expect_err("the file is truncated");
     assert_eq!(refused.code(), Code::FailedPrecondition);
     assert!(refused.message().contains("model.safetensors"), "{refused}");
-    let now = status(&admin).await.live.expect("a model");
-    assert_eq!((now.version, now.refusal.as_str()), (of_small, refused.message()));
+    let now = status(&admin).await.live.expect("a model is live");
+    assert_eq!((now.version, now.refusal.as_str()), (small_version, refused.message()));
     assert!(now.refused >= 1 && now.loaded == 1, "{} and {}", now.refused, now.loaded);
-    until("health tells", async || {
+    wait_until("the health changes", async || {
         health(&server.address, "dateline.model").await.expect("an answer") == ServingStatus::NotServing
     })
     .await;
     assert_eq!(health(&server.address, "dateline.v1.Classifier").await.expect("an answer"), ServingStatus::Serving);
-    assert_eq!(get(&metrics, "/readyz").1, "ready, with an old model: the new one was refused\n");
-    assert_eq!(sample(&get(&metrics, "/metrics").1, "dateline_model_refused{slot=\"live\"}"), 1.0);
+    assert_eq!(http_get(&metrics, "/readyz").1, "ready, with an old model: the new one was refused\n");
+    assert_eq!(sample(&http_get(&metrics, "/metrics").1, "dateline_model_refused{slot=\"live\"}"), 1.0);
 
-    put(&file("models"), &live);
-    assert_eq!(reload(&admin).await.expect("it loads").1, of_bundled);
-    assert_eq!(status(&admin).await.live.expect("a model").refusal, "");
-    until("health tells", async || {
+    install(&project_path("models"), &live);
+    assert_eq!(reload(&admin).await.expect("the model loads").1, bundled_version);
+    assert_eq!(status(&admin).await.live.expect("a model is live").refusal, "");
+    wait_until("the health changes", async || {
         health(&server.address, "dateline.model").await.expect("an answer") == ServingStatus::Serving
     })
     .await;
@@ -200,112 +197,104 @@ async fn an_operator_changes_the_model_and_sees_why_one_is_refused() {
 
 #[tokio::test]
 async fn the_bundled_model_is_not_reloaded() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let tokens = folder.path().join("operators");
-    fs::write(&tokens, OPERATOR).expect("it is written");
-    let server = Server::start(&["--admin-tokens", tokens.to_str().expect("UTF-8")]);
-    // On the address of the classifier, where it has none of its own.
-    let refused = reload(&server.address).await.expect_err("no folder");
+    let folder = TempDir::new();
+    let server = Server::start(&["--admin-tokens", &folder.write("operators", OPERATOR)]);
+    // Without --admin-listen, Admin is served at the address of the classifier.
+    let refused = reload(&server.address).await.expect_err("the server watches no directory");
     assert_eq!(refused.code(), Code::FailedPrecondition);
     assert!(refused.message().contains("--model"), "{refused}");
     assert_eq!(status(&server.address).await.shadow, None);
 }
 
-/// Twenty swaps and five broken models while four streams and single calls go on: each article is answered, without an
-/// error, by a model that was live.
+/// Twenty swaps and five invalid models under four streams and single calls: each article is answered without an error by a
+/// model that was live.
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_while_models_come_and_go() {
-    let (folder, live) = live();
-    let tokens = folder.path().join("operators");
-    fs::write(&tokens, OPERATOR).expect("it is written");
-    let (model, operators) = (live.to_str().expect("UTF-8"), tokens.to_str().expect("UTF-8"));
-    let server = Server::start(&["--model", model, "--admin-tokens", operators]);
-    let models = [file("models"), small().to_owned()];
-    let live_versions: BTreeSet<String> = models.iter().map(|folder| version_of(folder)).collect();
+async fn no_answer_is_lost_while_models_are_swapped() {
+    let (folder, live) = live_model();
+    let operators = folder.write("operators", OPERATOR);
+    let server = Server::start(&["--model", utf8(&live), "--admin-tokens", &operators]);
+    let models = [project_path("models"), small_model().to_owned()];
+    let live_versions: BTreeSet<String> = models.iter().map(version_of).collect();
 
-    let over = Arc::new(AtomicBool::new(false));
+    let stop = Arc::new(AtomicBool::new(false));
     let mut loads = Vec::new();
     for _ in 0..4 {
-        let (mut client, over) = (client(&server).await, over.clone());
+        let (mut client, stop) = (client(&server).await, stop.clone());
         loads.push(tokio::spawn(async move {
-            let (send, mut answers) = stream(&mut client).await;
+            let (send, mut answers) = open_stream(&mut client).await;
             let sender = tokio::spawn(async move {
                 let mut sent = 0;
-                while !over.load(Ordering::Relaxed) {
-                    send.send(request(sent)).await.expect("the stream goes on");
+                while !stop.load(Ordering::Relaxed) {
+                    send.send(request(sent)).await.expect("the stream is open");
                     sent += 1;
                 }
                 sent
             });
             let (mut count, mut versions) = (0, BTreeSet::new());
             while let Some(answer) = answers.next().await {
-                let answer = answer.expect("no status");
+                let answer = answer.expect("an answer, not a status");
                 assert_eq!(answer.id, count.to_string());
-                versions.insert(version(&answer));
+                versions.insert(model_version(&answer));
                 count += 1;
             }
-            assert_eq!(count, sender.await.expect("all are sent"));
+            assert_eq!(count, sender.await.expect("all requests are sent"));
             (count, versions)
         }));
     }
     let mut caller = client(&server).await;
     for swap in 1..=20 {
-        put(&models[swap % 2], &live);
-        reload(&server.address).await.expect("a whole model is taken");
+        install(&models[swap % 2], &live);
+        reload(&server.address).await.expect("a valid model is loaded");
         let answer = caller.classify(request(swap)).await.expect("an answer").into_inner();
-        assert_eq!(version(&answer), version_of(&models[swap % 2]));
+        assert_eq!(model_version(&answer), version_of(&models[swap % 2]));
         if swap % 4 == 0 {
             let name = ["model.safetensors", "manifest.json"][swap / 4 % 2];
-            fs::write(live.join(name), b"half").expect("it is written");
-            let refused = reload(&server.address).await.expect_err("it is broken");
+            fs::write(live.join(name), b"half").expect("the file can be written");
+            let refused = reload(&server.address).await.expect_err("the model is invalid");
             assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
         }
     }
-    over.store(true, Ordering::Relaxed);
+    stop.store(true, Ordering::Relaxed);
     let mut versions = BTreeSet::new();
     for load in loads {
-        let (count, seen) = load.await.expect("no answer is missing");
+        let (count, seen) = load.await.expect("all answers arrive");
         assert!(count > 0);
         versions.extend(seen);
     }
     assert_eq!(versions, live_versions);
-    let live = status(&server.address).await.live.expect("a model");
+    let live = status(&server.address).await.live.expect("a model is live");
     assert!(live.loaded >= 20 && live.refused >= 5, "{} and {}", live.loaded, live.refused);
 }
 
 #[tokio::test]
-async fn a_shadow_is_compared_and_never_heard() {
-    let (folder, live) = live();
-    let shadow = folder.path().join("shadow");
-    fs::create_dir(&shadow).expect("a folder");
-    put(small(), &shadow);
-    let tokens = folder.path().join("operators");
-    fs::write(&tokens, OPERATOR).expect("it is written");
-    let [model, shadow_model, operators] = [&live, &shadow, &tokens].map(|path| path.to_str().expect("UTF-8"));
+async fn a_shadow_model_is_compared_and_its_answers_never_sent() {
+    let (folder, live) = live_model();
+    let shadow = folder.join("shadow");
+    fs::create_dir(&shadow).expect("the directory can be created");
+    install(small_model(), &shadow);
+    let operators = folder.write("operators", OPERATOR);
     let server = Server::start(&[
         "--model",
-        model,
+        utf8(&live),
         "--shadow",
-        shadow_model,
+        utf8(&shadow),
         "--admin-tokens",
-        operators,
+        &operators,
         "--metrics-listen",
         "127.0.0.1:0",
     ]);
-    let metrics = server.told("metrics");
-    let [of_bundled, of_small] = [&file("models"), small()].map(version_of);
+    let metrics = server.logged_field("metrics");
+    let (bundled_version, small_version) = (version_of(project_path("models")), version_of(small_model()));
     let mut client = client(&server).await;
-    let send = async |client: &mut _, count: usize| {
-        let mut caller: dateline::wire::proto::dateline::v1::classifier_client::ClassifierClient<_> =
-            Clone::clone(client);
+    let classify = async |client: &mut Client, count: usize| {
         for i in 0..count {
-            let answer = caller.classify(request(i)).await.expect("an answer").into_inner();
-            assert_eq!(version(&answer), of_bundled, "only the live model is heard");
+            let answer = client.classify(request(i)).await.expect("an answer").into_inner();
+            assert_eq!(model_version(&answer), bundled_version, "only the live model answers");
         }
     };
-    send(&mut client, 20).await;
-    let compared = async || status(&server.address).await.comparison.expect("a shadow");
-    until("all are dealt with", async || {
+    classify(&mut client, 20).await;
+    let compared = async || status(&server.address).await.comparison.expect("a shadow model is compared");
+    wait_until("all articles are compared or skipped", async || {
         let now = compared().await;
         now.articles + now.skipped == 20
     })
@@ -313,22 +302,26 @@ async fn a_shadow_is_compared_and_never_heard() {
     let now = compared().await;
     assert!(now.articles > 0 && now.topics_differ <= now.articles && now.regions_differ <= now.articles, "{now:?}");
     let all = status(&server.address).await;
-    assert_eq!(all.live.expect("a model").version, of_bundled);
-    assert_eq!(all.shadow.expect("a model").version, of_small);
-    let text = get(&metrics, "/metrics").1;
+    assert_eq!(all.live.expect("a model is live").version, bundled_version);
+    assert_eq!(all.shadow.expect("a shadow model is loaded").version, small_version);
+    let text = http_get(&metrics, "/metrics").1;
     assert_eq!(sample(&text, "dateline_shadow_articles_total{outcome=\"compared\"}"), now.articles as f64, "{text}");
     assert_eq!(sample(&text, "dateline_shadow_differs_total{part=\"topics\"}"), now.topics_differ as f64, "{text}");
-    assert_eq!(sample(&text, &format!("dateline_model_info{{slot=\"shadow\",version=\"{of_small}\"}}")), 1.0);
-    assert_eq!(sample(&text, "dateline_articles_total{outcome=\"classified\"}"), 20.0, "the shadow's do not count");
+    assert_eq!(sample(&text, &format!("dateline_model_info{{slot=\"shadow\",version=\"{small_version}\"}}")), 1.0);
+    assert_eq!(
+        sample(&text, "dateline_articles_total{outcome=\"classified\"}"),
+        20.0,
+        "the shadow model's answers are not counted"
+    );
 
-    // The same model as the live one differs in nothing, and the count begins anew.
-    put(&file("models"), &shadow);
-    until("the shadow is swapped", async || {
-        status(&server.address).await.shadow.expect("a model").version == of_bundled
+    // A new shadow model resets the counts. One that equals the live model never differs.
+    install(&project_path("models"), &shadow);
+    wait_until("the shadow model is swapped", async || {
+        status(&server.address).await.shadow.expect("a shadow model is loaded").version == bundled_version
     })
     .await;
-    send(&mut client, 10).await;
-    until("all are dealt with", async || {
+    classify(&mut client, 10).await;
+    wait_until("all articles are compared or skipped", async || {
         let now = compared().await;
         now.articles + now.skipped == 10
     })
@@ -339,14 +332,14 @@ async fn a_shadow_is_compared_and_never_heard() {
 
 #[test]
 fn pipes_and_devices_are_not_models() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let pipe = folder.path().join("manifest.json");
-    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+    let folder = TempDir::new();
+    let pipe = folder.join("manifest.json");
+    succeed(std::process::Command::new("mkfifo").arg(&pipe));
     let begun = Instant::now();
-    let error = Model::load(folder.path()).expect_err("nobody writes into it");
+    let error = Model::load(folder.path()).expect_err("a pipe is refused");
     assert!(error.to_string().contains("is not a regular file"), "{error}");
-    fs::remove_file(&pipe).expect("it is removed");
-    std::os::unix::fs::symlink("/dev/zero", &pipe).expect("a link");
+    fs::remove_file(&pipe).expect("the pipe can be removed");
+    std::os::unix::fs::symlink("/dev/zero", &pipe).expect("the link can be created");
     assert!(Model::load(folder.path()).is_err_and(|error| error.to_string().contains("is not a regular file")));
-    assert!(begun.elapsed() < Duration::from_secs(5), "it does not wait");
+    assert!(begun.elapsed() < Duration::from_secs(5), "the pipe is not read");
 }

@@ -1,19 +1,19 @@
-//! ninjs in and out, on samples in the three versions.
+//! Classifies ninjs items in versions 1.5, 2.1 and 3.0, and checks the labelled items against the standard.
 
 mod common;
 
-use common::{file, run, stderr, stdout};
+use common::{project_path, run, stderr, stdout};
 use serde_json::Value;
 use std::fs;
 
+/// A sample of each version, with its names of the lists of subjects and of places.
 const SAMPLES: [(&str, &str, &str); 3] = [
     ("examples/articles/ninjs-1.5.json", "subject", "place"),
     ("examples/articles/ninjs-2.1.json", "subjects", "places"),
     ("examples/articles/ninjs-3.0.json", "subjects", "places"),
 ];
 
-/// The rules of the standard's schemas for what stands in a list of subjects, or of places: which fields there may be, of which
-/// type, and in which range.
+/// Checks a subject or a place against the schema of its version: the fields' names, types and ranges.
 fn check(concept: &Value, version: u32, is_subject: bool) {
     let fields = concept.as_object().expect("an object");
     assert!(!fields.is_empty());
@@ -40,13 +40,14 @@ fn check(concept: &Value, version: u32, is_subject: bool) {
 }
 
 #[test]
-fn items_come_back_with_labels_and_all_that_they_held() {
+fn labelled_items_keep_all_their_fields() {
     for (version, (path, subjects, places)) in (1..).zip(SAMPLES) {
         let output = run(&["classify", "--ninjs", path], b"");
         assert!(output.status.success(), "{}", stderr(&output));
         let out = stdout(&output);
-        assert_eq!(out.lines().count(), 1, "one line, however it was laid out");
-        let before: Value = serde_json::from_slice(&fs::read(file(path)).expect("it is there")).expect("JSON");
+        assert_eq!(out.lines().count(), 1, "one line per item, whatever its layout");
+        let before: Value =
+            serde_json::from_slice(&fs::read(project_path(path)).expect("the sample can be read")).expect("JSON");
         let after: Value = serde_json::from_str(&out).expect("JSON");
         for (name, value) in
             before.as_object().expect("an object").iter().filter(|(name, _)| *name != subjects && *name != places)
@@ -78,21 +79,21 @@ fn items_come_back_with_labels_and_all_that_they_held() {
         different.dedup();
         assert_eq!(different.len(), codes.len(), "no place is listed twice: {out}");
     }
-    // Numbers to the digit, which most programs do not keep.
+    // Numbers keep all their digits, beyond the precision of a double.
     assert!(
         stdout(&run(&["classify", "--ninjs", SAMPLES[1].0], b"")).contains("\"x_price_eur\":12345678901234567890.25")
     );
 }
 
 #[test]
-fn what_was_labelled_is_labelled_anew() {
+fn labelling_twice_gives_the_same_item() {
     let once = stdout(&run(&["classify", "--ninjs", SAMPLES[2].0], b""));
     let twice = stdout(&run(&["classify", "--ninjs", "-"], once.as_bytes()));
     assert_eq!(once, twice);
 }
 
 #[test]
-fn canceled_items_and_broken_ones_pass_as_they_are() {
+fn canceled_and_invalid_items_are_unchanged() {
     let canceled = "{\"uri\":\"http://wire.example/9\",\"pubstatus\":\"canceled\",\"headline\":\"Kenya votes on budget\",\"x\":1.0}\n";
     let output = run(&["classify", "--ninjs"], canceled.as_bytes());
     assert_eq!(stdout(&output), canceled);
@@ -104,12 +105,12 @@ fn canceled_items_and_broken_ones_pass_as_they_are() {
         "{}",
         stderr(&output)
     );
-    let told = stdout(&run(&["classify", "--json"], canceled.as_bytes()));
-    assert!(told.contains("the item is canceled"), "{told}");
+    let answer = stdout(&run(&["classify", "--json"], canceled.as_bytes()));
+    assert!(answer.contains("the item is canceled"), "{answer}");
 }
 
 #[test]
-fn other_articles_become_items() {
+fn articles_in_other_formats_become_items() {
     let output =
         run(&["classify", "--ninjs", "examples/articles/wire.jsonl", "examples/articles/islamabad-visit.html"], b"");
     assert!(output.status.success(), "{}", stderr(&output));

@@ -1,97 +1,84 @@
-//! A client in another language, over the network: Python's grpcio with stubs made from the proto files.
-//!
-//! The test makes its own virtual environment and installs what it needs there; where there is no Python 3, it says so and
-//! is skipped.
+//! Python clients with grpcio and stubs generated from the proto files: streams, mutual TLS, tokens, a drain, and the README's
+//! example. The packages are installed in a virtual environment; the tests are skipped, with a message, without Python 3.
 
 mod common;
 
-use common::{
-    Server,
-    certificates::{Authority, Files},
-    file,
-};
+use common::{Server, TempDir, certificates::Authority, project_path, succeed, utf8, virtual_environment};
 use std::{path::PathBuf, process::Command};
 
 const PACKAGES: [&str; 5] =
     ["grpcio", "grpcio-tools", "grpcio-health-checking", "grpcio-reflection", "googleapis-common-protos"];
 
-/// The Python of an environment with [`PACKAGES`].
+/// A Python interpreter with [`PACKAGES`].
 fn python() -> Option<PathBuf> {
-    common::environment("python", &PACKAGES).map(|programs| programs.join("python"))
-}
-
-fn succeeds(command: &mut Command) -> String {
-    let output = command.output().expect("it runs");
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{text}");
-    text
+    virtual_environment("python", &PACKAGES).map(|programs| programs.join("python"))
 }
 
 #[test]
 fn a_python_client_streams_a_thousand_articles() {
     let Some(python) = python() else { return };
     let server = Server::start(&[]);
-    let stubs = tempfile::tempdir().expect("a folder");
-    succeeds(
+    let stubs = TempDir::new();
+    succeed(
         Command::new(python)
-            .arg(file("tests/python/client.py"))
+            .arg(project_path("tests/python/client.py"))
             .arg(&server.address)
-            .arg(file("proto"))
+            .arg(project_path("proto"))
             .arg(stubs.path()),
     );
 }
 
-/// grpcio over mutual TLS with a token, and through a drain.
+/// Mutual TLS, tokens, and a drain in the middle of a stream.
 #[test]
-fn a_python_client_shows_who_it_is_and_survives_a_drain() {
+fn a_python_client_authenticates_and_handles_a_drain() {
     const TOKEN: &str = "desk-token-0123456789";
     let Some(python) = python() else { return };
-    let (files, ours, clients) = (Files::new(), Authority::new(), Authority::new());
-    let (certificate, key) = ours.sign(2100);
-    let (certificate, key) = (files.put("cert.pem", &certificate), files.put("key.pem", &key));
-    let (client_certificate, client_key) = clients.sign(2100);
-    files.put("client.pem", &client_certificate);
-    files.put("client-key.pem", &client_key);
-    files.put("ca.pem", &ours.pem);
-    files.put("other-ca.pem", &Authority::new().pem);
-    files.put("token", TOKEN);
-    let (ca, tokens) = (files.put("clients.pem", &clients.pem), files.put("tokens", TOKEN));
+    let (files, servers, clients) = (TempDir::new(), Authority::new(), Authority::new());
+    let (certificate, key) = servers.write_pair(&files);
+    let (client_certificate, client_key) = clients.sign();
+    files.write("client.pem", client_certificate);
+    files.write("client-key.pem", client_key);
+    files.write("ca.pem", &servers.pem);
+    files.write("other-ca.pem", Authority::new().pem);
+    files.write("token", TOKEN);
+    let (ca, tokens) = (files.write("clients.pem", &clients.pem), files.write("tokens", TOKEN));
     let tls = ["--tls-cert", &certificate, "--tls-key", &key, "--client-ca", &ca, "--tokens", &tokens];
     let mut server = Server::start(&tls);
-    let stubs = tempfile::tempdir().expect("a folder");
-    let port = server.address.rsplit_once(':').expect("a port").1;
-    succeeds(
+    let stubs = TempDir::new();
+    succeed(
         Command::new(python)
-            .arg(file("tests/python/operations.py"))
-            .args([format!("localhost:{port}"), server.id().to_string()])
-            .args([files.path(""), file("proto"), stubs.path().to_owned()]),
+            .arg(project_path("tests/python/operations.py"))
+            .args([format!("localhost:{}", server.port()), server.id().to_string()])
+            .args([files.path(), &project_path("proto"), stubs.path()]),
     );
     assert_eq!(server.wait().code(), Some(0), "{}", server.log());
 }
 
 #[test]
-fn the_example_of_the_readme_runs_as_it_stands() {
+fn the_readme_example_runs() {
     let Some(python) = python() else { return };
-    let readme = std::fs::read_to_string(file("README.md")).expect("the README is there");
-    let block = readme.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a Python example");
+    let readme = std::fs::read_to_string(project_path("README.md")).expect("the README can be read");
+    let block = readme
+        .split("```python\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .expect("the README has a Python example");
     let command = readme
         .lines()
         .find_map(|line| line.strip_prefix("python -m grpc_tools.protoc "))
-        .expect("how to make the stubs");
+        .expect("the README has the command that generates the stubs");
 
     let server = Server::start(&[]);
-    let folder = tempfile::tempdir().expect("a folder");
-    let proto = file("proto");
-    let words =
-        command.split_whitespace().map(|word| if word == "proto" { proto.to_str().expect("UTF-8") } else { word });
-    std::fs::create_dir(folder.path().join("stubs")).expect("a folder");
-    succeeds(Command::new(&python).args(["-m", "grpc_tools.protoc"]).args(words).current_dir(&folder));
-    std::fs::write(folder.path().join("example.py"), block.replace("127.0.0.1:50051", &server.address))
-        .expect("it is written");
-    let said = succeeds(Command::new(&python).arg("example.py").env("PYTHONPATH", "stubs").current_dir(&folder));
-    let lines: Vec<&str> = said.lines().collect();
-    assert_eq!(lines.len(), 3, "{said}");
-    assert!(lines[0].starts_with("1 ['disaster") && lines[0].ends_with("['IT']"), "{said}");
-    assert!(lines[1].starts_with("2 error: the article has no text"), "{said}");
-    assert!(lines[2].starts_with("3 ['sport") && lines[2].ends_with("['NG']"), "{said}");
+    let folder = TempDir::new();
+    let proto = project_path("proto");
+    let args = command.split_whitespace().map(|arg| if arg == "proto" { utf8(&proto) } else { arg });
+    std::fs::create_dir(folder.join("stubs")).expect("the directory can be created");
+    succeed(Command::new(&python).args(["-m", "grpc_tools.protoc"]).args(args).current_dir(&folder));
+    folder.write("example.py", block.replace("127.0.0.1:50051", &server.address));
+    let output = succeed(Command::new(&python).arg("example.py").env("PYTHONPATH", "stubs").current_dir(&folder));
+    let lines: Vec<&str> = output.lines().collect();
+    assert_eq!(lines.len(), 3, "{output}");
+    assert!(lines[0].starts_with("1 ['disaster") && lines[0].ends_with("['IT']"), "{output}");
+    assert!(lines[1].starts_with("2 error: the article has no text"), "{output}");
+    assert!(lines[2].starts_with("3 ['sport") && lines[2].ends_with("['NG']"), "{output}");
 }

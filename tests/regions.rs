@@ -1,4 +1,4 @@
-//! Which countries articles are about: names that are easily confused, and what is answered where no country is named.
+//! Regions of the bundled model: place names that are easily confused, parts of the world, and articles that name no country.
 
 use dateline::{
     Article, Classification, Model, Options,
@@ -6,22 +6,25 @@ use dateline::{
 };
 use std::{collections::BTreeSet, sync::LazyLock};
 
-static MODEL: LazyLock<Model> = LazyLock::new(|| Model::bundled().expect("the bundled model is sound"));
+static MODEL: LazyLock<Model> = LazyLock::new(|| Model::bundled().expect("the bundled model loads"));
 
+/// Classifies an article with evidence.
 fn classify(article: &Article) -> Classification {
-    MODEL.classify(article, &Options { explain: true, ..Options::default() }).expect("the article is sound")
+    MODEL.classify(article, &Options { explain: true, ..Options::default() }).expect("the article is valid")
 }
 
-fn of_body(body: &str) -> Classification {
+fn classify_body(body: &str) -> Classification {
     classify(&Article { body: body.to_owned(), ..Article::default() })
 }
 
+/// The codes of the regions that an article is about, without those with the decision ABSTAIN.
 fn about(answer: &Classification) -> Vec<&str> {
-    let about = answer.regions.iter().filter(|one| one.role == Role::About && one.label.decision != Decision::Abstain);
+    let about =
+        answer.regions.iter().filter(|region| region.role == Role::About && region.label.decision != Decision::Abstain);
     about.map(|region| &*region.label.code).collect()
 }
 
-/// Body, the one country or part of the world that it is about, and codes that must not be listed at all.
+/// Body, the only country or part of the world that it is about, and codes that must not be listed at all.
 const CONFUSABLE: &[(&str, &str, &[&str])] = &[
     (
         "A jury in Fulton County, Georgia, convicted the former mayor of Macon on Friday, and Atlanta prosecutors said they were content.",
@@ -146,10 +149,10 @@ const CONFUSABLE: &[(&str, &str, &[&str])] = &[
 ];
 
 #[test]
-fn names_that_are_easily_confused() {
+fn easily_confused_names_get_the_right_region() {
     let mut wrong = Vec::new();
     for (body, expected, never) in CONFUSABLE {
-        let answer = of_body(body);
+        let answer = classify_body(body);
         let listed = |code: &&&str| answer.regions.iter().any(|region| &*region.label.code == **code);
         if about(&answer) != [*expected] || never.iter().any(|code| listed(&code)) {
             let regions: Vec<_> =
@@ -160,9 +163,9 @@ fn names_that_are_easily_confused() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Lines as papers write them, and the one country that each is about.
+/// Sentences in the style of newspapers, and the only country that each is about.
 const LINES: &[(&str, &str)] = &[
-    // A town whose commoner namesake is elsewhere, and its country.
+    // Towns with a better-known namesake in another country.
     ("VALENCIA, Venezuela — Bus drivers parked across the main avenue on Friday over fuel rations.", "VE"),
     ("CORDOBA, Spain — Olive pickers walked off estates on Monday.", "ES"),
     ("SAN JUAN, Argentina (Reuters) - Miners blocked a road in the Andes on Tuesday.", "AR"),
@@ -177,7 +180,7 @@ const LINES: &[(&str, &str)] = &[
     ("A bus fell into a ravine near Merida, Venezuela, killing nine.", "VE"),
     ("GUADALUPE, Mexico — Two brothers opened a school of mariachi.", "MX"),
     ("MONTERREY, Colombia — Oil workers returned after a strike.", "CO"),
-    // Towns named like countries or capitals, and their state.
+    // Towns in US states, named like countries or capitals.
     ("PARIS, Texas — A tornado tore roofs off a school on Sunday.", "US"),
     ("LEBANON, Pa. — Farmers sold the last dairy herd of the valley.", "US"),
     ("Voters in Cairo, Georgia, turned down a sales tax.", "US"),
@@ -186,7 +189,7 @@ const LINES: &[(&str, &str)] = &[
     ("MEXICO, Mo. — Firebricks made the town; now the last kiln is cold.", "US"),
     ("BERLIN, N.H. — The paper mill's stack came down.", "US"),
     ("CUBA, New York — Cheese makers celebrated 100 years.", "US"),
-    // Towns and provinces.
+    // Towns with their provinces.
     ("SAN ISIDRO, Nueva Ecija — Onion growers dumped their harvest.", "PH"),
     ("Police in San Miguel, Bulacan, found the truck empty.", "PH"),
     ("VICTORIA, Tarlac — A dike broke overnight.", "PH"),
@@ -204,7 +207,7 @@ const LINES: &[(&str, &str)] = &[
     ("VICTORIA — The fisheries minister said tuna quotas would be cut for the islands.", "SC"),
     ("SAN MARINO — Voters approved a reform of the banks.", "SM"),
     ("MAJURO — A tide flooded the runway.", "MH"),
-    // People.
+    // People with the names of places.
     ("Jordan Whitfield, 22, was charged with theft in Leeds.", "GB"),
     ("Chad Brewster, a plumber from Tulsa, won the lottery.", "US"),
     ("Florence Adeyemi, a nurse in Lagos, has sued the hospital.", "NG"),
@@ -214,18 +217,18 @@ const LINES: &[(&str, &str)] = &[
     ("Mrs. Georgia Pappas, of Melbourne, will be 100 in May.", "AU"),
     ("Brazil Nuñez, a boxer from Tijuana, lost on points.", "MX"),
     ("Austin Keller, 30, drowned off Galway on Saturday.", "IE"),
-    // Goods.
+    // Goods with the names of places.
     ("Turkey sandwiches were recalled from shops in Ohio.", "US"),
     ("China plates from a wreck off Cornwall will be sold in Truro.", "GB"),
     ("Java developers are in demand in Bangalore.", "IN"),
     ("Jersey cows won both prizes at the show in Harrogate.", "GB"),
     ("Champagne corks popped in Manchester as United won the league.", "GB"),
-    // One word for a country.
+    // Countries and their adversaries or institutions.
     ("Mali's junta dissolved political parties in Bamako.", "ML"),
     ("Sudan's rebels shelled a market in El Fasher.", "SD"),
     ("Burkina Faso's junta leader visited a gold mine near Ouagadougou.", "BF"),
     ("Ghana's parliament voted down the budget in Accra, and the speaker cut short the sitting.", "GH"),
-    // Attributes.
+    // Nationalities as attributes of things and people.
     ("An Italian restaurant in Cork lost its roof in the storm.", "IE"),
     ("A Japanese-built ferry ran aground off Cebu.", "PH"),
     ("A Swiss watch worth $40,000 was stolen from a home in Nairobi.", "KE"),
@@ -233,7 +236,7 @@ const LINES: &[(&str, &str)] = &[
     ("A German-owned factory in Puebla will cut 300 jobs.", "MX"),
     ("A French bakery in Osaka sells 900 croissants a day.", "JP"),
     ("The Brazilian-born striker signed for Porto.", "PT"),
-    // Local ways of writing.
+    // Regional abbreviations and spellings.
     ("Police in Nakuru county arrested two men.", "KE"),
     ("Farmers in Uttar Pradesh burned stubble despite a ban.", "IN"),
     ("A court in Hamilton, Ont., jailed the banker.", "CA"),
@@ -251,10 +254,10 @@ const LINES: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn lines_as_papers_write_them() {
+fn newspaper_sentences_get_the_right_country() {
     let mut wrong = Vec::new();
     for (body, expected) in LINES {
-        let answer = of_body(body);
+        let answer = classify_body(body);
         let is_wrong_auto = |one: &Region| one.label.decision == Decision::Auto && *one.label.code != **expected;
         let about = about(&answer);
         assert!(!answer.regions.iter().any(is_wrong_auto), "{body}: {about:?}");
@@ -266,31 +269,32 @@ fn lines_as_papers_write_them() {
 }
 
 #[test]
-fn a_town_is_read_by_the_rest_of_the_article() {
-    let ontario = of_body(
+fn the_rest_of_the_article_disambiguates_a_town() {
+    let ontario = classify_body(
         "London city council will ask Ontario for money to widen the bridge, the mayor said. Drivers between London and \
          Toronto lose an hour a day, and the Ontario transport minister promised an answer.",
     );
     assert_eq!(about(&ontario), ["CA"]);
-    let england = of_body(
+    let england = classify_body(
         "Bus drivers in London will strike for a week from Monday, their union said, and London hospitals asked staff to cycle.",
     );
     assert_eq!(about(&england), ["GB"]);
 }
 
 #[test]
-fn where_a_story_was_filed_is_not_what_it_is_about() {
-    let answer = of_body(
+fn the_place_of_the_dateline_is_not_the_subject() {
+    let answer = classify_body(
         "LONDON (Reuters) - Zambia's copper miners ended a week-long strike on Friday after the government in Lusaka promised \
          a pay review, union leaders said.",
     );
     assert_eq!(about(&answer), ["ZM"]);
-    let filed = answer.regions.iter().find(|region| &*region.label.code == "GB").expect("it is listed");
+    let filed =
+        answer.regions.iter().find(|region| &*region.label.code == "GB").expect("the place of the dateline is listed");
     assert_eq!((filed.role, filed.label.decision), (Role::Dateline, Decision::Abstain));
 }
 
 #[test]
-fn parts_of_the_world_are_answered_as_such() {
+fn parts_of_the_world_are_recognised() {
     for (body, code, path) in [
         (
             "West African leaders agreed on Friday to form a standby force of 5,000 soldiers.",
@@ -308,25 +312,29 @@ fn parts_of_the_world_are_answered_as_such() {
             &["145", "142", "001"],
         ),
     ] {
-        let answer = of_body(body);
+        let answer = classify_body(body);
         assert_eq!(about(&answer), [code], "{body}");
         let region = &answer.regions[0];
-        assert_eq!(region.label.decision, Decision::Review, "{body}: not measured, so never AUTO");
+        assert_eq!(
+            region.label.decision,
+            Decision::Review,
+            "{body}: parts of the world are not measured, so never AUTO"
+        );
         let path: Vec<&str> = path.iter().copied().filter(|code| *code != "202").collect();
         let found: Vec<&str> = region.path.iter().map(|code| &**code).filter(|code| *code != "202").collect();
         assert_eq!(found, path, "{body}");
     }
-    // The European Union acts as a country does, and is measured like one.
-    let answer = of_body("The European Union will ban three pesticides from next year, the Commission said.");
+    // The European Union acts and is measured like a country.
+    let answer = classify_body("The European Union will ban three pesticides from next year, the Commission said.");
     assert_eq!(about(&answer), ["EU"]);
     assert_eq!(answer.regions[0].path.iter().map(|code| &**code).collect::<Vec<_>>(), ["EU", "150", "001"]);
-    // A country that is named beside it is still answered, and is the better answer.
-    let answer = of_body("Kenya urged African leaders to act on debt. Kenya's president spoke in Nairobi.");
+    // A country that is also named ranks first.
+    let answer = classify_body("Kenya urged African leaders to act on debt. Kenya's president spoke in Nairobi.");
     assert_eq!(about(&answer).first(), Some(&"KE"));
 }
 
 #[test]
-fn words_speak_for_a_country_that_is_not_named() {
+fn words_indicate_a_country_that_is_not_named() {
     for (body, code) in [
         ("The Bundesbank sees no recession this year, and the chancellor's coalition agreed on a budget.", "DE"),
         ("The Lok Sabha passed the bill after the opposition walked out; farmers will get 6,000 crore rupees.", "IN"),
@@ -335,24 +343,25 @@ fn words_speak_for_a_country_that_is_not_named() {
             "US",
         ),
     ] {
-        let answer = of_body(body);
+        let answer = classify_body(body);
         assert_eq!(about(&answer).first(), Some(&code), "{body}");
     }
-    let answer =
-        of_body("Imran Khan's party will boycott the by-election, his Tehreek-e-Insaf said, and Sharif's will not.");
+    let answer = classify_body(
+        "Imran Khan's party will boycott the by-election, his Tehreek-e-Insaf said, and Sharif's will not.",
+    );
     assert_eq!(about(&answer), ["PK"]);
     let region = &answer.regions[0];
-    assert_eq!(region.label.decision, Decision::Review, "nothing names it");
+    assert_eq!(region.label.decision, Decision::Review, "a country that is not named is never AUTO");
     assert!(answer.notes.iter().any(|note| note.contains("PK is not named")), "{:?}", answer.notes);
     assert!(region.label.evidence.iter().any(|one| one.term.contains("Khan")), "{:?}", region.label.evidence);
 }
 
 #[test]
-fn the_outlets_country_answers_where_nothing_else_does() {
+fn the_source_country_is_the_fallback() {
     let body = "The novel is a slow study of a marriage, told over one long night by a narrator who may be lying.";
-    let silent = of_body(body);
-    assert!(about(&silent).is_empty());
-    assert!(silent.notes.iter().any(|note| note.starts_with("regions: no country is named")), "{:?}", silent.notes);
+    let without = classify_body(body);
+    assert!(about(&without).is_empty());
+    assert!(without.notes.iter().any(|note| note.starts_with("regions: no country is named")), "{:?}", without.notes);
     let article = Article { body: body.to_owned(), source_country: "ie".to_owned(), ..Article::default() };
     let answer = classify(&article);
     assert_eq!((&*answer.regions[0].label.code, answer.regions[0].label.decision), ("IE", Decision::Review));
@@ -360,7 +369,7 @@ fn the_outlets_country_answers_where_nothing_else_does() {
 }
 
 #[test]
-fn an_answer_can_be_explained() {
+fn evidence_and_contributions_explain_an_answer() {
     let article = Article {
         headline: "Kenya tea exports fall".to_owned(),
         body: "Kenyan exporters blamed drought. Nairobi promised help.".to_owned(),
@@ -374,23 +383,23 @@ fn an_answer_can_be_explained() {
         let field = if one.term == "Kenya" { &article.headline } else { &article.body };
         assert_eq!(&field[one.start as usize..one.end as usize], one.term);
     }
-    // The contributions and the intercept are the log-odds.
+    // The log-odds are the sum of the contributions and the intercept.
     let log_odds: f64 = kenya.contributions.iter().map(|one| f64::from(one.log_odds)).sum::<f64>()
         + MODEL.regions().layers().beside.intercept;
     let confidence = 1.0 / (1.0 + (-log_odds).exp());
     assert!((confidence - f64::from(kenya.label.confidence)).abs() < 1e-3, "{confidence} {}", kenya.label.confidence);
-    let unexplained = MODEL.classify(&article, &Options::default()).expect("the article is sound");
+    let unexplained = MODEL.classify(&article, &Options::default()).expect("the article is valid");
     assert!(unexplained.regions[0].contributions.is_empty());
 }
 
-/// Invented articles from all over the world, made to be hard: small countries, local papers that never name theirs, people
-/// and things with the names of places.
+/// Invented articles from all over the world, written to be hard: small countries, local papers that do not name their country,
+/// people and things with the names of places.
 #[test]
-fn invented_articles_get_their_countries() {
+fn hard_invented_articles_get_their_countries() {
     let rows = include_str!("data/world.jsonl");
     let (mut exact, mut found) = (0, 0);
     for line in rows.lines() {
-        let row: serde_json::Value = serde_json::from_str(line).expect("a row");
+        let row: serde_json::Value = serde_json::from_str(line).expect("the row is JSON");
         let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
         let article = Article {
             headline: text("headline"),
@@ -406,16 +415,16 @@ fn invented_articles_get_their_countries() {
         exact += usize::from(about == expected);
         found += usize::from(about.is_superset(&expected));
     }
-    // Measured 130 and 141 of 150.
+    // The bundled model reaches 130 and 141 of 150.
     assert!(exact >= 120 && found >= 130, "exact {exact}, found {found}, of {}", rows.lines().count());
 }
 
 #[test]
-fn the_region_model_is_small() {
+fn the_region_model_and_its_tables_are_small() {
     let tensors = include_bytes!("../models/model.safetensors");
-    let tensors = safetensors::SafeTensors::deserialize(tensors).expect("a model");
-    let of_regions = tensors.iter().filter(|(name, _)| name.starts_with("region."));
-    let weights: usize = of_regions.map(|(_, tensor)| tensor.data().len()).sum();
+    let tensors = safetensors::SafeTensors::deserialize(tensors).expect("the model is valid");
+    let region_tensors = tensors.iter().filter(|(name, _)| name.starts_with("region."));
+    let weights: usize = region_tensors.map(|(_, tensor)| tensor.data().len()).sum();
     assert!(weights > 0 && weights < 1_100_000, "{weights} bytes");
     let tables = [
         include_str!("../src/region/data/places.tsv"),

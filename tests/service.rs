@@ -1,34 +1,28 @@
-//! The server on a real port, asked by tonic and by the project's own command.
+//! Calls a server with tonic and with `dateline classify --server`: answers, errors, health, and what is logged.
 
 mod common;
 
-use common::{Server, articles, json_lines, run, stderr, stdout};
+use common::{Server, classify_all, client, health, json_lines, next_answer, run, sample_articles, stderr, stdout};
 use dateline::wire::proto::dateline::v1::{
-    Article, ClassifyRequest, ClassifyResponse, Decision, GetModelRequest, Options, Role,
-    classifier_client::ClassifierClient, classify_response::Outcome,
+    Article, ClassifyRequest, ClassifyResponse, Decision, GetModelRequest, Options, Role, classify_response::Outcome,
 };
-use tokio_stream::StreamExt;
-use tonic::transport::Channel;
-use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
-
-async fn client(server: &Server) -> ClassifierClient<Channel> {
-    ClassifierClient::connect(server.url()).await.expect("the server takes connections")
-}
+use tonic_health::pb::health_check_response::ServingStatus;
 
 fn request(id: &str, body: &str) -> ClassifyRequest {
     let article = Article { id: id.into(), body: body.into(), ..Article::default() };
     ClassifyRequest { article: Some(article), options: None }
 }
 
+/// The code of an in-band error.
 fn error_code(response: &ClassifyResponse) -> Option<i32> {
-    match response.outcome.as_ref().expect("an outcome") {
+    match response.outcome.as_ref().expect("an answer has an outcome") {
         Outcome::Error(error) => Some(error.code),
         Outcome::Classification(_) => None,
     }
 }
 
 #[tokio::test]
-async fn one_answer_each_in_order() {
+async fn each_request_gets_one_answer_in_order() {
     let server = Server::start(&[]);
     let requests = (0..1_000).map(|i| {
         let body = if i % 10 == 9 {
@@ -38,13 +32,12 @@ async fn one_answer_each_in_order() {
         };
         request(&format!("id-{i}"), &body)
     });
-    let mut answers =
-        client(&server).await.classify_stream(tokio_stream::iter(requests)).await.expect("a stream").into_inner();
+    let answers = classify_all(&mut client(&server).await, requests.collect()).await;
+    assert_eq!(answers.len(), 1_000);
     let (mut classified, mut errors) = (0, 0);
-    for i in 0..1_000 {
-        let answer = answers.next().await.expect("an answer").expect("no status");
+    for (i, answer) in answers.iter().enumerate() {
         assert_eq!(answer.id, format!("id-{i}"));
-        match error_code(&answer) {
+        match error_code(answer) {
             Some(code) => {
                 assert_eq!((code, i % 10), (3, 9));
                 errors += 1;
@@ -53,7 +46,6 @@ async fn one_answer_each_in_order() {
         }
     }
     assert_eq!((classified, errors), (900, 100));
-    assert!(answers.next().await.is_none(), "then the stream ends well");
 }
 
 #[tokio::test]
@@ -62,28 +54,21 @@ async fn a_single_call_answers_as_the_stream_does() {
     let mut client = client(&server).await;
     let one = request("x", "NAIROBI (Reuters) - Kenya's parliament passed the budget on Tuesday.");
     let alone = client.classify(one.clone()).await.expect("an answer").into_inner();
-    let streamed = client
-        .classify_stream(tokio_stream::iter([one]))
-        .await
-        .expect("a stream")
-        .into_inner()
-        .next()
-        .await
-        .expect("an answer");
-    assert_eq!(alone, streamed.expect("no status"));
+    let streamed = classify_all(&mut client, vec![one]).await;
+    assert_eq!(alone, streamed[0]);
     let Some(Outcome::Classification(answer)) = alone.outcome else { panic!("a classification") };
     assert_eq!(answer.topics[0].code, "medtop:11000000");
     let region = &answer.regions[0];
     assert_eq!((region.label.as_ref().expect("a label").code.as_str(), region.role()), ("KE", Role::About));
     assert_eq!(region.path, ["KE", "014", "002", "001"]);
-    assert!(answer.removed.is_empty() && answer.topics[0].evidence.is_empty(), "only with explain");
+    assert!(answer.removed.is_empty() && answer.topics[0].evidence.is_empty(), "evidence needs the option explain");
 }
 
 #[tokio::test]
-async fn an_outlets_country_answers_for_an_article_without_places() {
+async fn the_source_country_is_the_fallback_region() {
     let server = Server::start(&[]);
     let mut client = client(&server).await;
-    let mut ask = async |source_country: &str| {
+    let mut classify = async |source_country: &str| {
         let mut request = request("x", "The council voted to repair the old bridge next year.");
         request.article.as_mut().expect("an article").source_country = source_country.into();
         match client.classify(request).await.expect("an answer").into_inner().outcome {
@@ -91,19 +76,19 @@ async fn an_outlets_country_answers_for_an_article_without_places() {
             other => panic!("a classification, not {other:?}"),
         }
     };
-    let known = ask("ke").await;
+    let known = classify("ke").await;
     assert_eq!(known.regions[0].label.as_ref().expect("a label").code, "KE");
     assert!(known.notes.iter().any(|note| note.contains("source_country KE answers for it")), "{:?}", known.notes);
     for (country, note) in [("", "no country is named"), ("ZZ", "is no ISO 3166-1 alpha-2 code")] {
-        let answer = ask(country).await;
-        let relied_on = answer.regions.iter().filter_map(|region| region.label.as_ref());
-        assert!(relied_on.into_iter().all(|label| label.decision() == Decision::Abstain), "{:?}", answer.regions);
-        assert!(answer.notes.iter().any(|said| said.contains(note)), "{:?}", answer.notes);
+        let answer = classify(country).await;
+        let labels = answer.regions.iter().filter_map(|region| region.label.as_ref());
+        assert!(labels.into_iter().all(|label| label.decision() == Decision::Abstain), "{:?}", answer.regions);
+        assert!(answer.notes.iter().any(|text| text.contains(note)), "{:?}", answer.notes);
     }
 }
 
 #[tokio::test]
-async fn what_a_client_gets_wrong_is_told_in_band() {
+async fn invalid_requests_get_errors_in_band() {
     let server = Server::start(&[]);
     let mut client = client(&server).await;
     let with_options =
@@ -116,14 +101,15 @@ async fn what_a_client_gets_wrong_is_told_in_band() {
         (odd_format, "9 is no format"),
         (with_options(Options { min_confidence: Some(f32::NAN), ..Options::default() }), "from 0 to 1"),
         (with_options(Options { min_confidence: Some(-0.5), ..Options::default() }), "from 0 to 1"),
-        (with_options(Options { auto_from: Some(2.0), ..Options::default() }), "auto_from is 2"),
+        (with_options(Options { auto_from: Some(2.0), ..Options::default() }), "invalid auto_from 2"),
         (request("l", &"long ".repeat(500_000)), "the limit is 2097152"),
     ];
     let requests: Vec<ClassifyRequest> =
         cases.iter().map(|case| case.0.clone()).chain([request("good", "Rain fell in Kenya.")]).collect();
-    let mut answers = client.classify_stream(tokio_stream::iter(requests)).await.expect("a stream").into_inner();
-    for (_, message) in &cases {
-        match answers.next().await.expect("an answer").expect("no status").outcome {
+    let answers = classify_all(&mut client, requests).await;
+    assert_eq!(answers.len(), cases.len() + 1);
+    for ((_, message), answer) in cases.iter().zip(&answers) {
+        match &answer.outcome {
             Some(Outcome::Error(error)) => {
                 assert_eq!(error.code, 3);
                 assert!(error.message.contains(message), "{}", error.message);
@@ -131,18 +117,22 @@ async fn what_a_client_gets_wrong_is_told_in_band() {
             other => panic!("{message}: an error, not {other:?}"),
         }
     }
-    let last = answers.next().await.expect("an answer").expect("no status");
-    assert_eq!((last.id.as_str(), error_code(&last)), ("good", None));
+    let last = &answers[cases.len()];
+    assert_eq!((last.id.as_str(), error_code(last)), ("good", None));
 }
 
 #[tokio::test]
-async fn a_client_that_breaks_off_leaves_the_server_well() {
+async fn the_server_survives_clients_that_disconnect_in_mid_stream() {
     let server = Server::start(&[]);
     for _ in 0..20 {
         let requests = (0..200).map(|i| request(&i.to_string(), "The home side won the cup final in Lagos."));
-        let mut answers =
-            client(&server).await.classify_stream(tokio_stream::iter(requests)).await.expect("a stream").into_inner();
-        answers.next().await.expect("an answer").expect("no status");
+        let mut answers = client(&server)
+            .await
+            .classify_stream(tokio_stream::iter(requests))
+            .await
+            .expect("the stream opens")
+            .into_inner();
+        next_answer(&mut answers).await;
     }
     let answer =
         client(&server).await.classify(request("x", "Rain fell in Kenya.")).await.expect("an answer").into_inner();
@@ -150,14 +140,13 @@ async fn a_client_that_breaks_off_leaves_the_server_well() {
 }
 
 #[tokio::test]
-async fn health_model_and_log() {
+async fn health_and_model_are_reported_and_articles_not_logged() {
     let server = Server::start(&[]);
-    let channel = Channel::from_shared(server.url()).expect("an address").connect().await.expect("a connection");
     for service in ["", "dateline.v1.Classifier"] {
-        let health = HealthClient::new(channel.clone()).check(HealthCheckRequest { service: service.into() }).await;
-        assert_eq!(health.expect("a status").into_inner().status(), ServingStatus::Serving, "{service:?}");
+        let health = health(&server.address, service).await;
+        assert_eq!(health.expect("an answer"), ServingStatus::Serving, "{service:?}");
     }
-    let mut client = ClassifierClient::new(channel);
+    let mut client = client(&server).await;
     let model = client.get_model(GetModelRequest {}).await.expect("a model").into_inner();
     assert!(
         model
@@ -165,7 +154,7 @@ async fn health_model_and_log() {
             .iter()
             .any(|topic| topic.code == "medtop:11000000" && topic.name == "politics" && topic.support > 0)
     );
-    // With the European Union.
+    // The countries and the European Union.
     assert_eq!(model.region_count, 251);
     assert_eq!(model.languages, ["en"]);
     assert!(model.trained_on.iter().all(|file| file.rows > 0 && file.sha256.len() == 64));
@@ -182,26 +171,26 @@ async fn health_model_and_log() {
     assert!(answer.topics.iter().all(|topic| topic.decision() != Decision::Unspecified));
     let log = server.log();
     assert!(log.contains(&format!("model={}", model.version)), "{log}");
-    assert!(!log.contains("Quennell"), "article text is never logged, at debug neither");
+    assert!(!log.contains("Quennell"), "article text is never logged, not even at level debug");
 }
 
 #[test]
-fn asking_a_server_and_asking_the_command_give_the_same_answers() {
+fn the_server_answers_as_the_command_does() {
     let server = Server::start(&[]);
-    let mut input = articles(200);
-    // What cannot be read, and what cannot be classified, stand in their places too.
+    let mut input = sample_articles(200);
+    // A line that cannot be parsed and an article without text get errors in their places.
     input.insert_str(0, "{\"id\": \"cut\n{\"id\": \"blank\", \"body\": \" \"}\n");
     for explain in [&[][..], &["--explain"]] {
-        let here = run(&[&["classify", "--json"], explain].concat(), input.as_bytes());
-        let there = run(&[&["classify", "--json", "--server", &server.url()], explain].concat(), input.as_bytes());
-        assert_eq!(json_lines(&here).len(), 202);
-        assert_eq!(stdout(&here), stdout(&there));
-        assert_eq!((here.status.code(), there.status.code()), (Some(3), Some(3)));
+        let local = run(&[&["classify", "--json"], explain].concat(), input.as_bytes());
+        let remote = run(&[&["classify", "--json", "--server", &server.url()], explain].concat(), input.as_bytes());
+        assert_eq!(json_lines(&local).len(), 202);
+        assert_eq!(stdout(&local), stdout(&remote));
+        assert_eq!((local.status.code(), remote.status.code()), (Some(3), Some(3)));
     }
 }
 
 #[test]
-fn a_port_in_use_is_told() {
+fn a_port_in_use_is_an_error() {
     let server = Server::start(&[]);
     let output = run(&["serve", "--listen", &server.address], b"");
     assert_eq!(output.status.code(), Some(1));

@@ -1,48 +1,36 @@
-//! Settings from flags, the environment and a file, and what `--check-config` says of them.
+//! Settings from flags, environment variables and a file, as `--check-config` reports them, and the errors of invalid ones.
 #![cfg(unix)]
 
 mod common;
 
-use common::{dateline, stderr, stdout};
-use std::{fs, path::PathBuf, process::Output};
+use common::{Server, TempDir, client, dateline, request, stderr, stdout};
+use std::process::Output;
 
-/// A folder with a file of settings.
-struct Folder(tempfile::TempDir);
+/// A directory with the file `dateline.toml`.
+fn with_settings(settings: &str) -> TempDir {
+    let folder = TempDir::new();
+    folder.write("dateline.toml", settings);
+    folder
+}
 
-impl Folder {
-    fn with(settings: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        fs::write(folder.path().join("dateline.toml"), settings).expect("it is written");
-        Folder(folder)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// Checks the settings in the folder, with these variables and flags.
-    fn check(&self, variables: &[(&str, &str)], flags: &[&str]) -> Output {
-        let args = ["serve", "--config", "dateline.toml", "--check-config"];
-        dateline()
-            .args(args)
-            .args(flags)
-            .envs(variables.iter().copied())
-            .current_dir(&self.0)
-            .output()
-            .expect("it runs")
-    }
+/// Runs `dateline serve --check-config` with the file `dateline.toml` of a directory, environment variables and flags.
+fn check(folder: &TempDir, variables: &[(&str, &str)], flags: &[&str]) -> Output {
+    let args = ["serve", "--config", "dateline.toml", "--check-config"];
+    let mut command = dateline();
+    command.args(args).args(flags).envs(variables.iter().copied()).current_dir(folder);
+    command.output().expect("the command runs")
 }
 
 #[test]
-fn each_setting_knows_where_it_came_from() {
-    let folder = Folder::with(
+fn check_config_lists_each_setting_with_its_source() {
+    let folder = with_settings(
         "# The desk's server.\nlisten = \"127.0.0.1:50061\"\nmax-articles = 128\nkeepalive = 30\n\
          drain-timeout = 2.5\nno-reflection = true\nweb-origin = [\"https://a.example\", \"https://b.example\"]\n\
          tokens = \"tokens\"\notlp-headers = \"key=hidden-0123\"\n",
     );
-    fs::write(folder.path("tokens"), "a-token-0123456789\n").expect("it is written");
+    folder.write("tokens", "a-token-0123456789\n");
     let variables = [("DATELINE_KEEPALIVE", "40"), ("DATELINE_MAX_ARTICLES", "256")];
-    let output = folder.check(&variables, &["--max-articles", "512", "--json"]);
+    let output = check(&folder, &variables, &["--max-articles", "512", "--json"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let all: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
     for (setting, value, from) in [
@@ -60,7 +48,7 @@ fn each_setting_knows_where_it_came_from() {
     }
     assert_eq!(all["model"]["value"], serde_json::Value::Null);
 
-    let table = folder.check(&[("DATELINE_INSECURE", "yes")], &[]);
+    let table = check(&folder, &[("DATELINE_INSECURE", "yes")], &[]);
     assert_eq!(table.status.code(), Some(0), "{}", stderr(&table));
     let text = stdout(&table);
     assert!(
@@ -72,7 +60,7 @@ fn each_setting_knows_where_it_came_from() {
 }
 
 #[test]
-fn what_is_wrong_in_a_file_is_told_by_its_line() {
+fn errors_in_a_file_name_the_line_and_the_setting() {
     for (settings, status, message) in [
         (
             "listen = \"127.0.0.1:0\"\nmax_article = 3\n",
@@ -101,22 +89,21 @@ fn what_is_wrong_in_a_file_is_told_by_its_line() {
         ("max-message-bytes = 0\n", 2, "0 is not in 1024..=1073741824"),
         ("web-origin = \"*\"\n", 1, "\"*\" is no origin"),
     ] {
-        let folder = Folder::with(settings);
-        let output = folder.check(&[], &[]);
+        let folder = with_settings(settings);
+        let output = check(&folder, &[], &[]);
         assert_eq!(output.status.code(), Some(status), "{settings}: {}", stderr(&output));
         assert!(stderr(&output).contains(message), "{settings}: {}", stderr(&output));
         assert!(!stderr(&output).contains("hidden"), "{}", stderr(&output));
     }
-    let output = dateline().args(["serve", "--config", "/no/such.toml"]).output().expect("it runs");
+    let output = dateline().args(["serve", "--config", "/no/such.toml"]).output().expect("the command runs");
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("/no/such.toml: "), "{}", stderr(&output));
 }
 
 #[tokio::test]
-async fn a_server_serves_as_its_file_says() {
-    let folder = Folder::with("max-articles = 7\nlog = \"json\"\n");
-    let file = folder.path("dateline.toml");
-    let server = common::Server::start(&["--config", file.to_str().expect("UTF-8")]);
+async fn a_server_applies_the_settings_of_its_file() {
+    let folder = with_settings("max-articles = 7\nlog = \"json\"\n");
+    let server = Server::start(&["--config", &folder.arg("dateline.toml")]);
     assert!(server.log().lines().all(|line| line.starts_with('{')), "{}", server.log());
-    common::client(&server).await.classify(common::request(1)).await.expect("an answer");
+    client(&server).await.classify(request(1)).await.expect("an answer");
 }

@@ -1,200 +1,151 @@
-//! Tools that others wrote and operators use: grpcurl and Prometheus, against a real server.
+//! Operators' tools against a running server: grpcurl, promtool, Prometheus, and the metrics in the docs and the dashboard.
 
 mod common;
 
 use common::{
-    Server,
-    certificates::{Authority, Files},
-    client, file, get, request, until,
+    ChildGuard, LoggedProcess, Server, TempDir, build_dir, certificates::Authority, classify_all, client, http_get,
+    is_installed, printed, project_path, request, succeed, utf8, wait_until,
 };
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
-};
-use tokio_stream::StreamExt;
+use std::{collections::BTreeSet, fs, io::Write, path::PathBuf, process::Command};
 
 const TOKEN: &str = "desk-token-0123456789";
 
-/// grpcurl, built once and kept beside the build; `None` where there is no Go.
+/// grpcurl, built once; `None` if Go is not installed.
 fn grpcurl() -> Option<PathBuf> {
-    if !Command::new("go").arg("version").output().is_ok_and(|output| output.status.success()) {
-        println!("skipped: go is not installed, and grpcurl is built with it");
+    if !is_installed("go", &["version"]) {
         return None;
     }
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go");
+    let folder = build_dir("go");
     let program = folder.join("grpcurl");
     if !program.exists() {
         let package = "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3";
-        let status = Command::new("go").args(["install", package]).env("GOBIN", &folder).status().expect("go runs");
-        assert!(status.success(), "go install {package}");
+        succeed(Command::new("go").args(["install", package]).env("GOBIN", &folder));
     }
     Some(program)
 }
 
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
 #[test]
-fn grpcurl_lists_asks_and_is_refused() {
+fn grpcurl_lists_and_calls_services_and_needs_a_token() {
     let Some(grpcurl) = grpcurl() else { return };
-    let (files, ours) = (Files::new(), Authority::new());
-    let (certificate, key) = ours.sign(2100);
-    let (certificate, key) = (files.put("cert.pem", &certificate), files.put("key.pem", &key));
-    let (ca, tokens) = (files.put("ca.pem", &ours.pem), files.put("tokens", TOKEN));
-    let operators = files.put("operators", "operator-0123456789");
-    let live = files.path("live");
-    fs::create_dir(&live).expect("a folder");
+    let (files, authority) = (TempDir::new(), Authority::new());
+    let (certificate, key) = authority.write_pair(&files);
+    let (ca, tokens) = (files.write("ca.pem", &authority.pem), files.write("tokens", TOKEN));
+    let operators = files.write("operators", "operator-0123456789");
     for name in ["manifest.json", "model.safetensors"] {
-        fs::copy(file("models").join(name), live.join(name)).expect("it is copied");
+        let bytes = fs::read(project_path("models").join(name)).expect("the bundled model can be read");
+        files.write(&format!("live/{name}"), bytes);
     }
-    let model = live.to_str().expect("UTF-8");
+    let model = &files.arg("live");
     let args = ["--tls-cert", &certificate, "--tls-key", &key, "--tokens", &tokens, "--admin-tokens", &operators];
     let server = Server::start(&[&args[..], &["--model", model]].concat());
-    let port = server.address.rsplit_once(':').expect("a port").1.to_owned();
+    let address = &format!("localhost:{}", server.port());
     let run = |token: &str, data: &str, what: &[&str]| {
         let header = format!("authorization: Bearer {token}");
-        let address = format!("localhost:{port}");
-        let before = ["-cacert", &ca, "-H", &header, "-d", data, &address];
-        Command::new(&grpcurl).args(before).args(what).output().expect("grpcurl runs")
+        let args = ["-cacert", &ca, "-H", &header, "-d", data, address];
+        printed(&Command::new(&grpcurl).args(args).args(what).output().expect("grpcurl runs"))
     };
-    let listed = text(&run(TOKEN, "", &["list"]));
+    let listed = run(TOKEN, "", &["list"]);
     for service in ["dateline.v1.Admin", "dateline.v1.Classifier", "grpc.health.v1.Health"] {
         assert!(listed.lines().any(|line| line == service), "{listed}");
     }
     let article = r#"{"article": {"id": "1", "body": "NAIROBI (Reuters) - Parliament passed the budget on Tuesday."}}"#;
     let two = format!("{article}\n{article}");
-    let answers = text(&run(TOKEN, &two, &["dateline.v1.Classifier/ClassifyStream"]));
+    let answers = run(TOKEN, &two, &["dateline.v1.Classifier/ClassifyStream"]);
     assert_eq!(answers.matches("\"code\": \"KE\"").count(), 2, "{answers}");
-    let refused = text(&run("wrong-0123456789abc", "", &["list"]));
+    let refused = run("wrong-0123456789abc", "", &["list"]);
     assert!(refused.contains("Unauthenticated") || refused.contains("is not known here"), "{refused}");
 
-    let described = text(&run(TOKEN, "", &["describe", "dateline.v1.Admin"]));
+    let described = run(TOKEN, "", &["describe", "dateline.v1.Admin"]);
     assert!(described.contains("ReloadModel"), "{described}");
-    // Its own token opens Admin, and reflection needs the classifier's: with files in its place it does not.
-    let (protos, address) = (file("proto"), format!("localhost:{port}"));
-    let output = Command::new(&grpcurl)
-        .args(["-cacert", &ca, "-H", "authorization: Bearer operator-0123456789", "-import-path"])
-        .arg(&protos)
-        .args(["-proto", "dateline/v1/admin.proto", &address, "dateline.v1.Admin/ReloadModel"])
-        .output()
-        .expect("grpcurl runs");
-    assert!(output.status.success() && text(&output).contains("\"to\""), "{}", text(&output));
+    // Admin takes only an operator's token and reflection only a caller's. With the proto files grpcurl needs no reflection.
+    let mut reload = Command::new(&grpcurl);
+    reload.args(["-cacert", &ca, "-H", "authorization: Bearer operator-0123456789", "-import-path"]);
+    reload.arg(project_path("proto")).args(["-proto", "dateline/v1/admin.proto", address]);
+    let answer = succeed(reload.arg("dateline.v1.Admin/ReloadModel"));
+    assert!(answer.contains("\"to\""), "{answer}");
 }
 
-/// Whether a program can be run; where it cannot, it says so.
-fn there_is(program: &str) -> bool {
-    let there = Command::new(program).arg("--version").output().is_ok();
-    if !there {
-        println!("skipped: {program} is not installed");
-    }
-    there
-}
-
-/// A server that has answered articles, one of them wrong, and where its metrics are.
-async fn busy() -> (Server, String) {
-    let server =
-        Server::start(&["--metrics-listen", "127.0.0.1:0", "--shadow", file("models").to_str().expect("UTF-8")]);
+/// A server that has answered fifty articles and one invalid request, and the address of its metrics.
+async fn server_with_metrics() -> (Server, String) {
+    let server = Server::start(&["--metrics-listen", "127.0.0.1:0", "--shadow", utf8(&project_path("models"))]);
     let mut requests: Vec<_> = (0..50).map(request).collect();
     requests.push(Default::default());
-    let answers =
-        client(&server).await.classify_stream(tokio_stream::iter(requests)).await.expect("a stream").into_inner();
-    assert_eq!(answers.collect::<Vec<_>>().await.len(), 51);
-    let metrics = server.told("metrics");
+    assert_eq!(classify_all(&mut client(&server).await, requests).await.len(), 51);
+    let metrics = server.logged_field("metrics");
     (server, metrics)
 }
 
-/// A process that ends with the test.
-struct Ends(Child);
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+#[tokio::test]
+async fn promtool_accepts_the_metrics() {
+    if !is_installed("promtool", &["--version"]) {
+        return;
     }
+    let (_server, metrics) = server_with_metrics().await;
+    let mut check = ChildGuard::spawn_piped(Command::new("promtool").args(["check", "metrics"]));
+    let mut input = check.stdin.take().expect("the stream is piped");
+    input.write_all(http_get(&metrics, "/metrics").1.as_bytes()).expect("the command reads its input");
+    drop(input);
+    let output = check.wait_with_output();
+    assert!(output.status.success(), "{}", printed(&output));
+    assert_eq!(printed(&output), "");
 }
 
 #[tokio::test]
-async fn promtool_finds_nothing_wrong() {
-    if !there_is("promtool") {
+async fn prometheus_scrapes_the_metrics() {
+    if !is_installed("prometheus", &["--version"]) {
         return;
     }
-    let (_server, metrics) = busy().await;
-    let mut check = Command::new("promtool")
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("promtool runs");
-    let text_of_metrics = get(&metrics, "/metrics").1;
-    std::io::Write::write_all(&mut check.stdin.take().expect("it is piped"), text_of_metrics.as_bytes())
-        .expect("it reads");
-    let output = check.wait_with_output().expect("it ends");
-    assert!(output.status.success(), "{}", text(&output));
-    assert_eq!(text(&output), "");
-}
-
-#[tokio::test]
-async fn prometheus_scrapes_and_answers() {
-    if !there_is("prometheus") {
-        return;
-    }
-    let (_server, metrics) = busy().await;
-    let folder = tempfile::tempdir().expect("a folder");
-    let config = folder.path().join("prometheus.yml");
+    let (_server, metrics) = server_with_metrics().await;
+    let folder = TempDir::new();
     let scrape = format!(
         "scrape_configs:\n- job_name: dateline\n  scrape_interval: 1s\n  static_configs:\n  - targets: ['{metrics}']\n"
     );
-    fs::write(&config, scrape).expect("it is written");
-    let free =
-        std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").to_string();
-    let prometheus = Command::new("prometheus")
-        .arg(format!("--config.file={}", config.display()))
-        .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
-        .arg(format!("--web.listen-address={free}"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("prometheus runs");
-    let _ends = Ends(prometheus);
-    until("prometheus listens", async || std::net::TcpStream::connect(&free).is_ok()).await;
-    until("it answers", async || {
+    let prometheus = LoggedProcess::spawn(
+        Command::new("prometheus")
+            .arg(format!("--config.file={}", folder.write("prometheus.yml", scrape)))
+            .arg(format!("--storage.tsdb.path={}", folder.arg("data")))
+            .arg("--web.listen-address=127.0.0.1:0"),
+    );
+    // The configured address, with port 0, may be logged before the actual one.
+    let address = prometheus.wait_for_line(|line| {
+        let address = line.split_once("address=127.0.0.1:")?.1.split_whitespace().next()?;
+        (address != "0").then(|| format!("127.0.0.1:{address}"))
+    });
+    wait_until("Prometheus has scraped the metrics", async || {
         let query = "/api/v1/query?query=dateline_articles_total%7Boutcome%3D%22classified%22%7D";
-        let (status, answer) = get(&free, query);
+        let (status, answer) = http_get(&address, query);
         status == 200 && answer.contains("\"50\"")
     })
     .await;
 }
 
-/// The page for operators describes the metrics that there are, and the dashboard asks for these.
+/// The operators' documentation describes exactly the exposed metrics, and the dashboard queries only these.
 #[tokio::test]
-async fn dashboard_and_docs_name_the_metrics_that_there_are() {
-    let (_server, metrics) = busy().await;
-    let there = get(&metrics, "/metrics").1;
-    let mut there: BTreeSet<&str> =
-        there.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
-    // The shadow is the live model, so that nothing differs.
-    assert!(there.insert("dateline_shadow_topics_differ_total"));
-    let docs = fs::read_to_string(file("docs/operations.md")).expect("it is there");
+async fn docs_and_dashboard_use_the_exposed_metrics() {
+    let (_server, metrics) = server_with_metrics().await;
+    let exposed = http_get(&metrics, "/metrics").1;
+    let mut exposed: BTreeSet<&str> =
+        exposed.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    // The shadow model equals the live model, so that no topic differs and the sample is absent.
+    assert!(exposed.insert("dateline_shadow_topics_differ_total"));
+    let docs = fs::read_to_string(project_path("docs/operations.md")).expect("the file can be read");
     let described = docs.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
     let described: BTreeSet<&str> =
         described.filter(|name| name.starts_with("dateline_") || name.starts_with("process_")).collect();
-    assert_eq!(described, there);
+    assert_eq!(described, exposed);
 
     let dashboard: serde_json::Value =
-        serde_json::from_slice(&fs::read(file("docs/grafana.json")).expect("it is there")).expect("JSON");
+        serde_json::from_slice(&fs::read(project_path("docs/grafana.json")).expect("the file can be read"))
+            .expect("JSON");
     let panels = dashboard["panels"].as_array().expect("panels");
     let targets = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten();
-    let mut asked = BTreeSet::new();
+    let mut queried = BTreeSet::new();
     for target in targets {
         let expression = target["expr"].as_str().expect("an expression");
         let words = expression.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
         let names = words.filter(|word| word.starts_with("dateline_") || word.starts_with("process_"));
-        asked.extend(names.map(|name| name.strip_suffix("_bucket").unwrap_or(name)));
+        queried.extend(names.map(|name| name.strip_suffix("_bucket").unwrap_or(name)));
     }
-    assert!(asked.len() >= 15, "{asked:?}");
-    assert!(asked.is_subset(&described), "{:?}", asked.difference(&described));
+    assert!(queried.len() >= 15, "{queried:?}");
+    assert!(queried.is_subset(&described), "{:?}", queried.difference(&described));
 }

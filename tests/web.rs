@@ -1,9 +1,9 @@
-//! gRPC-Web: browsers, as far as the wire shows them.
+//! gRPC-Web and CORS: sends the HTTP/1.1 requests of a browser, and checks the responses.
 #![cfg(unix)]
 
 mod common;
 
-use common::{Server, client, request};
+use common::{Server, client, request, run, stderr};
 use dateline::wire::proto::dateline::v1::ClassifyResponse;
 use prost::Message;
 use std::{
@@ -14,10 +14,10 @@ use std::{
 
 const ORIGIN: &str = "https://desk.example";
 
-/// The head, in lower case, and the body of an answer over HTTP/1.1.
+/// Sends a request over HTTP/1.1. Returns the head of the response, in lower case, and its body.
 fn exchange(server: &Server, method: &str, headers: &[(&str, &str)], body: &[u8]) -> (String, Vec<u8>) {
-    let mut connection = TcpStream::connect(&server.address).expect("it accepts");
-    connection.set_read_timeout(Some(Duration::from_secs(10))).expect("a time-out");
+    let mut connection = TcpStream::connect(&server.address).expect("the server accepts connections");
+    connection.set_read_timeout(Some(Duration::from_secs(10))).expect("the time-out can be set");
     let mut head = format!(
         "{method} /dateline.v1.Classifier/Classify HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n",
         server.address,
@@ -26,20 +26,20 @@ fn exchange(server: &Server, method: &str, headers: &[(&str, &str)], body: &[u8]
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
-    connection.write_all(&[head.as_bytes(), b"\r\n", body].concat()).expect("it is sent");
+    connection.write_all(&[head.as_bytes(), b"\r\n", body].concat()).expect("the request is sent");
     let mut answer = Vec::new();
-    connection.read_to_end(&mut answer).expect("an answer");
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
+    connection.read_to_end(&mut answer).expect("the response can be read");
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("the response has a head");
     (String::from_utf8_lossy(&answer[..end]).to_lowercase(), answer[end + 4..].to_vec())
 }
 
-/// The body of an answer that came in chunks.
+/// Decodes a body in chunked transfer encoding.
 fn unchunked(mut chunked: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     loop {
-        let line = chunked.iter().position(|byte| *byte == b'\r').expect("a size");
-        let size = std::str::from_utf8(&chunked[..line]).expect("a number");
-        let size = usize::from_str_radix(size, 16).expect("a number");
+        let line = chunked.iter().position(|byte| *byte == b'\r').expect("a chunk has a size");
+        let size = std::str::from_utf8(&chunked[..line]).expect("a size is hexadecimal");
+        let size = usize::from_str_radix(size, 16).expect("a size is hexadecimal");
         if size == 0 {
             return body;
         }
@@ -48,22 +48,22 @@ fn unchunked(mut chunked: &[u8]) -> Vec<u8> {
     }
 }
 
-/// A message in its frame.
+/// A message in its gRPC frame.
 fn framed(message: &impl Message) -> Vec<u8> {
     let bytes = message.encode_to_vec();
     [&[0][..], &(bytes.len() as u32).to_be_bytes(), &bytes].concat()
 }
 
 #[tokio::test]
-async fn pages_of_named_origins_may_call() {
+async fn configured_origins_may_call_from_a_browser() {
     let server = Server::start(&["--web-origin", ORIGIN, "--web-origin", "http://localhost:8080"]);
     for origin in [ORIGIN, "http://localhost:8080"] {
-        let asked = [
+        let preflight = [
             ("Origin", origin),
             ("Access-Control-Request-Method", "POST"),
             ("Access-Control-Request-Headers", "authorization,content-type,x-grpc-web"),
         ];
-        let (head, _) = exchange(&server, "OPTIONS", &asked, b"");
+        let (head, _) = exchange(&server, "OPTIONS", &preflight, b"");
         assert!(head.starts_with("http/1.1 200"), "{head}");
         assert!(head.contains(&format!("access-control-allow-origin: {origin}\r\n")), "{head}");
         assert!(head.contains("access-control-allow-methods: post"), "{head}");
@@ -76,40 +76,35 @@ async fn pages_of_named_origins_may_call() {
     assert!(head.starts_with("http/1.1 200") && head.contains("content-type: application/grpc-web+proto"), "{head}");
     assert!(head.contains(&format!("access-control-allow-origin: {ORIGIN}")), "{head}");
     let body = unchunked(&body);
-    let length = u32::from_be_bytes(body[1..5].try_into().expect("four bytes")) as usize;
+    let length = u32::from_be_bytes(body[1..5].try_into().expect("a length has four bytes")) as usize;
     let answer = ClassifyResponse::decode(&body[5..5 + length]).expect("an answer");
     assert_eq!(answer.id, "3");
-    // The trailers come as a frame of their own.
+    // The trailers follow in a frame of their own.
     assert_eq!(body[5 + length], 0x80);
     assert!(String::from_utf8_lossy(&body[10 + length..]).contains("grpc-status:0"));
 
-    client(&server).await.classify(request(4)).await.expect("others are answered as ever");
+    client(&server).await.classify(request(4)).await.expect("gRPC clients are still answered");
 }
 
 #[tokio::test]
-async fn without_origins_it_is_not_spoken() {
+async fn grpc_web_is_disabled_without_origins() {
     let server = Server::start(&[]);
-    let headers = [("Origin", ORIGIN), ("Content-Type", "application/grpc-web+proto")];
-    let mut connection = TcpStream::connect(&server.address).expect("it accepts");
-    connection.set_read_timeout(Some(Duration::from_secs(15))).expect("a time-out");
-    let (name, value) = headers[1];
-    let head = format!("POST /dateline.v1.Classifier/Classify HTTP/1.1\r\nHost: x\r\n{name}: {value}\r\n\r\n");
-    connection.write_all(head.as_bytes()).expect("it is sent");
+    let mut connection = TcpStream::connect(&server.address).expect("the server accepts connections");
+    connection.set_read_timeout(Some(Duration::from_secs(15))).expect("the time-out can be set");
+    let head =
+        "POST /dateline.v1.Classifier/Classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/grpc-web+proto\r\n\r\n";
+    connection.write_all(head.as_bytes()).expect("the request is sent");
     let mut answer = Vec::new();
-    // Whether closed or reset, there is no answer over HTTP/1.1.
+    // The server may close or reset the connection.
     let _ = connection.read_to_end(&mut answer);
     assert!(!answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
 }
 
 #[test]
-fn what_is_no_origin_is_refused() {
+fn invalid_origins_are_refused() {
     for wrong in ["*", "desk.example", "https://desk.example/path", "https://"] {
-        let output = common::run(&["serve", "--listen", "127.0.0.1:0", "--web-origin", wrong], b"");
+        let output = run(&["serve", "--listen", "127.0.0.1:0", "--web-origin", wrong], b"");
         assert_eq!(output.status.code(), Some(1), "{wrong}");
-        assert!(
-            common::stderr(&output).contains("is no origin: write it as browsers do"),
-            "{}",
-            common::stderr(&output)
-        );
+        assert!(stderr(&output).contains("is no origin: write it as browsers do"), "{}", stderr(&output));
     }
 }

@@ -1,22 +1,22 @@
-//! Lines of scraped pages that are no article text: advert-blocker notices, share and sign-up prompts, lists of related
+//! Finds lines of scraped pages that are not article text: advert-blocker notices, share and sign-up prompts, lists of related
 //! articles, cookie banners, copyright lines.
 //!
-//! Rules look at whole lines up to a few hundred bytes, and a notice must speak to the reader of the page or have the whole
-//! shape of one: "Copyright law was changed on Monday." and "Register to vote by Monday, officials said." are sentences of
-//! articles. A heading such as "Related Articles" takes the headlines below it with it.
+//! Rules match whole lines of at most [`MAX_NOTICE_BYTES`]. A notice must address the reader of the page or match as a
+//! whole: "Copyright law was changed on Monday." and "Register to vote by Monday, officials said." are sentences of
+//! articles. A heading such as "Related Articles" is removed with the headlines below it.
 
 use super::{notices, rules::rule};
 use regex::Regex;
 use std::{ops::Range, sync::LazyLock};
 
-/// A longer line is a paragraph, and no paragraph of an article is dropped whole.
-const LONGEST_NOTICE: usize = 400;
-/// A longer line below a heading such as "Related Articles" is text again.
-const LONGEST_TEASER: usize = 130;
-/// So many lines at most go with their heading.
-const MOST_TEASERS: usize = 15;
+/// Maximum length of a notice in bytes; longer lines are paragraphs of the article.
+const MAX_NOTICE_BYTES: usize = 400;
+/// Maximum length in bytes of a headline below a heading such as "Related Articles", and of the heading.
+const MAX_TEASER_BYTES: usize = 130;
+/// Maximum number of headlines removed with one heading.
+const MAX_TEASERS: usize = 15;
 
-/// The parts of `text` to leave out, in order: whole lines without the white space around them.
+/// The byte ranges of `text` to remove, in ascending order: lines without the white space around them.
 pub fn find(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut teasers_left = 0;
@@ -29,11 +29,11 @@ pub fn find(text: &str) -> Vec<Range<usize>> {
         if line.is_empty() {
             continue;
         }
-        let heads_list = line.len() <= LONGEST_TEASER && LIST_HEADING.is_match(line);
-        if heads_list {
-            teasers_left = MOST_TEASERS;
+        let is_list_heading = line.len() <= MAX_TEASER_BYTES && LIST_HEADING.is_match(line);
+        if is_list_heading {
+            teasers_left = MAX_TEASERS;
             found.push(range);
-        } else if line.len() <= LONGEST_NOTICE && is_notice(line) {
+        } else if line.len() <= MAX_NOTICE_BYTES && is_notice(line) {
             found.push(range);
         } else if teasers_left > 0 && is_teaser(line) {
             teasers_left -= 1;
@@ -46,17 +46,17 @@ pub fn find(text: &str) -> Vec<Range<usize>> {
 }
 
 fn is_notice(line: &str) -> bool {
-    let speaks_to_reader = || PROMPT.is_match(line) || (NOTICE_WORD.is_match(line) && NOTICE.is_match(line));
+    let addresses_reader = || PROMPT.is_match(line) || (NOTICE_WORD.is_match(line) && NOTICE.is_match(line));
     LABEL.is_match(line)
         || BYLINE.is_match(line)
-        || (speaks_to_reader() && !SPEECH.is_match(line))
+        || (addresses_reader() && !SPEECH.is_match(line))
         || IMPRINT.is_match(line)
         || notices::is_about_data(line)
 }
 
-/// A headline of another article: short, and not a sentence.
+/// Whether a line is the headline of another article: short and not a sentence.
 fn is_teaser(line: &str) -> bool {
-    line.len() <= LONGEST_TEASER && !line.ends_with(['.', '!', '"', '\'', ':', ';', ','])
+    line.len() <= MAX_TEASER_BYTES && !line.ends_with(['.', '!', '"', '\'', ':', ';', ','])
 }
 
 /// Headings above lists of other articles.
@@ -75,7 +75,7 @@ static LIST_HEADING: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-/// Lines that are one label of a page.
+/// Lines that consist of a label of the page.
 static LABEL: LazyLock<Regex> = LazyLock::new(|| {
     rule(
         r"^[\W_]*(?:
@@ -100,15 +100,15 @@ static LABEL: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-/// Who wrote the article, on a line alone: a person's name and beat are not what it is about.
+/// Lines that name the author of the article, which are unrelated to its topic.
 static BYLINE: LazyLock<Regex> = LazyLock::new(|| {
-    // Names have capitals, so that this one does not go by `rule`.
+    // Names begin with capitals, so this pattern is case-sensitive and cannot use `rule`.
     let name = r"\p{Lu}[\p{L}.'-]*";
     Regex::new(&format!(r"^(?:By|BY)\s{name}(?:\s(?:{name}|and|de|van|von|al|bin)){{0,7}}(?:(?:,|\s[|\u{{2013}}-]|\sin)\s[^.]{{1,60}})?$"))
-        .unwrap_or_else(|error| unreachable!("the patterns of this file are valid: {error}"))
+        .unwrap_or_else(|error| unreachable!("invalid built-in pattern: {error}"))
 });
 
-/// The lines of companies about themselves: legal form, register, address, and no sentence.
+/// Company details: legal form, register, address, without a sentence.
 static IMPRINT: LazyLock<Regex> = LazyLock::new(|| {
     rule(
         r"^[\W_]*(?:
@@ -119,10 +119,10 @@ static IMPRINT: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-/// Somebody is quoted: a sentence of an article, whatever it speaks of.
+/// Attribution of speech, which marks sentences of articles.
 static SPEECH: LazyLock<Regex> = LazyLock::new(|| rule(r"\b(?:said|says|told|according\sto)\b"));
 
-/// Prompts: lines that begin by speaking to the reader of the page.
+/// Prompts: lines that begin by addressing the reader of the page.
 static PROMPT: LazyLock<Regex> = LazyLock::new(|| {
     let networks = r"(?:facebook|twitter|x|instagram|youtube|linkedin|tiktok|whatsapp|telegram|threads|bluesky)";
     let patterns = [
@@ -161,7 +161,7 @@ static PROMPT: LazyLock<Regex> = LazyLock::new(|| {
     rule(&format!(r"^[\W_]*(?:{})", patterns.join("|")))
 });
 
-/// Notices: lines that hold such a phrase anywhere.
+/// Notices: lines that contain one of these phrases anywhere.
 static NOTICE: LazyLock<Regex> = LazyLock::new(|| {
     let blocker = r"\b(?:ad|ads|advert|adverts|advertising|advertisement)[-\s]?block(?:er|ers|ing)\b";
     let patterns = [
@@ -179,7 +179,7 @@ static NOTICE: LazyLock<Regex> = LazyLock::new(|| {
     rule(&patterns.join("|"))
 });
 
-/// Each notice has one of these; looking for them is much cheaper than looking for the notices.
+/// Prefilter for [`NOTICE`]: every match contains one of these words, which are much faster to search for.
 static NOTICE_WORD: LazyLock<Regex> = LazyLock::new(|| {
     rule(
         "block(?:er|ing)|cookies|javascript|to\\syour\\s(?:inbox|e-?mail)|app\\sstore|reserved|may\\snot\\sbe|you\\s(?:agree|accept|consent)",
@@ -190,7 +190,7 @@ static NOTICE_WORD: LazyLock<Regex> = LazyLock::new(|| {
 mod tests {
     use super::*;
 
-    fn left(text: &str) -> Vec<&str> {
+    fn kept_lines(text: &str) -> Vec<&str> {
         let mut kept = Vec::new();
         let mut from = 0;
         for range in find(text) {
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_pages_go() {
+    fn lines_of_pages_are_removed() {
         let lines = [
             "We noticed you are using an ad blocker. Please disable it to support our journalism.",
             "It looks like you have an advert blocker. Please whitelist us.",
@@ -239,12 +239,12 @@ mod tests {
             "Already a subscriber? Log in",
         ];
         for line in lines {
-            assert_eq!(left(line), Vec::<&str>::new(), "{line}");
+            assert_eq!(kept_lines(line), Vec::<&str>::new(), "{line}");
         }
     }
 
     #[test]
-    fn sentences_of_articles_stay() {
+    fn sentences_of_articles_are_kept() {
         let lines = [
             "The company behind the most popular ad blocker was bought on Monday for $10 million.",
             "Ministers will share the report with parliament.",
@@ -273,16 +273,16 @@ mod tests {
             "Watch makers in Geneva reported falling sales.",
         ];
         for line in lines {
-            assert_eq!(left(line), [line]);
+            assert_eq!(kept_lines(line), [line]);
         }
     }
 
     #[test]
-    fn headlines_below_related_articles_go_with_it_and_text_stays() {
+    fn headlines_below_related_articles_are_removed_and_text_is_kept() {
         let text = "First paragraph of the story.\n\nRelated Articles\n\nCup final ends in a draw\nFilm festival opens\n\n\
                     The second paragraph goes on with a sentence.\nA short line\n";
         assert_eq!(
-            left(text),
+            kept_lines(text),
             ["First paragraph of the story.", "The second paragraph goes on with a sentence.", "A short line"]
         );
     }

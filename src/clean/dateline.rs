@@ -1,32 +1,38 @@
 //! Finds the dateline at the beginning of a body: where the story was filed, by which agency, and when.
 //!
-//! `WASHINGTON (Reuters) - `, `GROSSETO, Italy (AP) -- `, `TROY, N.C. (AP) --`, `Islamabad: `, `Beijing/Moscow, June 2 - `.
-//! What looks like one counts as follows: with a known agency always; with a date or a name in brackets where the place is
-//! in capitals or known; bare only in the first line, as `CITY - ` where part of it is known, or as `City: ` where it is a
-//! known city, so that "Analysis: ", "Mr Smith (left) - " and "Jordan: " stay text.
+//! Examples: `WASHINGTON (Reuters) - `, `GROSSETO, Italy (AP) -- `, `TROY, N.C. (AP) --`, `Islamabad: `,
+//! `Beijing/Moscow, June 2 - `.
+//!
+//! A match of the pattern is accepted if
+//!
+//! - it has a known agency,
+//! - it has a date or another name in brackets, and the place is in capitals or known, or
+//! - it is in the first line and has the form `CITY - ` with a known place in it, or `City: ` with a known city.
+//!
+//! "Analysis: ", "Mr Smith (left) - " and "Jordan: " are not datelines.
 
 use crate::{article::prefix, geography::Known};
 use regex::Regex;
 use std::{ops::Range, sync::LazyLock};
 
-/// Where a dateline stands in the text.
+/// The position of a dateline in the text, as byte ranges.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// The whole of it, with agency, date and dash.
+pub struct Dateline {
+    /// The dateline with agency, date and dash.
     pub whole: Range<usize>,
-    /// The places alone; empty where only an agency is named: `(Reuters) - `.
+    /// The places only; empty if the dateline names only an agency: `(Reuters) - `.
     pub place: Range<usize>,
 }
 
-/// Some feeds put headline or credit lines before it.
-const LINES_TO_LOOK_IN: usize = 8;
-/// The longest dateline, in bytes.
-const LONGEST: usize = 140;
-/// `City: ` begins a story only where so much text follows in its line; otherwise it is an entry of a list.
-const LEAST_TEXT: usize = 40;
+/// Number of non-blank lines to search, because some feeds put headline or credit lines before the dateline.
+const LINES_TO_SEARCH: usize = 8;
+/// Maximum length of a dateline in bytes.
+const MAX_BYTES: usize = 140;
+/// Minimum length of the text after `City: ` on its line, in bytes; with less text, the line is an entry of a list.
+const MIN_TEXT_BYTES: usize = 40;
 
-/// The dateline of `text`, where it has one. `known` tells what is known of a name.
-pub fn find(text: &str, known: impl Fn(&str) -> Known) -> Option<Found> {
+/// The dateline of `text`, if any. `known` looks up place names.
+pub fn find(text: &str, known: impl Fn(&str) -> Known) -> Option<Dateline> {
     let mut start = 0;
     let mut lines_seen = 0;
     for line in text.split_inclusive('\n') {
@@ -36,24 +42,25 @@ pub fn find(text: &str, known: impl Fn(&str) -> Known) -> Option<Found> {
         if line.is_empty() {
             continue;
         }
-        if let Some(found) = in_line(line, lines_seen == 0, &known) {
+        if let Some(dateline) = in_line(line, lines_seen == 0, &known) {
             let shift = |range: Range<usize>| range.start + offset..range.end + offset;
-            return Some(Found { whole: shift(found.whole), place: shift(found.place) });
+            return Some(Dateline { whole: shift(dateline.whole), place: shift(dateline.place) });
         }
         lines_seen += 1;
-        if lines_seen == LINES_TO_LOOK_IN {
+        if lines_seen == LINES_TO_SEARCH {
             break;
         }
     }
     None
 }
 
-fn in_line(line: &str, is_first: bool, known: &impl Fn(&str) -> Known) -> Option<Found> {
-    let head = prefix(line, LONGEST);
+/// The dateline at the beginning of a line. `is_first` is true for the first non-blank line of the text.
+fn in_line(line: &str, is_first: bool, known: &impl Fn(&str) -> Known) -> Option<Dateline> {
+    let head = prefix(line, MAX_BYTES);
     if let Some(agency) = AGENCY_ALONE.find(head) {
-        return Some(Found { whole: 0..agency.end(), place: 0..0 });
+        return Some(Dateline { whole: 0..agency.end(), place: 0..0 });
     }
-    // Most lines are none, and finding that out is cheaper than finding the parts.
+    // Most lines do not match, and `is_match` is faster than `captures`.
     if !DATELINE.is_match(head) {
         return None;
     }
@@ -71,19 +78,19 @@ fn in_line(line: &str, is_first: bool, known: &impl Fn(&str) -> Known) -> Option
         (Some(false), _) | (None, true) => capitals || any_known(),
         (None, false) if !is_first => false,
         (None, false) => match mark {
-            ":" => known(place.as_str()) == Known::City && line.len() - whole.end() >= LEAST_TEXT,
+            ":" => known(place.as_str()) == Known::City && line.len() - whole.end() >= MIN_TEXT_BYTES,
             "." | "" => false,
             _ => capitals && any_known(),
         },
     };
-    is_dateline.then(|| Found { whole: 0..whole.end(), place: place.range() })
+    is_dateline.then(|| Dateline { whole: 0..whole.end(), place: place.range() })
 }
 
 fn rule(pattern: &str) -> Regex {
-    Regex::new(pattern).unwrap_or_else(|error| unreachable!("the patterns of this file are valid: {error}"))
+    Regex::new(pattern).unwrap_or_else(|error| unreachable!("invalid built-in pattern: {error}"))
 }
 
-/// The agencies whose names stand in brackets in a dateline, some with a desk: "Reuters Health".
+/// News agencies named in brackets in datelines. A desk may follow: "Reuters Health".
 const AGENCIES: &str = r"(?:Thomson\ )?Reuters|AP|Associated\ Press|AFP|dpa|DPA|UPI|Xinhua|PTI|ANI|IANS|TASS|Interfax|RIA|Sputnik|Bloomberg|CNN|BBC|Kyodo|Yonhap|EFE|ANSA|APA|Anadolu|AA|MENA|SANA|IRNA|WAM|SPA|NAN|PNA|KUNA|Belga|Lusa|CP|AAP|NZPA|PA|UNB|APP|GNA|VNA|Antara|Bernama|CNA|MTI|PAP|CTK|STT|NTB|TT|Ritzau|Prensa\ Latina";
 
 static AGENCY: LazyLock<Regex> = LazyLock::new(|| rule(&format!(r"(?x)^(?:{AGENCIES})\b")));
@@ -118,11 +125,11 @@ mod tests {
             "Germany" | "Jordan" | "S.C." | "Russia" => Known::Place,
             _ => Known::Nothing,
         };
-        find(text, known).map(|found| (&text[found.place], &text[found.whole.end..]))
+        find(text, known).map(|dateline| (&text[dateline.place], &text[dateline.whole.end..]))
     }
 
     #[test]
-    fn datelines_of_agencies_and_papers() {
+    fn datelines_of_agencies_and_newspapers() {
         let cases = [
             ("WASHINGTON (Reuters) - The senate", "WASHINGTON", "The senate"),
             ("GROSSETO, Italy (AP) -- A flood", "GROSSETO, Italy", "A flood"),
@@ -157,15 +164,15 @@ mod tests {
     }
 
     #[test]
-    fn below_a_headline_line() {
+    fn a_dateline_may_follow_a_headline_line() {
         assert_eq!(
-            parts("Flood warning\n\nGROSSETO, Italy (AP) -- A flood").map(|found| found.0),
+            parts("Flood warning\n\nGROSSETO, Italy (AP) -- A flood").map(|parts| parts.0),
             Some("GROSSETO, Italy")
         );
     }
 
     #[test]
-    fn what_is_no_dateline_stays() {
+    fn other_openings_are_not_datelines() {
         let cases = [
             "Analysis: what the vote means",
             "UPDATE 1 - Shares fall",

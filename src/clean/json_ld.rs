@@ -1,18 +1,20 @@
-//! The article in the JSON-LD of a page (<https://schema.org/articleBody>), for pages that show no text without their scripts.
+//! Extracts the article body from the JSON-LD of a page (<https://schema.org/articleBody>), for pages that render their
+//! text with scripts.
 
 use super::html;
 use crate::document::MappedText;
 use std::{collections::HashSet, ops::Range};
 
 const BODY: &str = "\"articleBody\"";
-/// A page with this key is a live blog: its entries are one article.
-const LIVE: &str = "\"liveBlogUpdate\"";
+/// Marks a live blog, whose entries form one article.
+const LIVE_BLOG: &str = "\"liveBlogUpdate\"";
 
-/// A live blog has at most this many entries.
-const MOST_ENTRIES: usize = 500;
+/// Maximum number of entries of a live blog; further entries are ignored.
+const MAX_ENTRIES: usize = 500;
 
-/// The longest `articleBody` in some scripts of a page, or all of a live blog, as text that maps back onto the page. The key is
-/// looked for rather than the JSON parsed: the JSON of pages is often not valid, and an article may stand at any depth.
+/// The longest `articleBody` in the given scripts (byte ranges of `source`), or all distinct ones if the page is a live
+/// blog. The result maps to the page. The function searches for the key instead of parsing the JSON, because the JSON of
+/// pages is often invalid and the key may be at any depth.
 pub fn article_body(source: &str, scripts: &[Range<usize>]) -> Option<MappedText<'static>> {
     let texts = || scripts.iter().filter_map(|script| Some((script.end, source.get(script.clone())?)));
     let strings = texts().flat_map(|(end, text)| {
@@ -21,9 +23,9 @@ pub fn article_body(source: &str, scripts: &[Range<usize>]) -> Option<MappedText
             Some((&value[..string_length(value)], end - value.len()))
         })
     });
-    let body = if texts().any(|(_, text)| text.contains(LIVE)) {
+    let body = if texts().any(|(_, text)| text.contains(LIVE_BLOG)) {
         let mut seen = HashSet::new();
-        let entries = strings.filter(|(string, _)| seen.insert(*string)).take(MOST_ENTRIES);
+        let entries = strings.filter(|(string, _)| seen.insert(*string)).take(MAX_ENTRIES);
         entries.map(|(string, start)| decode(string, start)).reduce(|mut all, next| {
             let end = all.source(0..all.as_str().len()).end;
             all.push("\n\n", end..end);
@@ -37,14 +39,14 @@ pub fn article_body(source: &str, scripts: &[Range<usize>]) -> Option<MappedText
     if body.as_str().is_empty() {
         return None;
     }
-    // Bodies are text, or a fragment of HTML.
+    // A body is plain text or an HTML fragment.
     if !body.as_str().contains(['<', '&']) {
         return Some(body);
     }
     Some(html::fragment_to_text(body.as_str()).through(&body))
 }
 
-/// The length of a JSON string, up to its closing quote or as far as it goes.
+/// The length in bytes of a JSON string up to its closing quote, or of the whole text if there is none.
 fn string_length(string: &str) -> usize {
     let mut escaped = false;
     let end = string.bytes().position(|byte| {
@@ -55,7 +57,7 @@ fn string_length(string: &str) -> usize {
     end.unwrap_or(string.len())
 }
 
-/// Decodes what stands between the quotes of a JSON string. `start` is its place in the page.
+/// Decodes the content of a JSON string. `start` is its byte offset in the page.
 fn decode(string: &str, start: usize) -> MappedText<'static> {
     let mut decoded = MappedText::with_capacity(string.len());
     let mut at = 0;
@@ -69,7 +71,7 @@ fn decode(string: &str, start: usize) -> MappedText<'static> {
     decoded
 }
 
-/// The character that an escape at the beginning of `text` stands for, and its length.
+/// Decodes the escape sequence at the beginning of `text`: its character and its length in bytes.
 fn escape(text: &str) -> (char, usize) {
     let unit = |text: &str| text.strip_prefix("\\u").and_then(|hex| u32::from_str_radix(hex.get(..4)?, 16).ok());
     let bytes = text.as_bytes();
@@ -128,22 +130,22 @@ mod tests {
     }
 
     #[test]
-    fn hostile_scripts_take_time_that_grows_with_their_length() {
+    fn hostile_scripts_take_linear_time() {
         let many: String = (0..50_000).map(|i| format!("\"articleBody\": \"body {i}\" ")).collect();
         assert!(body(&many).is_some());
         let live = body(&format!("\"liveBlogUpdate\" {many}"));
-        assert!(live.is_some_and(|body| body.lines().count() <= 2 * MOST_ENTRIES));
+        assert!(live.is_some_and(|body| body.lines().count() <= 2 * MAX_ENTRIES));
         let nested = "\"articleBody\": \"<script type=application/ld+json>".repeat(20_000);
         let _ = body(&nested);
     }
 
     #[test]
-    fn bodies_map_back_onto_the_page() {
+    fn bodies_map_to_the_page() {
         let page = r#"<script>{"articleBody": "Caf\u00e9 in <b>Oslo<\/b>"}</script>"#;
         let range = 8..page.len() - 9;
         let body = article_body(page, std::slice::from_ref(&range)).expect("a body");
         for (word, source) in [("Café", r"Caf\u00e9"), ("Oslo", "Oslo")] {
-            let start = body.as_str().find(word).expect("it is there");
+            let start = body.as_str().find(word).expect("the body contains the word");
             assert_eq!(&page[body.source(start..start + word.len())], source);
         }
     }

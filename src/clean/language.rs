@@ -1,4 +1,4 @@
-//! A guess at the language, for telling which articles the model was not trained on. whatlang does the guessing.
+//! Language detection with whatlang, used to recognise articles in languages that the model was not trained on.
 
 use crate::article::prefix;
 use crate::document::UNDETERMINED;
@@ -6,28 +6,31 @@ use isolang::Language;
 use std::collections::HashSet;
 use whatlang::Lang;
 
-/// Guessing costs time by the byte, and the first paragraph tells as much as ten.
-const BYTES_TO_LOOK_AT: usize = 600;
-/// A line of this length is a paragraph; one is looked for in the first bytes of a text.
+/// Number of bytes to detect the language from. Detection time grows with the length, and one paragraph is enough.
+const SAMPLE_BYTES: usize = 600;
+/// Minimum length of a line that counts as a paragraph, in bytes.
 const PARAGRAPH_BYTES: usize = 200;
-const BYTES_TO_SEARCH: usize = 20_000;
-/// Words of English that are no words of its neighbours. Guessing among seventy languages takes longer than all the rest
-/// of an article's way; where so many of its words are these, there is nothing to guess.
-const ENGLISH: [&str; 14] =
+/// Number of bytes at the beginning of a text that are searched for a paragraph.
+const SEARCH_BYTES: usize = 20_000;
+/// English words that related languages do not have. Detection among about seventy languages takes longer than all other steps
+/// of a classification, so it is skipped if at least [`ENGLISH_SHARE`] of at least [`ENGLISH_MIN_WORDS`] words are these.
+const ENGLISH_WORDS: [&str; 14] =
     ["the", "and", "to", "that", "with", "for", "said", "from", "by", "has", "have", "which", "would", "their"];
 const ENGLISH_SHARE: f64 = 0.08;
-const ENGLISH_LEAST_WORDS: usize = 20;
+const ENGLISH_MIN_WORDS: usize = 20;
 
-/// A text in which this share of words are figures is a table, and so is one with fewer different words than the second, if they
-/// are less than the third of all its words: sentences of this length repeat fewer.
+/// A text with at least this share of words with digits is a table.
 const FIGURE_SHARE: f64 = 0.2;
+/// A text with fewer distinct words than this is a table if the distinct words are less than [`DISTINCT_SHARE`] of all words,
+/// because sentences of this length repeat fewer words.
 const SENTENCE_WORDS: usize = 40;
 const DISTINCT_SHARE: f64 = 0.7;
 
-/// Fewer letters than these tell a script, not a language.
-const LEAST_LETTERS: usize = 40;
+/// Minimum number of letters to distinguish languages that share a script.
+const MIN_LETTERS: usize = 40;
 
-/// The ISO 639 code of a language tag: `en` of `en-GB`, and of `eng`. `None` where the tag has no such part.
+/// The ISO 639 code of a BCP 47 language tag: `en` for both `en-GB` and `eng`. `None` if the tag does not begin with such a
+/// code.
 pub fn primary(tag: &str) -> Option<String> {
     let primary = tag.trim().split(['-', '_']).next().unwrap_or_default();
     let is_code = (2..=3).contains(&primary.len()) && primary.bytes().all(|byte| byte.is_ascii_alphabetic());
@@ -35,13 +38,13 @@ pub fn primary(tag: &str) -> Option<String> {
     Some(short_code(&primary).map_or(primary, str::to_owned))
 }
 
-/// The ISO 639 code of the language that `text` is written in, [`UNDETERMINED`] where it is too short or too mixed to tell.
-pub fn guess(text: &str) -> &'static str {
-    let text = prefix(paragraph(text), BYTES_TO_LOOK_AT);
+/// The ISO 639 code of the language of `text`; [`UNDETERMINED`] if the text is too short, a table, or ambiguous.
+pub fn detect(text: &str) -> &'static str {
+    let text = prefix(paragraph(text), SAMPLE_BYTES);
     if is_plainly_english(text) {
         return code(Lang::Eng);
     }
-    // Each word once: what a table repeats, abbreviations and units, is no evidence of a language.
+    // Use each word once: tables repeat abbreviations and units, which are not evidence of a language.
     let mut seen = HashSet::new();
     let words: Vec<&str> = text.split_whitespace().collect();
     let distinct: Vec<&str> = words.iter().copied().filter(|word| seen.insert(*word)).collect();
@@ -53,16 +56,16 @@ pub fn guess(text: &str) -> &'static str {
     let text = distinct.join(" ");
     let Some(info) = whatlang::detect(&text) else { return UNDETERMINED };
     let letters = text.chars().filter(|c| c.is_alphabetic()).count();
-    // Scripts of one language need no length.
+    // A script that determines the language needs no minimum length.
     let by_script =
         !matches!(info.script(), whatlang::Script::Latin | whatlang::Script::Cyrillic | whatlang::Script::Arabic);
-    if by_script || (letters >= LEAST_LETTERS && info.is_reliable()) { code(info.lang()) } else { UNDETERMINED }
+    if by_script || (letters >= MIN_LETTERS && info.is_reliable()) { code(info.lang()) } else { UNDETERMINED }
 }
 
-/// What tells most of a text: its first long line, which on a page is a paragraph of the article rather than of what surrounds it;
-/// otherwise the text as it is.
+/// The first line of at least [`PARAGRAPH_BYTES`], which is likely to be article text rather than page navigation;
+/// otherwise the whole text.
 fn paragraph(text: &str) -> &str {
-    let mut lines = prefix(text, BYTES_TO_SEARCH).lines().map(str::trim);
+    let mut lines = prefix(text, SEARCH_BYTES).lines().map(str::trim);
     lines.find(|line| line.len() >= PARAGRAPH_BYTES).unwrap_or(text)
 }
 
@@ -70,9 +73,9 @@ fn is_plainly_english(text: &str) -> bool {
     let (mut words, mut english) = (0, 0);
     for word in text.split_ascii_whitespace() {
         words += 1;
-        english += usize::from(ENGLISH.contains(&word));
+        english += usize::from(ENGLISH_WORDS.contains(&word));
     }
-    words >= ENGLISH_LEAST_WORDS && english as f64 >= ENGLISH_SHARE * words as f64
+    words >= ENGLISH_MIN_WORDS && english as f64 >= ENGLISH_SHARE * words as f64
 }
 
 /// The two-letter code of ISO 639-1 if the language has one, otherwise the three-letter code of ISO 639-3.
@@ -83,7 +86,7 @@ fn code(lang: Lang) -> &'static str {
 /// The ISO 639-1 code of an ISO 639-3 code.
 fn short_code(code: &str) -> Option<&'static str> {
     match code {
-        // ISO 639-1 has a code only for the macrolanguage.
+        // ISO 639-1 has codes for the macrolanguages only.
         "cmn" => Some("zh"),
         "pes" => Some("fa"),
         code => Language::from_639_3(code)?.to_639_1(),
@@ -95,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn languages_are_told_apart() {
+    fn languages_are_detected() {
         let cases = [
             ("The minister said on Monday that the government would publish the report in full.", "en"),
             ("Der Minister sagte am Montag, die Regierung werde den Bericht vollständig veröffentlichen.", "de"),
@@ -110,7 +113,7 @@ mod tests {
             ("", UNDETERMINED),
         ];
         for (text, language) in cases {
-            assert_eq!(guess(text), language, "{text}");
+            assert_eq!(detect(text), language, "{text}");
         }
     }
 

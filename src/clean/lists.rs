@@ -1,24 +1,25 @@
-//! Lists of place names that are not text: choosers of editions, countries and languages, and what is left of menus.
+//! Finds lists of place names that are not article text: choosers of editions, countries and languages, and remains of menus.
 //!
-//! A list is told by its shape: place names with nothing but separators between them. A chooser has no sentence around it; in a
-//! sentence only a list as long as those of forms is left out, and the sentence stays.
+//! A list is a sequence of place names with only separators between them. On a line that is not a sentence, a short list is
+//! enough. In a sentence, only a list of at least [`LONG_LIST`] names is removed, and the rest of the sentence is kept.
 
 use super::rules::rule;
 use crate::geography::Known;
 use regex::Regex;
 use std::{ops::Range, sync::LazyLock};
 
-/// This many names with only separators between them are a list, whatever surrounds them.
+/// Minimum number of names of a list in any context.
 const LONG_LIST: usize = 9;
-/// This many names are a list if nothing else stands on the line, and this many if what stands there is no sentence.
+/// Minimum number of names of a list that is alone on its line.
 const LINE_OF_NAMES: usize = 5;
+/// Minimum number of names of a list on a line that is not a sentence.
 const LINE_WITH_NAMES: usize = 3;
-/// This many lines in a row, each with one name and nothing else, are a list.
-const LINES_OF_ONE: usize = 4;
-/// Names of places have up to this many words.
-const MOST_WORDS: usize = 5;
+/// Minimum number of consecutive lines, each with a single name, that are a list.
+const SINGLE_NAME_LINES: usize = 4;
+/// Maximum number of words of a place name.
+const MAX_NAME_WORDS: usize = 5;
 
-/// A line that asks its reader to choose, and needs only two names.
+/// A line that prompts the reader to choose an edition, country or language; two names are then enough for a list.
 static CHOOSER: LazyLock<Regex> = LazyLock::new(|| {
     rule(
         r"^[\W_]*(?:
@@ -30,29 +31,29 @@ static CHOOSER: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-/// Names with only separators between them.
+/// Consecutive names with only separators between them.
 struct Run {
     range: Range<usize>,
     names: usize,
 }
 
-/// What a line is, as far as its place names say it.
+/// The kind of a line, judged by its place names.
 enum Line {
-    /// One name and nothing else.
+    /// A single name.
     Name,
-    /// A list and nothing that makes a sentence of it.
+    /// A list that is not part of a sentence.
     List,
-    /// Text, with long lists in it.
+    /// Text, with the ranges of the long lists in it.
     Text(Vec<Range<usize>>),
 }
 
-/// The parts of `text` that are lists of places, in order.
+/// The byte ranges of `text` that are lists of places, in ascending order. `known` looks up place names.
 pub fn find(text: &str, known: impl Fn(&str) -> Known) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
     let mut names: Vec<Range<usize>> = Vec::new();
     let mut start = 0;
-    let end_of_names = |names: &mut Vec<Range<usize>>, found: &mut Vec<Range<usize>>| {
-        if names.len() >= LINES_OF_ONE {
+    let flush_names = |names: &mut Vec<Range<usize>>, found: &mut Vec<Range<usize>>| {
+        if names.len() >= SINGLE_NAME_LINES {
             found.append(names);
         }
         names.clear();
@@ -67,22 +68,22 @@ pub fn find(text: &str, known: impl Fn(&str) -> Known) -> Vec<Range<usize>> {
         match classify(line, &known) {
             Line::Name => names.push(from..from + line.len()),
             Line::List => {
-                end_of_names(&mut names, &mut found);
+                flush_names(&mut names, &mut found);
                 found.push(from..from + line.len());
             }
             Line::Text(lists) => {
-                end_of_names(&mut names, &mut found);
+                flush_names(&mut names, &mut found);
                 found.extend(lists.into_iter().map(|list| from + list.start..from + list.end));
             }
         }
     }
-    end_of_names(&mut names, &mut found);
+    flush_names(&mut names, &mut found);
     found
 }
 
 fn classify(line: &str, known: &impl Fn(&str) -> Known) -> Line {
-    // Most lines are sentences.
-    let has_text = line.split_whitespace().any(|word| word.starts_with(char::is_lowercase) && !is_joint(word));
+    // Return early for most lines, which are sentences.
+    let has_text = line.split_whitespace().any(|word| word.starts_with(char::is_lowercase) && !is_connective(word));
     let is_chooser = CHOOSER.is_match(line);
     if has_text && !is_chooser && !may_hold_long_list(line) {
         return Line::Text(Vec::new());
@@ -106,21 +107,22 @@ fn classify(line: &str, known: &impl Fn(&str) -> Known) -> Line {
     Line::Text(runs.into_iter().filter(|run| run.names >= LONG_LIST).map(|run| run.range).collect())
 }
 
-/// Whether separators stand as close together somewhere as in a long list.
+/// Whether the line has enough separators close together for a long list. Faster than [`runs`].
 fn may_hold_long_list(line: &str) -> bool {
-    /// The names between the first separator and the last; a joint may stand before the last name.
+    /// Number of names between the first and the last separator; "and" may replace the last one.
     const BETWEEN: usize = LONG_LIST - 3;
-    /// Names of countries are shorter in the mean, in bytes.
-    const MEAN_NAME: usize = 30;
+    /// Upper bound of the mean length of country names, in bytes.
+    const MEAN_NAME_BYTES: usize = 30;
     let mut last = [usize::MAX; BETWEEN];
     let is_separator = |byte: u8| matches!(byte, b',' | b';' | b'|' | b'/');
     line.bytes().enumerate().filter(|(_, byte)| is_separator(*byte)).enumerate().any(|(i, (at, _))| {
         let first = std::mem::replace(&mut last[i % BETWEEN], at);
-        first != usize::MAX && at - first <= BETWEEN * MEAN_NAME
+        first != usize::MAX && at - first <= BETWEEN * MEAN_NAME_BYTES
     })
 }
 
-fn is_joint(word: &str) -> bool {
+/// Whether a word may stand between the names of a list.
+fn is_connective(word: &str) -> bool {
     matches!(word, "and" | "or" | "of" | "the")
 }
 
@@ -128,16 +130,16 @@ fn is_blank(text: &str) -> bool {
     !text.contains(char::is_alphanumeric)
 }
 
-/// The names of a line, grouped where only separators, joints and the word "edition" stand between them.
+/// The names of a line, grouped into runs in which only separators, connectives and the word "edition" stand between names.
 fn runs(line: &str, known: &impl Fn(&str) -> Known) -> Vec<Run> {
     let words: Vec<Range<usize>> = words(line);
     let mut runs: Vec<Run> = Vec::new();
-    // Whether nothing but joints came since the last name.
+    // Whether only connectives have occurred since the last name.
     let mut joined = false;
     let mut i = 0;
     while i < words.len() {
         let name = line[words[i].start..].starts_with(char::is_uppercase).then(|| {
-            (i..(i + MOST_WORDS).min(words.len())).rev().find(|last| {
+            (i..(i + MAX_NAME_WORDS).min(words.len())).rev().find(|last| {
                 let range = words[i].start..words[*last].end;
                 let one_part = !line[range.clone()].contains([',', ';', '|', '/', '·', '•', '\t']);
                 one_part && matches!(known(&line[range]), Known::City | Known::Place)
@@ -154,7 +156,7 @@ fn runs(line: &str, known: &impl Fn(&str) -> Known) -> Vec<Run> {
             }
             None => {
                 let word = &line[words[i].clone()];
-                joined &= is_joint(word) || word.to_lowercase().starts_with("edition");
+                joined &= is_connective(word) || word.to_lowercase().starts_with("edition");
                 i += 1;
             }
         }
@@ -162,7 +164,7 @@ fn runs(line: &str, known: &impl Fn(&str) -> Known) -> Vec<Run> {
     runs
 }
 
-/// Words without the separators around them; a point stays, for "U.S." has two.
+/// The byte ranges of the words of a line, without separators. Full stops are kept because of abbreviations such as "U.S."
 fn words(line: &str) -> Vec<Range<usize>> {
     let mut words = Vec::new();
     let mut start = None;
@@ -188,7 +190,7 @@ mod tests {
     use super::*;
     use crate::region;
 
-    fn left(text: &str) -> String {
+    fn kept_text(text: &str) -> String {
         let mut kept = String::new();
         let mut from = 0;
         for range in find(text, region::known) {
@@ -211,18 +213,18 @@ mod tests {
             "Kenya\n\nUganda\n\nTanzania\n\nRwanda",
             "International editions Germany / France / Spain",
         ] {
-            assert_eq!(left(list), "", "{list}");
+            assert_eq!(kept_text(list), "", "{list}");
         }
         let form = "Offers hold in Albania, Algeria, Angola, Argentina, Armenia, Austria, Belgium, Benin and Bolivia.";
         let far = "Rain fell, it is said, for long, ".repeat(20);
-        assert_eq!(left(&format!("{far}{form}")).trim_end_matches('.'), format!("{far}Offers hold in").trim());
+        assert_eq!(kept_text(&format!("{far}{form}")).trim_end_matches('.'), format!("{far}Offers hold in").trim());
         let form =
             "Offer valid in Albania, Algeria, Angola, Argentina, Armenia, Austria, Belgium, Benin and Bolivia only.";
-        assert_eq!(left(form), "Offer valid in only.");
+        assert_eq!(kept_text(form), "Offer valid in only.");
     }
 
     #[test]
-    fn names_in_text_stay() {
+    fn names_in_sentences_are_kept() {
         for text in [
             "Ministers from Kenya, Uganda, Tanzania, Rwanda and Burundi met in Arusha on Monday.",
             "Against: Belarus, Eritrea, Mali, Nicaragua, North Korea, Russia, Syria.",
@@ -233,7 +235,7 @@ mod tests {
             "Kenya 3 Uganda 1 Tanzania 0 Rwanda 2 in the cup, and more games follow",
             "Germany beat France in Paris",
         ] {
-            assert_eq!(left(text), text.split_whitespace().collect::<Vec<_>>().join(" "), "{text}");
+            assert_eq!(kept_text(text), text.split_whitespace().collect::<Vec<_>>().join(" "), "{text}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Turns an article as it arrived into the text to classify.
+//! Cleans articles: extracts the text to classify from HTML or plain text and detects its language.
 //!
-//! In: an [`Article`]. Out: a [`Document`]: headline, dateline and body as normalised text, each with its way back to the
-//! bytes that the client sent, what was left out and why, and the language. Nothing is classified here.
+//! Input: an [`Article`]. Output: a [`Document`] with the normalised headline, dateline and body, each mapped to the bytes that
+//! the client sent, the removed parts with their reasons, and the language.
 
 mod boilerplate;
 mod dateline;
@@ -21,15 +21,15 @@ use crate::{
 };
 use std::{borrow::Cow, ops::Range};
 
-/// The longest first line that counts as a headline, in bytes.
-const LONGEST_HEADLINE: usize = 250;
+/// Maximum length of a first line that is read as the headline, in bytes.
+const MAX_HEADLINE_BYTES: usize = 250;
 
-/// Cleans an article. `known` tells what is known of a name; datelines such as "Islamabad: " need it.
+/// Cleans an article. `known` looks up place names, which datelines such as "Islamabad: " and lists of places depend on.
 pub fn clean<'a>(article: &'a Article, known: impl Fn(&str) -> Known) -> Document<'a> {
     let mut removed = Vec::new();
     let mut more_removed = false;
-    let mut note = |field: Field, source: Range<usize>, reason: Reason| {
-        // Articles are at most 2 MiB, so offsets fit.
+    let mut record_removed = |field: Field, source: Range<usize>, reason: Reason| {
+        // Offsets fit in u32: articles have at most 2 MiB.
         match removed.len() < MOST_REMOVED {
             true => removed.push(Removed { field, start: source.start as u32, end: source.end as u32, reason }),
             false => more_removed = true,
@@ -51,7 +51,7 @@ pub fn clean<'a>(article: &'a Article, known: impl Fn(&str) -> Known) -> Documen
         Format::Html => html::to_text(&article.body),
     };
     for (range, reason) in page.removed {
-        note(Field::Body, range, reason);
+        record_removed(Field::Body, range, reason);
     }
     let mut body = page.text;
     let mut origin = Field::Headline;
@@ -59,41 +59,41 @@ pub fn clean<'a>(article: &'a Article, known: impl Fn(&str) -> Known) -> Documen
         origin = Field::Body;
         headline = page.heading;
         if let Some(heading) = page.heading_in_text {
-            // Read as the headline, and not once more as body.
-            body = without(&body, &[heading]);
+            // The heading is the headline and must not be repeated in the body.
+            body = remove_ranges(&body, &[heading]);
         }
     }
-    let mut body = without_boilerplate(unicode::normalise(body), &known, &mut note);
+    let mut body = remove_boilerplate(unicode::normalise(body), &known, &mut record_removed);
     if is_blank(&headline)
         && article.format == Format::Text
         && let Some(line) = headline_line(body.as_str())
     {
-        headline = part(&body, line.clone());
-        body = without(&body, &[line]);
+        headline = extract(&body, line.clone());
+        body = remove_ranges(&body, &[line]);
     }
     push(Field::Headline, origin, unicode::normalise(headline));
 
-    let own_dateline = !article.dateline.trim().is_empty();
-    if own_dateline {
+    let has_dateline_field = !article.dateline.trim().is_empty();
+    if has_dateline_field {
         push(Field::Dateline, Field::Dateline, unicode::normalise(MappedText::whole(&article.dateline)));
     }
     let body = match dateline::find(body.as_str(), &known) {
         None => body,
-        Some(found) => {
-            note(Field::Body, body.source(found.whole.clone()), Reason::Dateline);
-            if !own_dateline {
-                push(Field::Dateline, Field::Body, part(&body, found.place));
+        Some(dateline) => {
+            record_removed(Field::Body, body.source(dateline.whole.clone()), Reason::Dateline);
+            if !has_dateline_field {
+                push(Field::Dateline, Field::Body, extract(&body, dateline.place));
             }
-            without(&body, &[found.whole])
+            remove_ranges(&body, &[dateline.whole])
         }
     };
     push(Field::Body, Field::Body, body);
 
     removed.sort_by_key(|part| (part.field, part.start));
-    let is_article = !stands_in_for_article(&sections);
+    let is_article = !is_non_article_page(&sections);
     let stated = language::primary(&article.language);
     let language_is_detected = stated.is_none();
-    let language = stated.map_or_else(|| Cow::Borrowed(guess_language(&sections)), Cow::Owned);
+    let language = stated.map_or_else(|| Cow::Borrowed(detect_language(&sections)), Cow::Owned);
     Document { sections, removed, more_removed, language, language_is_detected, is_article }
 }
 
@@ -101,42 +101,42 @@ fn is_blank(text: &MappedText<'_>) -> bool {
     text.as_str().trim().is_empty()
 }
 
-/// The first line of a plain text, where it is its headline: short, not a sentence, and followed by a blank line.
+/// The first line of a plain text if it is a headline: short, without a final full stop, and followed by a blank line and text.
 fn headline_line(text: &str) -> Option<Range<usize>> {
     let start = text.len() - text.trim_start().len();
     let (line, rest) = text[start..].split_once('\n')?;
     let line = line.trim_end();
     let blank_follows = rest.lines().next().is_some_and(|line| line.trim().is_empty());
     let is_headline =
-        blank_follows && line.len() <= LONGEST_HEADLINE && !line.ends_with('.') && !rest.trim().is_empty();
+        blank_follows && line.len() <= MAX_HEADLINE_BYTES && !line.ends_with('.') && !rest.trim().is_empty();
     is_headline.then(|| start..start + line.len())
 }
 
-/// The text without notices, prompts and lists of places.
-fn without_boilerplate<'a>(
+/// Removes notices, prompts and lists of places.
+fn remove_boilerplate<'a>(
     mut text: MappedText<'a>,
     known: impl Fn(&str) -> Known,
-    note: &mut impl FnMut(Field, Range<usize>, Reason),
+    record_removed: &mut impl FnMut(Field, Range<usize>, Reason),
 ) -> MappedText<'a> {
-    let mut leave_out = |text: MappedText<'a>, parts: Vec<Range<usize>>| {
+    let mut remove = |text: MappedText<'a>, parts: Vec<Range<usize>>| {
         if parts.is_empty() {
             return text;
         }
         for part in &parts {
-            note(Field::Body, text.source(part.clone()), Reason::Boilerplate);
+            record_removed(Field::Body, text.source(part.clone()), Reason::Boilerplate);
         }
-        without(&text, &parts)
+        remove_ranges(&text, &parts)
     };
     let notices = boilerplate::find(text.as_str());
-    text = leave_out(text, notices);
+    text = remove(text, notices);
     let lists = lists::find(text.as_str(), known);
-    // A text that is mostly a list is an article about one.
+    // Keep the lists if they are more than half of the text: then the list is the article.
     let listed: usize = lists.iter().map(Range::len).sum();
-    if listed * 2 > text.as_str().trim().len() { text } else { leave_out(text, lists) }
+    if listed * 2 > text.as_str().trim().len() { text } else { remove(text, lists) }
 }
 
-/// The text without some parts of it, given in order.
-fn without<'a>(text: &MappedText<'_>, parts: &[Range<usize>]) -> MappedText<'a> {
+/// The text without the given ranges, which are in ascending order.
+fn remove_ranges<'a>(text: &MappedText<'_>, parts: &[Range<usize>]) -> MappedText<'a> {
     let mut kept = MappedText::with_capacity(text.as_str().len());
     let mut from = 0;
     for part in parts {
@@ -147,29 +147,30 @@ fn without<'a>(text: &MappedText<'_>, parts: &[Range<usize>]) -> MappedText<'a> 
     kept
 }
 
-fn part<'a>(text: &MappedText<'_>, part: Range<usize>) -> MappedText<'a> {
+/// A range of the text with its mapping to the source.
+fn extract<'a>(text: &MappedText<'_>, part: Range<usize>) -> MappedText<'a> {
     let mut kept = MappedText::with_capacity(part.len());
     kept.push_part(text, part);
     kept
 }
 
-/// Whether headline and body together are a page in an article's place.
-fn stands_in_for_article(sections: &[Section<'_>]) -> bool {
-    const MOST: usize = 2000;
+/// Whether headline and body together are a page that is not an article; see [`notices::is_non_article_page`].
+fn is_non_article_page(sections: &[Section<'_>]) -> bool {
+    const MAX_BYTES: usize = 2000;
     let texts =
         || sections.iter().filter(|section| section.role != Field::Dateline).map(|section| section.text.as_str());
-    if texts().map(str::len).sum::<usize>() > MOST {
+    if texts().map(str::len).sum::<usize>() > MAX_BYTES {
         return false;
     }
-    notices::stands_in_for_article(&texts().map(str::trim).collect::<Vec<_>>().join("\n"))
+    notices::is_non_article_page(&texts().map(str::trim).collect::<Vec<_>>().join("\n"))
 }
 
-/// The body tells best; a headline has to do where there is no body.
-fn guess_language(sections: &[Section<'_>]) -> &'static str {
+/// Detects the language from the body, then from the dateline and the headline if the body is undetermined.
+fn detect_language(sections: &[Section<'_>]) -> &'static str {
     sections
         .iter()
         .rev()
-        .map(|section| language::guess(section.text.as_str()))
+        .map(|section| language::detect(section.text.as_str()))
         .find(|code| *code != UNDETERMINED)
         .unwrap_or(UNDETERMINED)
 }
@@ -178,7 +179,7 @@ fn guess_language(sections: &[Section<'_>]) -> &'static str {
 mod tests {
     use super::*;
 
-    fn text_of<'d>(document: &'d Document<'_>, role: Field) -> &'d str {
+    fn section_text<'d>(document: &'d Document<'_>, role: Field) -> &'d str {
         document.sections.iter().find(|section| section.role == role).map_or("", |section| section.text.as_str().trim())
     }
 
@@ -192,9 +193,9 @@ mod tests {
             ..Article::default()
         };
         let document = clean(&article, |_| Known::Nothing);
-        assert_eq!(text_of(&document, Field::Headline), "Talks open");
-        assert_eq!(text_of(&document, Field::Dateline), "ISLAMABAD");
-        assert!(text_of(&document, Field::Body).ends_with("The envoy's visit began."));
+        assert_eq!(section_text(&document, Field::Headline), "Talks open");
+        assert_eq!(section_text(&document, Field::Dateline), "ISLAMABAD");
+        assert!(section_text(&document, Field::Body).ends_with("The envoy's visit began."));
         let reasons: Vec<_> = document
             .removed
             .iter()
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_line_alone_is_the_headline() {
+    fn a_separate_first_line_is_the_headline() {
         let cases = [
             ("\u{FEFF}Flood in the valley\r\n\r\nRain fell.\n", "Flood in the valley", "Rain fell."),
             ("Share this article\n\nFlood\n\nOSLO (AP) - Rain fell.", "Flood", "Rain fell."),
@@ -223,7 +224,7 @@ mod tests {
             let article = Article { body: body.into(), ..Article::default() };
             let document = clean(&article, |_| Known::Nothing);
             assert_eq!(
-                (text_of(&document, Field::Headline), text_of(&document, Field::Body)),
+                (section_text(&document, Field::Headline), section_text(&document, Field::Body)),
                 (headline, rest),
                 "{body:?}"
             );
@@ -231,16 +232,16 @@ mod tests {
     }
 
     #[test]
-    fn a_dateline_field_wins_over_the_one_in_the_body() {
+    fn a_dateline_field_takes_precedence_over_the_body() {
         let article =
             Article { dateline: "NAIROBI, March 3".into(), body: "LONDON (AP) - Talks".into(), ..Article::default() };
         let document = clean(&article, |_| Known::Nothing);
-        assert_eq!(text_of(&document, Field::Dateline), "NAIROBI, March 3");
-        assert_eq!(text_of(&document, Field::Body), "Talks");
+        assert_eq!(section_text(&document, Field::Dateline), "NAIROBI, March 3");
+        assert_eq!(section_text(&document, Field::Body), "Talks");
     }
 
     #[test]
-    fn markup_alone_leaves_nothing() {
+    fn markup_without_text_gives_no_sections() {
         let article = Article { body: "<p> </p><script>x</script>".into(), format: Format::Html, ..Article::default() };
         assert!(clean(&article, |_| Known::Nothing).sections.is_empty());
     }

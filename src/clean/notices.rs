@@ -1,13 +1,14 @@
-//! Notices of sites to their readers: on cookies and consent, on privacy, and pages that stand in an article's place.
+//! Recognises notices about cookies, consent and privacy, and pages that are not articles.
 //!
-//! A notice is told by its grammar rather than by its wording: a site speaks to its reader about data. Each of these has words of
-//! its own, and a line that has three of the four, and quotes nobody, is a notice.
+//! A notice is recognised by its structure rather than by fixed wordings: a site addresses its reader about the use of
+//! data. Site, reader, act and data each have a pattern; see [`is_about_data`] for the combinations that make a line a
+//! notice. Lines that report news or contain a long quotation are not notices.
 
 use super::rules::{rule, words};
 use regex::Regex;
 use std::{collections::HashSet, sync::LazyLock};
 
-/// What notices are about.
+/// The subject of notices: data, cookies, consent, terms.
 static DATA: LazyLock<Regex> = LazyLock::new(|| {
     words(
         r"cookies?(?:\s\w+)? | consent(?:s|ing)? | gdpr | ccpa | cpra | lgpd | privacy
@@ -19,18 +20,18 @@ static DATA: LazyLock<Regex> = LazyLock::new(|| {
         | (?:sale|sell|share|sharing)\s(?:\w+\s){0,3}(?:personal|your)\s(?:\w+\s)?(?:data|information)",
     )
 });
-/// The site speaks.
+/// References to the site.
 static SITE: LazyLock<Regex> = LazyLock::new(|| {
     words(r"we | our | us | ourselves | (?:this|the|our|these)\s(?:web\s?)?(?:sites?|pages?|services?|app|portal)")
 });
-/// To its reader.
+/// Forms of address to the reader.
 static READER: LazyLock<Regex> = LazyLock::new(|| {
     words(
         r"you | your | yours | yourself | i\s(?:agree|accept|consent|understand|would\slike|have\sread|hereby)
         | ^(?:accept|reject|manage|click|read|see|learn|please|enter|sign|do\snot\ssell)",
     )
 });
-/// What is done with data, or may be done about it.
+/// Acts of the site or of its reader on data.
 static ACT: LazyLock<Regex> = LazyLock::new(|| {
     words(
         r"uses? | using | stores? | access | process(?:es|ing)? | collects? | shar(?:e|ing) | plac(?:e|es|ing) | sets? | agree(?:ing)?
@@ -39,14 +40,14 @@ static ACT: LazyLock<Regex> = LazyLock::new(|| {
         | exercise | request | object",
     )
 });
-/// Somebody is quoted, or a court or parliament acts: it is news, whatever it speaks of.
+/// Verbs of news reports: speech, and acts of courts and parliaments.
 static NEWS: LazyLock<Regex> = LazyLock::new(|| {
     words(
         r"said | says | told | according\sto | announced | reported | warned | argued | ruled | fined | sued | voted | passed | signed\sinto
         | accused | wrote | writes | asked | added | replied | testified | alleged | showed",
     )
 });
-/// Notices that speak to nobody: what cookies are for, and what use of a site means.
+/// Notices without form of address: the purpose of cookies, and the implications of using a site.
 static IMPERSONAL: LazyLock<Regex> = LazyLock::new(|| {
     words(
         r"^(?:this|these|the\s\w+|necessary|performance|functional|analytics|advertis\w+)\scookies?\s(?:(?:is|are|may\sbe)\s(?:\w+\s)?(?:used|set|needed|necessary|required|essential|placed|stored)|(?:allow|help|enable|collect)s?\s(?:us|the|you|information|data))
@@ -55,9 +56,9 @@ static IMPERSONAL: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-/// Whether a line is a notice about data of the reader.
+/// Whether a line is a notice about the reader's data.
 pub fn is_about_data(line: &str) -> bool {
-    // Most lines have no such word.
+    // Distinct words by their first seven characters; most lines have none.
     let data: HashSet<String> =
         DATA.find_iter(line).map(|found| found.as_str().chars().take(7).collect::<String>().to_lowercase()).collect();
     if data.is_empty() || NEWS.is_match(line) || has_long_quotation(line) {
@@ -65,9 +66,9 @@ pub fn is_about_data(line: &str) -> bool {
     }
     let (reader, site) = (READER.is_match(line), SITE.is_match(line));
     let acts: HashSet<String> = ACT.find_iter(line).map(|found| found.as_str().to_lowercase()).collect();
-    // Cookies are baked, too.
+    // "Cookie" alone may be about baking.
     let certain = data.len() >= 2 || !data.iter().all(|word| word.starts_with("cookie"));
-    // A line that does not begin as a sentence is a part of one.
+    // A line that does not begin with a capital is part of a sentence.
     let short = line.len() < 160 && line.starts_with(char::is_uppercase);
     (reader && site && !acts.is_empty())
         || (reader && acts.len() >= 2 && data.len() >= 2)
@@ -76,26 +77,26 @@ pub fn is_about_data(line: &str) -> bool {
         || IMPERSONAL.is_match(line)
 }
 
-/// Whether somebody is quoted at length.
+/// Whether the line has a quotation of more than 25 bytes.
 fn has_long_quotation(line: &str) -> bool {
-    const LONG: usize = 25;
-    line.split(['"', '“', '”']).skip(1).step_by(2).any(|quoted| quoted.len() > LONG)
+    const LONG_QUOTATION: usize = 25;
+    line.split(['"', '“', '”']).skip(1).step_by(2).any(|quoted| quoted.len() > LONG_QUOTATION)
 }
 
-/// A page that is longer than this is not a notice alone.
-const LONGEST_PAGE: usize = 1000;
-/// The share of the words of a page that must stand in sentences of a notice.
-const NOTICE_SHARE: f64 = 0.5;
-/// A greeting has up to this many words.
-const LONGEST_GREETING: usize = 12;
+/// Maximum length of a non-article page in bytes.
+const MAX_PAGE_BYTES: usize = 1000;
+/// Minimum share of the words of a non-article page that are in sentences typical of such pages.
+const PAGE_SENTENCE_SHARE: f64 = 0.5;
+/// Maximum number of words of a greeting or placeholder.
+const MAX_GREETING_WORDS: usize = 12;
 
-/// The status line of HTTP as the first line of a page: nothing else begins so.
+/// An HTTP status with its reason phrase at the beginning of a page.
 static STATUS_LINE: LazyLock<Regex> = LazyLock::new(|| {
     words(
         r"^\W*(?:http\s|error\s)?[45][0-9][0-9](?:\W+error)?\W+(?:ray\sid|not\sfound|forbidden|unauthori[sz]ed|bad\srequest|bad\sgateway|gone|service\s(?:temporarily\s)?unavailable|internal\sserver\serror|gateway\stime-?out|too\smany\srequests|access\sdenied|method\snot\sallowed|page\snot\sfound)",
     )
 });
-/// Pages of servers and of their guards.
+/// Phrases of error pages, block pages, login walls and placeholder pages.
 static SERVER_PAGE: LazyLock<Regex> = LazyLock::new(|| {
     words(
         r"^\W*(?:error\s)?[45][0-9][0-9](?:\W+error)?$
@@ -117,7 +118,7 @@ static SERVER_PAGE: LazyLock<Regex> = LazyLock::new(|| {
         | seite\s(?:wurde\s)?nicht\sgefunden | (?:gesuchte|angeforderte)\sseite | p[aá]gina\sno\s(?:encontrada|existe) | page\s(?:est\s)?introuvable | p[aá]gina\sn[aã]o\sencontrada | pagina\snon\strovata | pagina\sniet\sgevonden",
     )
 });
-/// A reason to refuse a reader, and the refusal: both in one sentence that speaks to the reader.
+/// Reasons to refuse a reader. A sentence of a block page has a reason, a [`REFUSAL`] and an [`ADDRESS`].
 static SUSPICION: LazyLock<Regex> = LazyLock::new(|| {
     words(
         r"suspicious | malicious | automated | abus\w+ | attacks? | bots? | crawlers? | spam | firewall | security | unusual\s(?:traffic|activity) | requests",
@@ -128,46 +129,47 @@ static REFUSAL: LazyLock<Regex> = LazyLock::new(|| {
 });
 static ADDRESS: LazyLock<Regex> =
     LazyLock::new(|| words(r"you | your | this\s(?:site|website|server|page) | ip | request"));
-/// A text of these words alone greets, or holds the place of a text.
-static EMPTY_WORDS: LazyLock<Regex> = LazyLock::new(|| {
-    let words = r"good | morning | afternoon | evening | day | night | hello | hi | hey | greetings | everyone | everybody | all | there | friends | folks
+/// A text that consists only of words of greetings and placeholders.
+static PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| {
+    let vocabulary = r"good | morning | afternoon | evening | day | night | hello | hi | hey | greetings | everyone | everybody | all | there | friends | folks
         | world | team | readers | dear | happy | (?:mon|tues|wednes|thurs|fri|satur|sun)day | weekend | thanks? | you | welcome | to | my | our | the | site
         | page | blog | website | home | how | are | today | tests? | testing | just | a | this | is | post | message | article | title | text | here | goes
         | loading | please | wait | untitled | null | none | undefined | nan | tb[acd] | n/a | placeholder | foo | bar | headline | body | content | no";
-    rule(&format!(r"^\W*(?:(?:{words})\W*)+$"))
+    rule(&format!(r"^\W*(?:(?:{vocabulary})\W*)+$"))
 });
 
-/// Whether a text, headline and body together, is a page that stands in an article's place: an error or block page, a login wall,
-/// a placeholder or a greeting.
-pub fn stands_in_for_article(text: &str) -> bool {
-    if text.len() > LONGEST_PAGE {
+/// Whether a text (headline and body together) is a page that is not an article: an error or block page, a login wall, a
+/// placeholder or a greeting.
+pub fn is_non_article_page(text: &str) -> bool {
+    if text.len() > MAX_PAGE_BYTES {
         return false;
     }
-    let count = |text: &str| text.split_whitespace().filter(|word| word.contains(char::is_alphanumeric)).count();
-    let all = count(text);
-    if all == 0 || NEWS.is_match(text) {
+    let count_words = |text: &str| text.split_whitespace().filter(|word| word.contains(char::is_alphanumeric)).count();
+    let all_words = count_words(text);
+    if all_words == 0 || NEWS.is_match(text) {
         return false;
     }
-    if all <= LONGEST_GREETING && EMPTY_WORDS.is_match(text) {
+    if all_words <= MAX_GREETING_WORDS && PLACEHOLDER.is_match(text) {
         return true;
     }
-    // The first line of such a page says nothing else.
+    // The phrase covers most of the first line of such a page: at least three fifths.
     let first = text.trim().lines().next().unwrap_or_default().trim();
-    let says = SERVER_PAGE.find(first).map_or(0, |found| found.len());
-    if STATUS_LINE.is_match(first) || says * 5 >= first.len() * 3 && says > 0 {
+    let phrase_bytes = SERVER_PAGE.find(first).map_or(0, |found| found.len());
+    if STATUS_LINE.is_match(first) || phrase_bytes * 5 >= first.len() * 3 && phrase_bytes > 0 {
         return true;
     }
-    let of_notice: usize = sentences(text).filter(|sentence| is_of_page(sentence)).map(count).sum();
-    of_notice > 0 && of_notice as f64 >= NOTICE_SHARE * all as f64
+    let page_words: usize = sentences(text).filter(|sentence| is_page_sentence(sentence)).map(count_words).sum();
+    page_words > 0 && page_words as f64 >= PAGE_SENTENCE_SHARE * all_words as f64
 }
 
-fn is_of_page(sentence: &str) -> bool {
-    const LONGEST: usize = 160;
-    if sentence.len() > LONGEST && !is_about_data(sentence) {
+/// Whether a sentence is typical of non-article pages.
+fn is_page_sentence(sentence: &str) -> bool {
+    const MAX_BYTES: usize = 160;
+    if sentence.len() > MAX_BYTES && !is_about_data(sentence) {
         return false;
     }
     SERVER_PAGE.is_match(sentence)
-        || EMPTY_WORDS.is_match(sentence)
+        || PLACEHOLDER.is_match(sentence)
         || (SUSPICION.is_match(sentence) && REFUSAL.is_match(sentence) && ADDRESS.is_match(sentence))
         || is_about_data(sentence)
 }
@@ -182,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn notices_about_data_are_told_by_who_speaks_of_what() {
+    fn notices_about_data_are_recognised() {
         for line in [
             "We and our 843 partners store and access information on your device, such as cookies in France and Germany.",
             "Your privacy matters. Our vendors in India and Israel process your data on the basis of legitimate interest.",
@@ -209,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_in_the_place_of_articles_are_known() {
+    fn non_article_pages_are_recognised() {
         for page in [
             "404 Not Found",
             "Good morning",
@@ -225,7 +227,7 @@ mod tests {
             "test",
             "Seite nicht gefunden",
         ] {
-            assert!(stands_in_for_article(page), "{page}");
+            assert!(is_non_article_page(page), "{page}");
         }
         for text in [
             "The ministry's website showed a 404 error for hours after hackers struck on Monday.",
@@ -241,7 +243,7 @@ mod tests {
             "You can bake cookies using the dough in this ice cream",
             "A workplace version of the network is coming soon",
         ] {
-            assert!(!stands_in_for_article(text), "{text}");
+            assert!(!is_non_article_page(text), "{text}");
         }
     }
 }

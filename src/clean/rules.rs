@@ -1,24 +1,24 @@
-//! How the rules of cleaning are written: patterns without case, with white space for the eye.
+//! Compiles the regular expressions of the cleaning rules: case-insensitive, with insignificant white space.
 
 use regex::{Regex, RegexBuilder};
 
-/// A pattern of this program. White space in it stands for nothing.
+/// Compiles a built-in pattern. White space in it is ignored.
 ///
 /// # Panics
-/// If it is not valid.
+/// If the pattern is invalid.
 pub fn rule(pattern: &str) -> Regex {
-    // ASCII word boundaries: those of Unicode keep the regex engine from its fast ways.
+    // ASCII word boundaries, because Unicode word boundaries disable the fast engines of the regex crate.
     RegexBuilder::new(&pattern.replace(r"\b", r"(?-u:\b)"))
         .case_insensitive(true)
         .ignore_whitespace(true)
         .build()
-        .unwrap_or_else(|error| unreachable!("the patterns of this program are valid: {error}"))
+        .unwrap_or_else(|error| unreachable!("invalid built-in pattern: {error}"))
 }
 
-/// A pattern of whole words.
+/// Compiles a built-in pattern that matches whole words only.
 ///
 /// # Panics
-/// If it is not valid.
+/// If the pattern is invalid.
 pub fn words(pattern: &str) -> Regex {
     rule(&format!(r"\b(?:{})\b", pattern.trim()))
 }

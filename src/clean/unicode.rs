@@ -1,11 +1,11 @@
-//! Unicode normalisation: NFC, straight quotes, plain spaces, nothing invisible.
+//! Unicode normalisation: NFC, straight quotes, plain spaces, no invisible or control characters.
 //!
-//! NFC rather than NFKC: compatibility forms glue words together ("Acme™" would become "AcmeTM").
+//! NFC rather than NFKC, because NFKC joins words: "Acme™" would become "AcmeTM".
 
 use crate::document::MappedText;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, char::canonical_combining_class, is_nfc_quick};
 
-/// The text with one spelling for each thing that has several. Text that needs no change is handed back as it is.
+/// Normalises a text. A text that is already normalised is returned unchanged.
 pub fn normalise<'a>(text: MappedText<'a>) -> MappedText<'a> {
     let source = text.as_str();
     if source.is_ascii() && !source.bytes().any(|byte| is_control(char::from(byte))) {
@@ -23,14 +23,14 @@ pub fn normalise<'a>(text: MappedText<'a>) -> MappedText<'a> {
             let end = start + c.len_utf8();
             buffer.clear();
             buffer.push_str(plain);
-            push_from(&mut out, &text, &buffer, start..end);
+            push_replacement(&mut out, &text, &buffer, start..end);
             continue;
         }
-        // A base character and the marks behind it compose together.
+        // Compose a base character with the marks that follow it.
         let mut end = start + c.len_utf8();
         while !composed && let Some(&(at, mark)) = chars.peek() {
-            let stands_alone = is_nfc_quick(std::iter::once(mark)) == IsNormalized::Yes;
-            if canonical_combining_class(mark) == 0 && stands_alone {
+            let cannot_compose = is_nfc_quick(std::iter::once(mark)) == IsNormalized::Yes;
+            if canonical_combining_class(mark) == 0 && cannot_compose {
                 break;
             }
             end = at + mark.len_utf8();
@@ -41,21 +41,22 @@ pub fn normalise<'a>(text: MappedText<'a>) -> MappedText<'a> {
         } else {
             buffer.clear();
             buffer.extend(source[start..end].nfc());
-            push_from(&mut out, &text, &buffer, start..end);
+            push_replacement(&mut out, &text, &buffer, start..end);
         }
     }
     out
 }
 
-fn push_from(out: &mut MappedText<'_>, text: &MappedText<'_>, replaced: &str, part: std::ops::Range<usize>) {
-    out.push(replaced, text.source(part));
+/// Appends `replacement` in place of a byte range of `text`.
+fn push_replacement(out: &mut MappedText<'_>, text: &MappedText<'_>, replacement: &str, part: std::ops::Range<usize>) {
+    out.push(replacement, text.source(part));
 }
 
 fn is_control(c: char) -> bool {
     matches!(c, '\0'..='\u{8}' | '\u{B}' | '\u{C}' | '\u{E}'..='\u{1F}' | '\u{7F}')
 }
 
-/// What a character is read as; `None` where it stays.
+/// The replacement of a character; `None` if it is kept.
 fn replacement(c: char) -> Option<&'static str> {
     match c {
         '\u{2018}' | '\u{2019}' | '\u{201B}' | '\u{02BC}' => Some("'"),
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn one_spelling_for_each_thing() {
+    fn variants_get_one_spelling() {
         let cases = [
             ("plain", "plain"),
             ("Cafe\u{301} society", "Café society"),
@@ -96,11 +97,11 @@ mod tests {
     }
 
     #[test]
-    fn offsets_lead_back_to_the_source() {
+    fn offsets_map_to_the_source() {
         let source = "Cafe\u{301} \u{201C}Zo\u{308}e\u{201D} said";
         let text = normalise(MappedText::whole(source));
         for (word, original) in [("Café", "Cafe\u{301}"), ("Zöe", "Zo\u{308}e"), ("said", "said")] {
-            let start = text.as_str().find(word).expect("the word is there");
+            let start = text.as_str().find(word).expect("the text contains the word");
             assert_eq!(&source[text.source(start..start + word.len())], original);
         }
     }

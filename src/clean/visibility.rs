@@ -1,7 +1,6 @@
-//! What the attributes of an element say of its text: shown to readers, hidden from them, or part of the page rather than of the
-//! article.
+//! Classifies HTML elements by their attributes: shown to readers, hidden, or part of the page rather than of the article.
 
-/// The attributes of a start tag that matter here.
+/// The attributes of a start tag that affect visibility.
 #[derive(Debug, Default)]
 pub struct Attributes {
     hidden: bool,
@@ -12,7 +11,7 @@ pub struct Attributes {
     modal: bool,
     shadow_root: bool,
     json_ld: bool,
-    /// The attribute whose value comes next.
+    /// The attribute whose value is expected next.
     current: Option<Attribute>,
 }
 
@@ -27,20 +26,20 @@ enum Attribute {
     Type,
 }
 
-/// What becomes of the text of an element.
+/// How the text of an element is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Visibility {
-    /// It is shown.
+    /// Shown to readers.
     Shown,
-    /// No reader sees it.
+    /// Hidden from readers.
     Hidden,
-    /// It belongs to the page: navigation, dialogs, consent notices.
+    /// Part of the page rather than of the article: navigation, dialogs, consent notices.
     Page,
 }
 
-/// Elements that cannot be hidden for good: pages hide them until they have loaded, or mark them with the state of a notice.
+/// Elements that are always shown. Pages hide them only while loading, and mark them with the state of a consent notice.
 const NEVER_HIDDEN: [&[u8]; 4] = [b"html", b"body", b"main", b"head"];
-/// Roles of parts of a page that hold no article text (WAI-ARIA 1.2, landmark and window roles).
+/// Roles of elements without article text (WAI-ARIA 1.2, landmark and window roles).
 const PAGE_ROLES: [&str; 10] = [
     "alertdialog",
     "complementary",
@@ -53,8 +52,8 @@ const PAGE_ROLES: [&str; 10] = [
     "search",
     "toolbar",
 ];
-/// Classes by which style sheets hide text on every screen: those for screen readers of Bootstrap, WordPress and others, and the
-/// utilities of Bootstrap, Bulma and Tailwind.
+/// Classes that hide text on every screen: the screen-reader classes of Bootstrap, WordPress and others, and the utility
+/// classes of Bootstrap, Bulma and Tailwind.
 const HIDING_CLASSES: [&str; 12] = [
     "d-none",
     "element-invisible",
@@ -69,17 +68,17 @@ const HIDING_CLASSES: [&str; 12] = [
     "visually-hidden",
     "visuallyhidden",
 ];
-/// With one of these, such an element is shown on larger screens: `d-none d-md-block`, `hidden lg:flex`.
-const SHOWING_ENDS: [&str; 6] = ["block", "flex", "grid", "inline", "table", "contents"];
-/// How the names of consent notices and of the programs that show them begin.
-const CONSENT: [&str; 10] =
+/// Suffixes of classes that show a hidden element on larger screens: `d-none d-md-block`, `hidden lg:flex`.
+const SHOWING_SUFFIXES: [&str; 6] = ["block", "flex", "grid", "inline", "table", "contents"];
+/// Prefixes of the ids and classes of consent notices and of consent management platforms.
+const CONSENT_PREFIXES: [&str; 10] =
     ["ccpa", "cmp-", "consent", "cookie", "didomi", "gdpr", "onetrust", "qc-cmp", "sp_message", "usercentrics"];
 
 impl Attributes {
-    /// The name of an attribute; the value follows, if there is one. Of two with one name the first counts.
+    /// Adds an attribute by name; [`value`](Self::value) adds its value, if any. Of duplicate attributes, the first applies.
     pub fn name(&mut self, name: &[u8]) {
         self.current = None;
-        let (attribute, known) = match name {
+        let (attribute, is_duplicate) = match name {
             b"hidden" => {
                 self.hidden = true;
                 return;
@@ -93,10 +92,10 @@ impl Attributes {
             b"type" => (Attribute::Type, false),
             _ => return,
         };
-        self.current = Some(attribute).filter(|_| !known);
+        self.current = Some(attribute).filter(|_| !is_duplicate);
     }
 
-    /// The value of the attribute that was named last, its character references decoded.
+    /// Sets the value of the attribute added last, with character references decoded.
     pub fn value(&mut self, value: &[u8]) {
         let Some(attribute) = self.current.take() else { return };
         let value = String::from_utf8_lossy(value).trim().to_ascii_lowercase();
@@ -116,12 +115,12 @@ impl Attributes {
         self.shadow_root
     }
 
-    /// Whether a `<script>` holds JSON-LD.
+    /// Whether a `<script>` contains JSON-LD.
     pub fn is_json_ld(&self) -> bool {
         self.json_ld
     }
 
-    /// What becomes of the text of the element of this name.
+    /// How the text of an element of this name is treated.
     pub fn visibility(&self, element: &[u8]) -> Visibility {
         if NEVER_HIDDEN.contains(&element) {
             return Visibility::Shown;
@@ -129,27 +128,28 @@ impl Attributes {
         if self.hidden || self.style.as_deref().is_some_and(style_hides) || self.class_hides() {
             return Visibility::Hidden;
         }
-        let role = self.role.as_deref().is_some_and(|role| PAGE_ROLES.contains(&role));
-        let named = |name: &str| CONSENT.iter().any(|begin| name.starts_with(begin));
+        let has_page_role = self.role.as_deref().is_some_and(|role| PAGE_ROLES.contains(&role));
+        let is_consent_name = |name: &str| CONSENT_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
         let classes = || self.class.iter().flat_map(|class| class.split_ascii_whitespace());
-        let consent = element != b"article" && (self.id.as_deref().is_some_and(named) || classes().any(named));
-        if role || self.modal || consent { Visibility::Page } else { Visibility::Shown }
+        let is_consent = element != b"article"
+            && (self.id.as_deref().is_some_and(is_consent_name) || classes().any(is_consent_name));
+        if has_page_role || self.modal || is_consent { Visibility::Page } else { Visibility::Shown }
     }
 
     fn class_hides(&self) -> bool {
         let Some(class) = &self.class else { return false };
         let mut classes = class.split_ascii_whitespace();
-        // Of a screen size: `d-md-block`, `md:block`, `show-for-large`.
+        // Classes for a screen size: `d-md-block`, `md:block`.
         let shows = |class: &str| {
-            let end = class.rsplit(['-', ':']).next().unwrap_or_default();
-            (class.contains(':') || class.starts_with("d-")) && SHOWING_ENDS.contains(&end)
+            let suffix = class.rsplit(['-', ':']).next().unwrap_or_default();
+            (class.contains(':') || class.starts_with("d-")) && SHOWING_SUFFIXES.contains(&suffix)
         };
         classes.clone().any(|class| HIDING_CLASSES.contains(&class)) && !classes.any(shows)
     }
 }
 
 /// Whether an inline style hides the element: `display: none`, `visibility: hidden` or `collapse`, `content-visibility: hidden`
-/// (CSS Display 3, CSS Contain 2). The last declaration of a property holds, unless an earlier one is `!important`.
+/// (CSS Display 3, CSS Contain 2). The last declaration of a property applies, unless an earlier one is `!important`.
 fn style_hides(style: &str) -> bool {
     let mut declared: [Option<(bool, bool)>; 3] = [None; 3];
     for declaration in without_comments(style).split(';') {
@@ -186,19 +186,19 @@ fn without_comments(style: &str) -> String {
 mod tests {
     use super::*;
 
-    fn of(element: &str, attributes: &[(&str, &str)]) -> Visibility {
-        let mut read = Attributes::default();
+    fn visibility(element: &str, attributes: &[(&str, &str)]) -> Visibility {
+        let mut parsed = Attributes::default();
         for (name, value) in attributes {
-            read.name(name.as_bytes());
+            parsed.name(name.as_bytes());
             if !value.is_empty() {
-                read.value(value.as_bytes());
+                parsed.value(value.as_bytes());
             }
         }
-        read.visibility(element.as_bytes())
+        parsed.visibility(element.as_bytes())
     }
 
     #[test]
-    fn text_is_hidden_in_many_ways() {
+    fn hidden_and_page_elements_are_recognised() {
         let hidden: [&[(&str, &str)]; 13] = [
             &[("hidden", "")],
             &[("hidden", "until-found")],
@@ -215,17 +215,17 @@ mod tests {
             &[("class", "hidden")],
         ];
         for attributes in hidden {
-            assert_eq!(of("div", attributes), Visibility::Hidden, "{attributes:?}");
+            assert_eq!(visibility("div", attributes), Visibility::Hidden, "{attributes:?}");
         }
         for attributes in
             [("role", "dialog"), ("aria-modal", "true"), ("id", "CookieBanner"), ("class", "a consent-box")]
         {
-            assert_eq!(of("div", &[attributes]), Visibility::Page, "{attributes:?}");
+            assert_eq!(visibility("div", &[attributes]), Visibility::Page, "{attributes:?}");
         }
     }
 
     #[test]
-    fn other_text_is_shown() {
+    fn other_elements_are_shown() {
         let shown: [&[(&str, &str)]; 14] = [
             &[("style", "display:block")],
             &[("style", "display:none; display:block")],
@@ -243,9 +243,9 @@ mod tests {
             &[("id", "the-cookie-story")],
         ];
         for attributes in shown {
-            assert_eq!(of("div", attributes), Visibility::Shown, "{attributes:?}");
+            assert_eq!(visibility("div", attributes), Visibility::Shown, "{attributes:?}");
         }
-        assert_eq!(of("body", &[("style", "display:none")]), Visibility::Shown, "until it has loaded");
-        assert_eq!(of("html", &[("class", "cookie-consent-open")]), Visibility::Shown);
+        assert_eq!(visibility("body", &[("style", "display:none")]), Visibility::Shown, "hidden while loading");
+        assert_eq!(visibility("html", &[("class", "cookie-consent-open")]), Visibility::Shown);
     }
 }

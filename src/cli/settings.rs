@@ -88,10 +88,7 @@ fn in_file(command: &str, path: &Path, lines: &BTreeMap<String, usize>, error: &
     let setting = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
     let setting = setting.split(' ').next().unwrap_or_default().trim_start_matches("--");
     let line = lines.get(setting).map(|line| format!(":{line}")).unwrap_or_default();
-    Failure::Usage(format!(
-        "{}{line}: {reason}; see `dateline {command} --help`",
-        path.display()
-    ))
+    Failure::Usage(format!("{}{line}: {reason}; see `dateline {command} --help`", path.display()))
 }
 
 /// The settings of a file, by the names of their flags.

@@ -1,9 +1,9 @@
-//! Text that remembers where it came from, so that offsets can be told in the text that the client sent.
+//! Cleaned text that maps each byte range back to the source, so that offsets can be reported in the text that the client sent.
 
 use std::{borrow::Cow, ops::Range};
 
-/// A run of the text that maps onto the source in one of two ways: byte for byte where both sides are equally long,
-/// otherwise only as a whole (an entity, a composed character).
+/// A run of text and the source range it stands for. If both have the same length, they map byte for byte; otherwise the run
+/// maps as a whole (a character reference, a composed character). The run ends where the next piece starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Piece {
     start: usize,
@@ -11,10 +11,9 @@ struct Piece {
     source_end: usize,
 }
 
-/// Cleaned text with its way back to the source.
+/// Text with a mapping to its source.
 ///
-/// Built by appending pieces of the source in order; what is not appended is gone. A text that equals its source has no
-/// pieces at all.
+/// Built by appending pieces of the source in order. A text without pieces equals its source.
 #[derive(Debug, Clone, Default)]
 pub struct MappedText<'a> {
     text: Cow<'a, str>,
@@ -27,7 +26,7 @@ impl<'a> MappedText<'a> {
         MappedText { text: Cow::Borrowed(source), pieces: Vec::new() }
     }
 
-    /// Room for about `bytes` of text that will be appended.
+    /// An empty text with capacity for `bytes` bytes.
     pub fn with_capacity(bytes: usize) -> Self {
         MappedText { text: Cow::Owned(String::with_capacity(bytes)), pieces: Vec::new() }
     }
@@ -37,13 +36,13 @@ impl<'a> MappedText<'a> {
         &self.text
     }
 
-    /// Appends `text`, which stands for `source` (byte offsets in the source).
+    /// Appends `text`, which replaces the byte range `source` of the source.
     pub fn push(&mut self, text: &str, source: Range<usize>) {
         if text.is_empty() {
             return;
         }
         let start = self.text.len();
-        // Continues the last piece where both run byte for byte without a gap.
+        // Extend the last piece if both map byte for byte and are adjacent in the source.
         let continues = text.len() == source.len()
             && self.pieces.last().is_some_and(|last| {
                 last.source_end == source.start && start - last.start == last.source_end - last.source_start
@@ -58,7 +57,7 @@ impl<'a> MappedText<'a> {
         self.text.to_mut().push_str(text);
     }
 
-    /// Appends a part of another mapped text, keeping its way back.
+    /// Appends a byte range of another mapped text with its mapping to the source.
     pub fn push_part(&mut self, other: &MappedText<'_>, part: Range<usize>) {
         if other.pieces.is_empty() {
             self.push(&other.text[part.clone()], part);
@@ -75,7 +74,7 @@ impl<'a> MappedText<'a> {
         }
     }
 
-    /// The same text, whose source is the text of `outer`, with its way back to the source of `outer`.
+    /// Composes two mappings: the source of `self` is the text of `outer`; the result maps `self` to the source of `outer`.
     pub fn through(&self, outer: &MappedText<'_>) -> MappedText<'static> {
         let mut out = MappedText::with_capacity(self.text.len());
         if self.pieces.is_empty() {
@@ -93,7 +92,7 @@ impl<'a> MappedText<'a> {
         out
     }
 
-    /// The bytes of the source that a part of the text stands for.
+    /// The byte range of the source that a byte range of the text stands for.
     pub fn source(&self, part: Range<usize>) -> Range<usize> {
         if self.pieces.is_empty() {
             return part;
@@ -104,15 +103,16 @@ impl<'a> MappedText<'a> {
             (self.pieces[i], end)
         };
         let (piece, end) = piece_at(part.start);
-        let exact = |piece: Piece, end: usize| end - piece.start == piece.source_end - piece.source_start;
+        let is_bytewise = |piece: Piece, end: usize| end - piece.start == piece.source_end - piece.source_start;
         let start =
-            if exact(piece, end) { piece.source_start + (part.start - piece.start) } else { piece.source_start };
+            if is_bytewise(piece, end) { piece.source_start + (part.start - piece.start) } else { piece.source_start };
         if part.is_empty() {
             return start..start;
         }
         let (piece, end) = piece_at(part.end - 1);
-        let stop = if exact(piece, end) { piece.source_start + (part.end - piece.start) } else { piece.source_end };
-        start..stop
+        let source_end =
+            if is_bytewise(piece, end) { piece.source_start + (part.end - piece.start) } else { piece.source_end };
+        start..source_end
     }
 }
 
@@ -121,13 +121,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_whole_text_maps_onto_itself() {
+    fn an_unchanged_text_maps_to_itself() {
         let text = MappedText::whole("abc def");
         assert_eq!(text.source(4..7), 4..7);
     }
 
     #[test]
-    fn gaps_and_replacements_map_back() {
+    fn gaps_and_replacements_map_to_the_source() {
         let source = "ab<b>cd&amp;ef";
         let mut text = MappedText::with_capacity(8);
         text.push("ab", 0..2);
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_keep_their_way_back() {
+    fn parts_keep_their_mapping() {
         let source = "xx cd&amp;ef yy";
         let mut text = MappedText::with_capacity(8);
         text.push("xx cd", 0..5);

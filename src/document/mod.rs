@@ -1,4 +1,4 @@
-//! An article as the models read it: cleaned text that knows where it stood in what the client sent.
+//! The cleaned article that the models read. Its text maps back to the bytes that the client sent.
 
 mod mapped;
 
@@ -7,36 +7,36 @@ pub use mapped::MappedText;
 use crate::article::{Field, Removed};
 use std::borrow::Cow;
 
-/// Where the language cannot be told.
+/// ISO 639 code of an undetermined language.
 pub const UNDETERMINED: &str = "und";
 
-/// The most parts of an article that are listed as removed.
+/// Maximum number of removed parts listed for one article.
 pub const MOST_REMOVED: usize = 1000;
 
 /// A part of the cleaned article.
 #[derive(Debug, Clone)]
 pub struct Section<'a> {
-    /// What it is to the model.
+    /// The section's function: a dateline found in the body has the role [`Field::Dateline`].
     pub role: Field,
-    /// The field of the article that it stood in: a dateline mostly stands in the body.
+    /// The field of the article that contains the section.
     pub origin: Field,
-    /// Its text; offsets lead back into `origin`.
+    /// The text, mapped to `origin`.
     pub text: MappedText<'a>,
 }
 
 /// A cleaned article.
 #[derive(Debug, Clone)]
 pub struct Document<'a> {
-    /// Headline, dateline and body, in this order; those that are empty are missing.
+    /// Headline, dateline and body, in this order, without empty ones.
     pub sections: Vec<Section<'a>>,
-    /// What was left out, by field and offset; at most [`MOST_REMOVED`] parts.
+    /// Removed parts, sorted by field and offset; at most [`MOST_REMOVED`].
     pub removed: Vec<Removed>,
-    /// Whether more was left out than `removed` lists.
+    /// Whether more than [`MOST_REMOVED`] parts were removed.
     pub more_removed: bool,
-    /// ISO 639 code, [`UNDETERMINED`] if the language is neither stated nor detected.
+    /// ISO 639 code; [`UNDETERMINED`] if the language is neither stated nor detected.
     pub language: Cow<'static, str>,
     /// Whether the language was detected, rather than stated by the article.
     pub language_is_detected: bool,
-    /// Whether the text is an article, rather than a page in its place: an error or block page, a login wall, a placeholder.
+    /// Whether the text is an article. False for error and block pages, login walls and placeholders.
     pub is_article: bool,
 }

@@ -1,31 +1,31 @@
-//! Countries and parts of the world: ISO 3166 in the UN M49 tree.
+//! Countries and regions of the world: ISO 3166-1 codes in the UN M49 tree, from the table `m49.tsv`.
 
 use std::{
     collections::HashMap,
     sync::{Arc, LazyLock},
 };
 
-/// What is known of a name.
+/// What the gazetteer knows about a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Known {
-    /// It may be a city.
+    /// The name of a city, possibly among other places.
     City,
-    /// It is another place.
+    /// The name of another place.
     Place,
-    /// A town that only the lists of towns know: many are named like people or things.
+    /// A town that only lists of towns contain; many such names are also those of people or things.
     Listed,
-    /// Nothing.
+    /// Not a known name.
     Nothing,
 }
 
-/// A node of the tree.
+/// A country or region of the M49 tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// ISO 3166-1 alpha-2 for a country, the M49 number for a region; `EU` and `UN` for those bodies.
+    /// ISO 3166-1 alpha-2 for a country, the M49 number for a region; `EU` and `UN` for these organisations.
     pub code: Arc<str>,
     /// The English name.
     pub name: Arc<str>,
-    /// The codes from this place up to the world.
+    /// The codes from this place up to the world (`001`), both included.
     pub path: Vec<Arc<str>>,
 }
 
@@ -40,45 +40,45 @@ static TREE: LazyLock<HashMap<&'static str, Place>> = LazyLock::new(|| {
         .collect();
     rows.iter()
         .map(|(code, (name, _))| {
-            let up = std::iter::successors(Some(*code), |code| {
+            let path = std::iter::successors(Some(*code), |code| {
                 rows.get(code).map(|row| row.1).filter(|parent| *parent != "-")
             });
-            let place = Place { code: Arc::from(*code), name: Arc::from(*name), path: up.map(Arc::from).collect() };
+            let place = Place { code: Arc::from(*code), name: Arc::from(*name), path: path.map(Arc::from).collect() };
             (*code, place)
         })
         .collect()
 });
 
-/// The code of the European Union, which ISO 3166 reserves for it.
+/// The code of the European Union, exceptionally reserved in ISO 3166-1.
 pub const EUROPEAN_UNION: &str = "EU";
 
-/// The place with this code; `None` where there is none.
+/// The place with this code; `None` if unknown.
 pub fn place(code: &str) -> Option<&'static Place> {
     TREE.get(code)
 }
 
-/// The country with this ISO 3166-1 alpha-2 code (or `XK`), in either case; `None` where there is none.
+/// The country with this ISO 3166-1 alpha-2 code (or `XK` for Kosovo), case-insensitive; `None` if unknown.
 pub fn country(code: &str) -> Option<&'static Place> {
     let code = code.trim().to_ascii_uppercase();
     place(&code).filter(|place| is_country(&place.code))
 }
 
-/// Whether a code of this tree is a country's.
+/// Whether a code of the tree belongs to a country.
 pub fn is_country(code: &str) -> bool {
     code.len() == 2 && !matches!(code, "EU" | "UN")
 }
 
-/// Whether articles may be about a place with this code: a country, or the European Union, which acts like one.
+/// Whether an article can be about the place with this code: a country or the European Union.
 pub fn is_subject(code: &str) -> bool {
     is_country(code) || code == EUROPEAN_UNION
 }
 
-/// The place with this code, in either case, if articles may be about it; see [`is_subject`].
+/// The place with this code, case-insensitive, if an article can be about it; see [`is_subject`].
 pub fn subject(code: &str) -> Option<&'static Place> {
     place(&code.trim().to_ascii_uppercase()).filter(|place| is_subject(&place.code))
 }
 
-/// The number of places that articles may be about.
+/// The number of places that an article can be about; see [`is_subject`].
 pub fn subjects() -> usize {
     TREE.keys().filter(|code| is_subject(code)).count()
 }
@@ -94,12 +94,12 @@ mod tests {
             assert_eq!(place.path.first(), Some(&place.code));
             assert_eq!(place.path.last().map(|code| &**code), Some("001"), "{}", place.code);
         }
-        let path: Vec<&str> = place("PK").expect("it is there").path.iter().map(|code| &**code).collect();
+        let path: Vec<&str> = place("PK").expect("a known code").path.iter().map(|code| &**code).collect();
         assert_eq!(path, ["PK", "034", "142", "001"]);
     }
 
     #[test]
-    fn countries_are_told_from_regions() {
+    fn countries_are_distinguished_from_regions() {
         assert_eq!(country(" ke ").map(|place| &*place.name), Some("Kenya"));
         for code in ["EU", "UN", "034", "ZZ", ""] {
             assert!(country(code).is_none(), "{code}");

@@ -1,44 +1,47 @@
+//! Calibrated decision layers for binary questions, fitted by linfa's logistic regression.
+
 use super::LinearError;
 use linfa::{Dataset, traits::Fit};
 use linfa_logistic::LogisticRegression;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
-/// Iterations of L-BFGS, at most.
-const MOST_ITERATIONS: u64 = 300;
+/// Maximum number of L-BFGS iterations.
+const MAX_ITERATIONS: u64 = 300;
 
-/// The calibrated decision layer of a yes-or-no question: the weights of a stock `linfa_logistic::LogisticRegression`.
+/// The calibrated decision layer of a binary question: the weights of a `linfa_logistic::LogisticRegression`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogisticLayer {
-    /// One a feature.
+    /// One weight per feature.
     pub weights: Array1<f64>,
-    /// The log-odds where every feature is 0.
+    /// The log-odds if every feature is 0.
     pub intercept: f64,
 }
 
 impl LogisticLayer {
-    /// Fits the layer on `features` (rows × features) and the answer of each row. The fit has converged if the gradient of the
-    /// loss is below `tolerance` for each row (linfa sums the loss over the rows): with 1e-5 probabilities no longer change in
-    /// the fourth decimal.
+    /// Fits the layer on `features` (rows × features) and the answer of each row. The fit has converged if the norm of the
+    /// gradient is below `tolerance` times the number of rows, because linfa sums the loss over the rows. With 1e-5,
+    /// probabilities are stable to the fourth decimal.
     ///
     /// # Errors
-    /// [`LinearError::NothingToLearn`] if all answers are alike; [`LinearError::DecisionLayer`] if linfa-logistic fails, or
-    /// returns a model no better than always giving the share of yes (version 0.8.1 may return its all-zero start as success).
+    /// [`LinearError::NothingToLearn`] if all answers are equal; [`LinearError::DecisionLayer`] if linfa-logistic fails, or
+    /// returns a model with a higher loss than the constant share of positive answers (version 0.8.1 may return its all-zero
+    /// initial weights as success).
     pub fn fit(features: ArrayView2<'_, f64>, answers: &[bool], tolerance: f64) -> Result<Self, LinearError> {
         let yes = answers.iter().filter(|answer| **answer).count();
         if yes == 0 || yes == answers.len() {
             return Err(LinearError::NothingToLearn { rows: answers.len(), labels: 1 });
         }
-        let standard = Standard::of(features);
-        let dataset = Dataset::new(standard.apply(features), Array1::from(answers.to_vec()));
+        let standardiser = Standardiser::fit(features);
+        let dataset = Dataset::new(standardiser.apply(features), Array1::from(answers.to_vec()));
         let fitted = LogisticRegression::default()
-            .max_iterations(MOST_ITERATIONS)
+            .max_iterations(MAX_ITERATIONS)
             .gradient_tolerance(tolerance * answers.len() as f64)
             .fit(&dataset)
             .map_err(|error| LinearError::DecisionLayer(error.to_string()))?;
-        // linfa calls the commoner of the two answers positive.
+        // linfa takes the more frequent answer as the positive class.
         let sign = if fitted.labels().pos.class { 1.0 } else { -1.0 };
-        let weights = fitted.params() * sign / &standard.scale;
-        let intercept = fitted.intercept() * sign - weights.dot(&standard.mean);
+        let weights = fitted.params() * sign / &standardiser.scale;
+        let intercept = fitted.intercept() * sign - weights.dot(&standardiser.mean);
         let layer = LogisticLayer { weights, intercept };
 
         let rows = answers.len() as f64;
@@ -54,28 +57,28 @@ impl LogisticLayer {
         let share = yes as f64 / rows;
         let prior_loss = -share * share.ln() - (1.0 - share) * (1.0 - share).ln();
         if !loss.is_finite() || loss > prior_loss {
-            return Err(LinearError::DecisionLayer(format!("loss {loss:.3}, the prior alone has {prior_loss:.3}")));
+            return Err(LinearError::DecisionLayer(format!("loss {loss:.3}, loss of the prior {prior_loss:.3}")));
         }
         Ok(layer)
     }
 
-    /// The probability of yes.
+    /// The probability of a positive answer.
     pub fn probability(&self, features: ArrayView1<'_, f64>) -> f64 {
         1.0 / (1.0 + (-(features.dot(&self.weights) + self.intercept)).exp())
     }
 }
 
-/// Column means and spreads: linfa-logistic sums its loss over the rows and loses its way on input that is not scaled.
-struct Standard {
+/// Standardises columns to mean 0 and standard deviation 1, because linfa-logistic may fail to converge on unscaled input.
+struct Standardiser {
     mean: Array1<f64>,
     scale: Array1<f64>,
 }
 
-impl Standard {
-    fn of(records: ArrayView2<'_, f64>) -> Self {
+impl Standardiser {
+    fn fit(records: ArrayView2<'_, f64>) -> Self {
         let mean = records.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(records.ncols()));
-        let scale = records.std_axis(Axis(0), 0.0).mapv(|spread| if spread > 1e-9 { spread } else { 1.0 });
-        Standard { mean, scale }
+        let scale = records.std_axis(Axis(0), 0.0).mapv(|deviation| if deviation > 1e-9 { deviation } else { 1.0 });
+        Standardiser { mean, scale }
     }
 
     fn apply(&self, records: ArrayView2<'_, f64>) -> Array2<f64> {
@@ -94,7 +97,7 @@ mod tests {
 
     #[test]
     fn logistic_probabilities_are_calibrated() {
-        // The answer is yes with probability σ(3x - 1): the layer must find 3 and -1, whichever answer is commoner.
+        // The answer is positive with probability σ(3x ± 1): the fit must find both, whichever answer is more frequent.
         for shift in [-1.0, 1.0] {
             let mut random = SplitMix(3);
             let mut features = Array2::zeros((20_000, 1));
@@ -111,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_layer_that_has_learned_nothing_is_an_error() {
+    fn a_fit_without_information_is_an_error() {
         let features = Array2::from_elem((10, 1), f64::NAN);
         let answers: Vec<bool> = (0..10).map(|i| i % 2 == 0).collect();
         assert!(LogisticLayer::fit(features.view(), &answers, 1e-5).is_err());

@@ -1,20 +1,22 @@
+//! Errors of fitting linear models.
+
 use thiserror::Error;
 
-/// Why a linear model could not be fitted.
+/// A linear model could not be fitted.
 #[derive(Debug, Error)]
 pub enum LinearError {
     /// A parameter is out of its range.
-    #[error("{name} is {value}, it must be {range}")]
+    #[error("invalid parameter {name} {value}: expected a number {range}")]
     Parameter {
-        /// Its name.
+        /// The name of the parameter.
         name: &'static str,
-        /// What it was set to.
+        /// The invalid value.
         value: f64,
-        /// What it may be.
+        /// The valid range.
         range: &'static str,
     },
-    /// Records and targets do not fit each other.
-    #[error("{records} records have {targets} rows of targets: each record needs one")]
+    /// Records and targets have different numbers of rows.
+    #[error("{targets} rows of targets for {records} records: expected one row per record")]
     Shape {
         /// Number of records.
         records: usize,
@@ -22,19 +24,17 @@ pub enum LinearError {
         targets: usize,
     },
     /// Fewer than two labels, or no rows.
-    #[error(
-        "there is nothing to learn from: {rows} rows with {labels} different labels; at least two labels are needed"
-    )]
+    #[error("nothing to learn: {rows} rows with {labels} different labels, expected at least two labels")]
     NothingToLearn {
         /// Number of rows.
         rows: usize,
         /// Number of different labels among them.
         labels: usize,
     },
-    /// The stock logistic regression gave up, or gave back a model that has learned nothing.
+    /// The logistic regression failed, or its model is no better than the prior.
     #[error("the decision layer did not converge ({0}): scores may be constant or not finite")]
     DecisionLayer(String),
-    /// An error of linfa's own.
+    /// An error of linfa.
     #[error(transparent)]
     Linfa(#[from] linfa::Error),
 }

@@ -1,9 +1,8 @@
-//! Sparse linear learning behind linfa's traits, and the calibrated decision layers.
+//! Sparse linear models behind linfa's traits, and calibrated decision layers. Independent of articles and labels.
 //!
-//! Datasets, training and prediction traits, metrics and the decision layers are linfa's: [`LogisticLayer`]
-//! holds the weights of its stock logistic regression. linfa has no estimator for sparse input, so the
-//! sparse solver, [`LinearSvmParams`], is ours and implements linfa's `ParamGuard`, `Fit` and `PredictInplace`. Nothing here
-//! knows articles, words or countries.
+//! Datasets, training and prediction traits, metrics and the logistic regression of [`LogisticLayer`] are linfa's. linfa
+//! has no estimator for sparse input, so this module adds a sparse solver: [`LinearSvmParams`] implements linfa's
+//! `ParamGuard`, and its checked parameters and model implement `Fit` and `PredictInplace`.
 
 mod decision;
 mod error;

@@ -1,28 +1,33 @@
+//! Sparse feature matrices as linfa records.
+
 use linfa::dataset::Records;
 
-/// Records in compressed row form: for each row the columns that are not zero, in rising order, with their values, and behind
-/// the last of these columns, where asked for, a few columns that every row has.
+/// A matrix in compressed sparse row (CSR) form with optional dense columns after the sparse ones.
 ///
-/// linfa has no estimator for sparse input, and its `Records` cannot be implemented for a foreign matrix; this type is what
-/// our solver's `Fit` takes.
+/// The input of [`LinearSvmParams`](super::LinearSvmParams). The type is needed because linfa's `Records` trait cannot be
+/// implemented for the sparse matrix of another crate.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SparseRecords {
+    /// The start of each row in `columns` and `values`, followed by their length.
     starts: Vec<usize>,
+    /// Ascending within a row.
     columns: Vec<u32>,
     values: Vec<f32>,
+    /// Number of sparse columns.
     n_columns: usize,
     /// Rows × `n_dense`.
     dense: Vec<f32>,
+    /// Number of dense columns.
     n_dense: usize,
 }
 
 impl SparseRecords {
-    /// No rows yet, `n_columns` columns.
+    /// An empty matrix with `n_columns` sparse columns.
     pub fn new(n_columns: usize) -> Self {
         SparseRecords::with_dense(n_columns, 0)
     }
 
-    /// No rows yet, `n_columns` sparse columns and behind them `n_dense` that every row has.
+    /// An empty matrix with `n_columns` sparse columns followed by `n_dense` dense ones.
     pub fn with_dense(n_columns: usize, n_dense: usize) -> Self {
         SparseRecords { starts: vec![0], n_columns, n_dense, ..SparseRecords::default() }
     }
@@ -30,19 +35,19 @@ impl SparseRecords {
     /// Appends a row of (column, value) pairs and the values of its dense columns.
     ///
     /// # Panics
-    /// Where the number of dense values is another than the records have; in debug builds, where columns do not rise or
-    /// reach past the last sparse one.
+    /// If `dense` does not have one value per dense column; in debug builds, also if the columns are not strictly ascending
+    /// or not below the number of sparse columns.
     pub fn push(&mut self, row: &[(u32, f32)], dense: &[f32]) {
-        debug_assert!(row.windows(2).all(|pair| pair[0].0 < pair[1].0), "columns rise");
-        debug_assert!(row.last().is_none_or(|last| (last.0 as usize) < self.n_columns), "columns exist");
-        assert_eq!(dense.len(), self.n_dense, "every row has every dense column");
+        debug_assert!(row.windows(2).all(|pair| pair[0].0 < pair[1].0), "ascending columns");
+        debug_assert!(row.last().is_none_or(|last| (last.0 as usize) < self.n_columns), "columns within range");
+        assert_eq!(dense.len(), self.n_dense, "one value per dense column");
         self.columns.extend(row.iter().map(|cell| cell.0));
         self.values.extend(row.iter().map(|cell| cell.1));
         self.dense.extend(dense);
         self.starts.push(self.columns.len());
     }
 
-    /// Some of the rows, in the order given.
+    /// The given rows, in the given order.
     pub fn select(&self, rows: &[usize]) -> Self {
         let mut selected = SparseRecords::with_dense(self.n_columns, self.n_dense);
         for row in rows {
@@ -75,22 +80,22 @@ impl SparseRecords {
         self.row(i).map(|(_, value)| value * value).sum()
     }
 
-    /// Row `i` times `weights`, one weight a column.
+    /// The dot product of row `i` and `weights`, which has one weight per column.
     pub fn dot(&self, i: usize, weights: &[f32]) -> f32 {
-        let (of_sparse, of_dense) = weights.split_at(self.n_columns);
-        self.sparse(i).map(|(column, value)| of_sparse[column] * value).sum::<f32>()
-            + dense_dot(self.dense(i), of_dense)
+        let (sparse_weights, dense_weights) = weights.split_at(self.n_columns);
+        self.sparse(i).map(|(column, value)| sparse_weights[column] * value).sum::<f32>()
+            + dense_dot(self.dense(i), dense_weights)
     }
 
     /// Adds `step` times row `i` to `weights`.
     pub fn add_scaled(&self, i: usize, step: f32, weights: &mut [f32]) {
-        let (of_sparse, of_dense) = weights.split_at_mut(self.n_columns);
-        self.sparse(i).for_each(|(column, value)| of_sparse[column] += step * value);
-        of_dense.iter_mut().zip(self.dense(i)).for_each(|(weight, value)| *weight += step * value);
+        let (sparse_weights, dense_weights) = weights.split_at_mut(self.n_columns);
+        self.sparse(i).for_each(|(column, value)| sparse_weights[column] += step * value);
+        dense_weights.iter_mut().zip(self.dense(i)).for_each(|(weight, value)| *weight += step * value);
     }
 }
 
-/// In sixteen sums side by side, which processors add at once.
+/// The dot product of `a` and `b`, in sixteen partial sums so that the compiler uses SIMD instructions.
 fn dense_dot(a: &[f32], b: &[f32]) -> f32 {
     const LANES: usize = 16;
     let (a, rest_of_a) = a.as_chunks::<LANES>();
@@ -119,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dense_columns_stand_behind_the_sparse_ones() {
+    fn dense_columns_follow_the_sparse_ones() {
         let dense: Vec<f32> = (0..19).map(|i| i as f32).collect();
         let mut records = SparseRecords::with_dense(4, dense.len());
         records.push(&[], &[1.0; 19]);

@@ -1,3 +1,5 @@
+//! A linear support vector machine for sparse records, and the random number generator of its row order.
+
 use super::{LinearError, SparseRecords};
 use linfa::{
     DatasetBase, ParamGuard,
@@ -9,10 +11,10 @@ use rayon::prelude::*;
 
 /// Unchecked parameters of a one-vs-rest linear support vector machine on sparse records.
 ///
-/// For each label it minimises `½‖w‖² + Σ cᵢ max(0, 1 − yᵢ(w·xᵢ + b))²` with the bias as one more feature of value 1, by
-/// dual coordinate descent (Hsieh, Chang, Lin, Keerthi, Sundararajan: A Dual Coordinate Descent Method for Large-scale
-/// Linear SVM, ICML 2008); `cᵢ` is [`cost`](Self::cost) times the weight of row i in the dataset. Labels are independent,
-/// so a row may carry any number of them.
+/// For each label, the fit minimises `½‖w‖² + Σ cᵢ max(0, 1 − yᵢ(w·xᵢ + b))²`, with the bias as an additional feature of
+/// value 1, by dual coordinate descent (Hsieh, Chang, Lin, Keerthi, Sundararajan: A Dual Coordinate Descent Method for
+/// Large-scale Linear SVM, ICML 2008); `cᵢ` is [`cost`](Self::cost) times the weight of row i in the dataset. Labels are
+/// independent, so a row may have any number of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LinearSvmParams(LinearSvmValidParams);
 
@@ -32,25 +34,25 @@ impl Default for LinearSvmParams {
 }
 
 impl LinearSvmParams {
-    /// What an error costs against a simple model; above 0. Default 1.
+    /// The cost of an error relative to the regularisation; above 0. Default: 1.
     pub fn cost(mut self, cost: f32) -> Self {
         self.0.cost = cost;
         self
     }
 
-    /// Stops where the largest violation of the optimality conditions falls below this; above 0. Default 0.1.
+    /// Stops when the largest violation of the optimality conditions is at most this; above 0. Default: 0.1.
     pub fn tolerance(mut self, tolerance: f32) -> Self {
         self.0.tolerance = tolerance;
         self
     }
 
-    /// Stops after so many passes over the rows; at least 1. Default 60.
+    /// Maximum number of passes over the rows; at least 1. Default: 60.
     pub fn max_passes(mut self, max_passes: usize) -> Self {
         self.0.max_passes = max_passes;
         self
     }
 
-    /// The seed of the order in which rows are visited. Default 1.
+    /// The seed of the order in which rows are visited. Default: 1.
     pub fn seed(mut self, seed: u64) -> Self {
         self.0.seed = seed;
         self
@@ -84,18 +86,18 @@ impl ParamGuard for LinearSvmParams {
 pub struct LinearSvm {
     /// Weights, features × labels.
     pub weights: Array2<f32>,
-    /// One bias a label.
+    /// One bias per label.
     pub bias: Array1<f32>,
 }
 
 impl<T: AsMultiTargets<Elem = bool>> Fit<SparseRecords, T, LinearError> for LinearSvmValidParams {
     type Object = LinearSvm;
 
-    /// Fits one machine a column of the targets (rows × labels: whether the row carries the label), in parallel. The
-    /// result does not depend on the number of threads.
+    /// Fits one machine per column of the targets (rows × labels: whether the row has the label), in parallel. The result does
+    /// not depend on the number of threads.
     ///
     /// # Errors
-    /// [`LinearError::Shape`] and [`LinearError::NothingToLearn`].
+    /// [`LinearError::Shape`] if records and targets differ in rows; [`LinearError::NothingToLearn`] without rows or labels.
     fn fit(&self, dataset: &DatasetBase<SparseRecords, T>) -> Result<LinearSvm, LinearError> {
         let records = dataset.records();
         let targets = dataset.targets().as_multi_targets();
@@ -126,12 +128,13 @@ impl<T: AsMultiTargets<Elem = bool>> Fit<SparseRecords, T, LinearError> for Line
 }
 
 impl LinearSvmValidParams {
+    /// Fits one label. `norms` are the squared norms of the rows with the bias feature. Returns weights and bias.
     fn fit_label(
         &self,
         records: &SparseRecords,
         norms: &[f32],
         costs: &[f32],
-        is: ArrayView1<'_, bool>,
+        targets: ArrayView1<'_, bool>,
     ) -> (Vec<f32>, f32) {
         let rows = norms.len();
         let mut w = vec![0.0_f32; records.nfeatures()];
@@ -140,19 +143,20 @@ impl LinearSvmValidParams {
         let mut order: Vec<u32> = (0..rows as u32).collect();
         let mut active = rows;
         let mut random = SplitMix(self.seed);
-        // Rows whose multiplier is 0 and whose gradient is above the last pass's largest violation are left out for now.
+        // Shrinking: skip rows whose multiplier is 0 and whose gradient exceeds the largest projected gradient of the last
+        // pass.
         let mut shrink_above = f32::INFINITY;
         let mut passes = 0;
         while passes < self.max_passes {
             passes += 1;
-            let (mut most, mut least) = (f32::NEG_INFINITY, f32::INFINITY);
+            let (mut max_projected, mut min_projected) = (f32::NEG_INFINITY, f32::INFINITY);
             for i in (1..active).rev() {
                 order.swap(i, random.below(i + 1));
             }
             let mut k = 0;
             while k < active {
                 let i = order[k] as usize;
-                let y = if is[i] { 1.0 } else { -1.0 };
+                let y = if targets[i] { 1.0 } else { -1.0 };
                 let diagonal = 0.5 / costs[i];
                 let gradient = y * (records.dot(i, &w) + bias) - 1.0 + alpha[i] * diagonal;
                 let projected = if alpha[i] > 0.0 {
@@ -164,8 +168,8 @@ impl LinearSvmValidParams {
                 } else {
                     gradient.min(0.0)
                 };
-                most = most.max(projected);
-                least = least.min(projected);
+                max_projected = max_projected.max(projected);
+                min_projected = min_projected.min(projected);
                 if projected.abs() > 1e-12 {
                     let old = alpha[i];
                     alpha[i] = (old - gradient / (norms[i] + diagonal)).max(0.0);
@@ -175,14 +179,14 @@ impl LinearSvmValidParams {
                 }
                 k += 1;
             }
-            if active == 0 || most - least <= self.tolerance {
+            if active == 0 || max_projected - min_projected <= self.tolerance {
                 if active == rows {
                     break;
                 }
                 active = rows;
                 shrink_above = f32::INFINITY;
             } else {
-                shrink_above = if most > 0.0 { most } else { f32::INFINITY };
+                shrink_above = if max_projected > 0.0 { max_projected } else { f32::INFINITY };
             }
         }
         (w, bias)
@@ -205,8 +209,8 @@ impl PredictInplace<SparseRecords, Array2<f32>> for LinearSvm {
     }
 }
 
-/// SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA 2014): fixed by its definition,
-/// so that a seed gives the same model with every version of every library.
+/// SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA 2014). Its
+/// sequence is fixed, so that a seed gives the same model independent of library versions.
 #[derive(Debug, Clone)]
 pub struct SplitMix(pub u64);
 
@@ -231,7 +235,7 @@ mod tests {
     use super::*;
     use ndarray::array;
 
-    /// Two labels that two features tell apart, and a third feature that is noise.
+    /// Two labels, two features that determine them, and a third feature that is noise.
     fn dataset() -> DatasetBase<SparseRecords, Array2<bool>> {
         let mut records = SparseRecords::new(3);
         let mut targets = Array2::from_elem((60, 2), false);
@@ -244,18 +248,18 @@ mod tests {
     }
 
     #[test]
-    fn it_separates_what_can_be_separated() {
+    fn separable_labels_are_separated() {
         let dataset = dataset();
         let svm = LinearSvmParams::default().fit(&dataset).expect("it fits");
         let mut scores = svm.default_target(dataset.records());
         svm.predict_inplace(dataset.records(), &mut scores);
-        for (score, is) in scores.iter().zip(dataset.targets()) {
-            assert_eq!(*score > 0.0, *is);
+        for (score, target) in scores.iter().zip(dataset.targets()) {
+            assert_eq!(*score > 0.0, *target);
         }
     }
 
     #[test]
-    fn it_finds_the_optimum() {
+    fn the_fit_finds_the_optimum() {
         // One feature of value 1 with its sign as label: by symmetry b = 0, and w minimises ½w² + 2 max(0, 1 - w)²,
         // so w = 4 (1 - w), w = 0.8.
         let mut records = SparseRecords::new(1);
@@ -269,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_heavier_row_counts_as_often() {
+    fn a_row_weight_equals_repetition() {
         let mut records = SparseRecords::new(1);
         let mut twice = SparseRecords::new(1);
         for (value, times) in [(1.0, 2), (0.5, 1), (-1.0, 1)] {
@@ -286,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn two_fits_give_the_same_bits() {
+    fn fits_are_deterministic() {
         let dataset = dataset();
         let fit = || LinearSvmParams::default().fit(&dataset).expect("it fits");
         let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool");
@@ -294,8 +298,8 @@ mod tests {
     }
 
     #[test]
-    fn wrong_parameters_are_told() {
-        let error = LinearSvmParams::default().cost(-1.0).fit(&dataset()).expect_err("no cost is negative");
-        assert_eq!(error.to_string(), "cost is -1, it must be above 0");
+    fn invalid_parameters_are_rejected() {
+        let error = LinearSvmParams::default().cost(-1.0).fit(&dataset()).expect_err("a negative cost is invalid");
+        assert_eq!(error.to_string(), "invalid parameter cost -1: expected a number above 0");
     }
 }

@@ -1,32 +1,33 @@
-//! Files that are looked at again and again.
+//! Detects changes of files by polling.
 
 use std::{sync::Arc, time::Duration};
 
-/// How often files are looked at. Events of the file system do not reach network mounts and miss the links that orchestrators
-/// swap, so that looking is the one way that always works.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The polling interval. Polling always works; file system events do not reach network mounts, and miss symbolic links that
+/// orchestrators replace.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Looks at files, for as long as it is asked.
+/// Polls the state of some files.
 pub struct Watch<T> {
-    look: Arc<dyn Fn() -> Option<T> + Send + Sync>,
-    seen: Option<T>,
+    poll: Arc<dyn Fn() -> Option<T> + Send + Sync>,
+    last: Option<T>,
 }
 
 impl<T: Clone + PartialEq + Send + 'static> Watch<T> {
-    /// `look` says what the files are like; `None` where one is away.
-    pub fn new(look: impl Fn() -> Option<T> + Send + Sync + 'static) -> Self {
-        Watch { look: Arc::new(look), seen: None }
+    /// `poll` returns the state of the files, such as sizes and times, or `None` if one is missing.
+    pub fn new(poll: impl Fn() -> Option<T> + Send + Sync + 'static) -> Self {
+        Watch { poll: Arc::new(poll), last: None }
     }
 
-    /// What the files are like, once two looks in a row have found the same: what is still being written is not.
+    /// Waits until two consecutive polls return the same state, and returns it. Files that are still being written do not
+    /// settle.
     pub async fn settled(&mut self) -> T {
         loop {
-            tokio::time::sleep(LOOK_EVERY).await;
-            let look = self.look.clone();
-            // A disk may take its time.
-            let now = tokio::task::spawn_blocking(move || look()).await.ok().flatten();
-            let before = std::mem::replace(&mut self.seen, now);
-            if let Some(now) = self.seen.clone().filter(|now| Some(now) == before.as_ref()) {
+            tokio::time::sleep(POLL_INTERVAL).await;
+            let poll = self.poll.clone();
+            // Polling may block on a slow disk.
+            let now = tokio::task::spawn_blocking(move || poll()).await.ok().flatten();
+            let before = std::mem::replace(&mut self.last, now);
+            if let Some(now) = self.last.clone().filter(|now| Some(now) == before.as_ref()) {
                 return now;
             }
         }

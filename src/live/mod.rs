@@ -1,4 +1,5 @@
-//! The models of a running program: the one that answers, swapped as its folder changes, and one beside it that is only compared.
+//! The models of a running program: the live model, which is reloaded when its folder changes, and a shadow model, whose
+//! answers are compared with the live ones and never sent.
 
 mod files;
 mod shadow;

@@ -1,4 +1,4 @@
-//! A second model that answers beside the live one without being heard, so that it can be judged on what really comes.
+//! The shadow model: classifies the articles of the live model on a thread of its own. Its answers are compared, never sent.
 
 use super::slot::ModelSlot;
 use crate::article::{Article, Classification, Decision, Options, Role};
@@ -12,38 +12,42 @@ use std::{
     thread,
 };
 
-/// How many articles may wait for the shadow. Beyond, they are skipped: it never holds up the live model, and takes one
-/// core at most.
-const WAITING: usize = 32;
+/// The capacity of the queue. Articles beyond it are skipped: the shadow model never delays the live one, and uses at most one
+/// core.
+const QUEUE_CAPACITY: usize = 32;
 
-/// Who is told what became of each article.
-type Watcher = Arc<dyn Fn(&ShadowOutcome) + Send + Sync>;
+/// Called with the outcome of each article.
+type Observer = Arc<dyn Fn(&ShadowOutcome) + Send + Sync>;
 
-/// The shadow's thread, seen by those who give it work.
+/// A handle of the shadow thread.
 pub struct Shadow {
     slot: Arc<ModelSlot>,
-    work: SyncSender<Work>,
+    queue: SyncSender<Work>,
     tally: Arc<Mutex<Tally>>,
-    watcher: Watcher,
+    observer: Observer,
 }
 
+/// An article to classify, with the live answer to compare.
 struct Work {
     article: Article,
     options: Options,
     live: Digest,
-    /// What is held until the shadow is done with the article.
-    _held: Box<dyn Send>,
+    /// Dropped when the shadow has finished with the article.
+    _guard: Box<dyn Send>,
 }
 
-/// What is compared of an answer.
+/// The parts of an answer that are compared.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Digest {
     version: Arc<str>,
+    /// The code of the best topic.
     topic: Option<Arc<str>>,
+    /// The codes of the ABOUT regions whose decision is not ABSTAIN.
     about: BTreeSet<Arc<str>>,
 }
 
 impl Digest {
+    /// Extracts the compared parts of an answer.
     pub fn of(answer: &Classification) -> Self {
         let about = answer.regions.iter().filter(|region| region.role == Role::About);
         let about = about.filter(|region| region.label.decision != Decision::Abstain);
@@ -54,7 +58,8 @@ impl Digest {
         }
     }
 
-    fn compared(&self, shadow: &Digest) -> Compared {
+    /// Compares a live answer with that of the shadow.
+    fn compare(&self, shadow: &Digest) -> Compared {
         Compared {
             topics: (self.topic != shadow.topic).then(|| [self.topic.clone(), shadow.topic.clone()]),
             regions: self.about != shadow.about,
@@ -62,45 +67,46 @@ impl Digest {
     }
 }
 
-/// What became of an article that the shadow was given.
+/// The outcome of an article that was offered to the shadow.
 pub enum ShadowOutcome {
-    /// Both models answered it.
+    /// Both models answered.
     Compared(Compared),
-    /// The shadow could not answer it.
+    /// The shadow model failed.
     Failed,
-    /// Too many were waiting already.
+    /// Skipped: the queue was full, or the live model was replaced in the meantime.
     Skipped,
 }
 
-/// How two answers differ.
+/// The differences of two answers.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Compared {
-    /// The best topics of the live model and of the shadow, where they differ.
+    /// The best topics of the live and the shadow model, if they differ.
     pub topics: Option<[Option<Arc<str>>; 2]>,
-    /// Whether the countries differ that the article is said to be about, those apart whose decision is ABSTAIN.
+    /// Whether the ABOUT regions differ; those with the decision ABSTAIN are ignored.
     pub regions: bool,
 }
 
-/// How often two models differed, for as long as both are in their places.
+/// Counts of comparisons between two model versions. A new version of either model resets them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
+    /// The versions of the live and the shadow model.
     versions: [Arc<str>; 2],
-    /// Articles that both answered.
+    /// Articles that both models answered.
     pub articles: u64,
-    /// Articles that the shadow had no time for.
+    /// Articles that were skipped because the queue was full.
     pub skipped: u64,
     /// Articles whose best topics differ.
     pub topics: u64,
-    /// Articles whose countries differ.
+    /// Articles whose ABOUT regions differ.
     pub regions: u64,
 }
 
 impl Tally {
-    fn count(&mut self, versions: [Arc<str>; 2], kind: &ShadowOutcome) {
+    fn count(&mut self, versions: [Arc<str>; 2], outcome: &ShadowOutcome) {
         if self.versions != versions {
             *self = Tally { versions, ..Tally::default() };
         }
-        match kind {
+        match outcome {
             ShadowOutcome::Compared(compared) => {
                 self.articles += 1;
                 self.topics += u64::from(compared.topics.is_some());
@@ -113,64 +119,69 @@ impl Tally {
 }
 
 impl Shadow {
-    /// Starts the thread; it ends with the last of those who give it work.
+    /// Starts the shadow thread, which ends when the handle is dropped. `slot` holds the shadow model.
     ///
     /// # Errors
-    /// Where the system gives no thread.
+    /// If the operating system cannot start a thread.
     pub fn start(
         slot: Arc<ModelSlot>,
         live: Arc<ModelSlot>,
-        watcher: impl Fn(&ShadowOutcome) + Send + Sync + 'static,
+        observer: impl Fn(&ShadowOutcome) + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
-        let watcher: Watcher = Arc::new(watcher);
-        let (work, waiting) = sync_channel(WAITING);
+        let observer: Observer = Arc::new(observer);
+        let (queue, receiver) = sync_channel(QUEUE_CAPACITY);
         let tally = Arc::new(Mutex::new(Tally::default()));
-        let (counted, told, answering) = (tally.clone(), watcher.clone(), slot.clone());
+        let (thread_tally, thread_observer, thread_slot) = (tally.clone(), observer.clone(), slot.clone());
         thread::Builder::new()
             .name("shadow".to_owned())
-            .spawn(move || run(&answering, &live, &waiting, &counted, &told))?;
-        Ok(Shadow { slot, work, tally, watcher })
+            .spawn(move || run(&thread_slot, &live, &receiver, &thread_tally, &thread_observer))?;
+        Ok(Shadow { slot, queue, tally, observer })
     }
 
-    /// Queues an article that the live model has answered; skips it if too many wait already. `held` is dropped with it.
-    pub fn offer(&self, article: Article, options: &Options, live: Digest, held: impl Send + 'static) {
-        let work = Work { article, options: Options { explain: false, ..*options }, live, _held: Box::new(held) };
-        let Err(TrySendError::Full(work) | TrySendError::Disconnected(work)) = self.work.try_send(work) else { return };
+    /// Queues an article that the live model has answered, or skips it if the queue is full. `guard` is dropped when the
+    /// article is finished or skipped.
+    pub fn offer(&self, article: Article, options: &Options, live: Digest, guard: impl Send + 'static) {
+        let work = Work { article, options: Options { explain: false, ..*options }, live, _guard: Box::new(guard) };
+        let Err(TrySendError::Full(work) | TrySendError::Disconnected(work)) = self.queue.try_send(work) else {
+            return;
+        };
         self.count(work.live.version, &ShadowOutcome::Skipped);
     }
 
-    fn count(&self, live: Arc<str>, kind: &ShadowOutcome) {
-        count(&self.tally, &self.watcher, [live, self.slot.current().version().into()], kind);
+    fn count(&self, live: Arc<str>, outcome: &ShadowOutcome) {
+        count(&self.tally, &self.observer, [live, self.slot.current().version().into()], outcome);
     }
 
-    /// How two versions compare that are in their places; nothing was counted of others.
+    /// The tally of two versions, live and shadow; zero unless both are the counted ones.
     pub fn tally_of(&self, versions: [Arc<str>; 2]) -> Tally {
         let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if tally.versions == versions { tally } else { Tally { versions, ..Tally::default() } }
     }
 }
 
-fn run(slot: &ModelSlot, live_slot: &ModelSlot, waiting: &Receiver<Work>, tally: &Mutex<Tally>, watcher: &Watcher) {
-    while let Ok(Work { article, options, live, _held }) = waiting.recv() {
+/// The loop of the shadow thread.
+fn run(slot: &ModelSlot, live_slot: &ModelSlot, queue: &Receiver<Work>, tally: &Mutex<Tally>, observer: &Observer) {
+    while let Ok(Work { article, options, live, _guard }) = queue.recv() {
         let model = slot.current();
-        // What a model answered that was swapped meanwhile says nothing of the one in its place.
+        // The answer of a live model that was replaced in the meantime is not compared.
         if *live.version != *live_slot.current().version() {
-            watcher(&ShadowOutcome::Skipped);
+            observer(&ShadowOutcome::Skipped);
             continue;
         }
         let answer = catch_unwind(AssertUnwindSafe(|| model.classify(&article, &options)));
-        let kind = match answer {
-            Ok(Ok(answer)) => ShadowOutcome::Compared(live.compared(&Digest::of(&answer))),
-            // What the live model answered is no article's fault.
+        let outcome = match answer {
+            Ok(Ok(answer)) => ShadowOutcome::Compared(live.compare(&Digest::of(&answer))),
+            // The live model answered, so the article is valid.
             Ok(Err(_)) | Err(_) => ShadowOutcome::Failed,
         };
-        count(tally, watcher, [live.version, model.version().into()], &kind);
+        count(tally, observer, [live.version, model.version().into()], &outcome);
     }
 }
 
-fn count(tally: &Mutex<Tally>, watcher: &Watcher, versions: [Arc<str>; 2], kind: &ShadowOutcome) {
-    watcher(kind);
-    tally.lock().unwrap_or_else(PoisonError::into_inner).count(versions, kind);
+/// Reports an outcome to the observer and counts it.
+fn count(tally: &Mutex<Tally>, observer: &Observer, versions: [Arc<str>; 2], outcome: &ShadowOutcome) {
+    observer(outcome);
+    tally.lock().unwrap_or_else(PoisonError::into_inner).count(versions, outcome);
 }
 
 #[cfg(test)]
@@ -186,18 +197,18 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_compared_and_counted_for_a_pair_of_models() {
+    fn answers_are_compared_and_counted_per_pair_of_versions() {
         let live = digest(Some("sport"), &["KE", "IT"]);
-        let same = live.compared(&digest(Some("sport"), &["IT", "KE"]));
+        let same = live.compare(&digest(Some("sport"), &["IT", "KE"]));
         assert_eq!(same, Compared { topics: None, regions: false });
-        let other = live.compared(&digest(None, &["KE"]));
+        let other = live.compare(&digest(None, &["KE"]));
         assert_eq!(other, Compared { topics: Some([Some("sport".into()), None]), regions: true });
 
         let mut tally = Tally::default();
         let versions = [Arc::from("a"), Arc::from("b")];
         tally.count(versions.clone(), &ShadowOutcome::Skipped);
-        for kind in [ShadowOutcome::Compared(same), ShadowOutcome::Compared(other), ShadowOutcome::Failed] {
-            tally.count(versions.clone(), &kind);
+        for outcome in [ShadowOutcome::Compared(same), ShadowOutcome::Compared(other), ShadowOutcome::Failed] {
+            tally.count(versions.clone(), &outcome);
         }
         assert_eq!((tally.articles, tally.topics, tally.regions), (2, 1, 1));
         assert_eq!(tally.skipped, 1, "skips before the first comparison count");

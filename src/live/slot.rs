@@ -1,4 +1,4 @@
-//! The model that answers, and how the next one takes its place.
+//! A slot that holds the current model and reloads it from its folder without interruption.
 
 use super::files::Watch;
 use crate::{
@@ -15,63 +15,64 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// A model that answers, and where the next one comes from.
+/// The current model, and the folder from which it is reloaded.
 pub struct ModelSlot {
     current: ArcSwap<Model>,
+    /// `None` for the bundled model.
     folder: Option<PathBuf>,
-    /// Held during a load: one at a time.
+    /// Held during a load, so that loads do not overlap.
     loading: Mutex<()>,
-    /// What the folder looked like when it was last tried, well or not.
-    tried: Mutex<Option<Fingerprint>>,
+    /// The fingerprint of the folder at the last load, successful or not.
+    last_tried: Mutex<Option<Fingerprint>>,
     status: watch::Sender<Status>,
 }
 
-/// What a slot holds, and what became of the models that it was given since the start.
+/// The state of a slot, and counts since the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
-    /// The version that answers.
+    /// The version of the current model.
     pub version: String,
-    /// How many models took over.
+    /// The number of models that became current by a reload.
     pub loaded: u64,
-    /// How many were refused.
+    /// The number of models that were refused.
     pub refused: u64,
-    /// Why the folder's model was refused; `None` where it is the one that answers.
+    /// The reason why the candidate model in the folder was refused; `None` if the folder holds the current model.
     pub refusal: Option<String>,
 }
 
-/// What came of a reload.
+/// The result of a reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reloaded {
-    /// Another model took over.
+    /// Another model became current.
     Swapped {
-        /// The version that answered before.
+        /// The previous version.
         from: String,
-        /// The version that answers now.
+        /// The current version.
         to: String,
     },
-    /// The folder holds the model that answers already; its version.
+    /// The folder holds the current model; its version.
     Unchanged(String),
-    /// There is no folder: the bundled model answers.
+    /// The slot has no folder and keeps the bundled model.
     Bundled,
 }
 
-/// Why a model that was loaded does not take over.
+/// Errors of loading and checking a candidate model.
 #[derive(Debug, thiserror::Error)]
 pub enum SelfCheckError {
-    /// It cannot be loaded.
+    /// The model cannot be loaded.
     #[error(transparent)]
     Load(#[from] ModelError),
-    /// It does not answer an article as a model should.
-    #[error("{}: the model loads, and fails its self-check: {reason}; train it again", folder.display())]
+    /// The model does not classify the test article correctly.
+    #[error("{}: the model failed its self-check: {reason}; train it again", folder.display())]
     Answer {
-        /// Its folder.
+        /// The folder of the model.
         folder: PathBuf,
-        /// What went wrong.
+        /// What failed.
         reason: &'static str,
     },
 }
 
-/// Where the model in service is, and length and time of change of both its files: another model has another one.
+/// The folder of the model in service, and size and modification time of its two files. Changes with the model.
 type Fingerprint = (PathBuf, [(u64, SystemTime); 2]);
 
 fn fingerprint(folder: &Path) -> io::Result<Fingerprint> {
@@ -85,12 +86,12 @@ fn fingerprint(folder: &Path) -> io::Result<Fingerprint> {
 }
 
 impl ModelSlot {
-    /// A slot with the model of a folder, or the bundled one.
+    /// Opens a slot with the model of a folder, or with the bundled one if `None`.
     ///
     /// # Errors
     /// [`SelfCheckError`].
     pub fn open(folder: Option<PathBuf>) -> Result<Self, SelfCheckError> {
-        let tried = folder.as_deref().and_then(|folder| fingerprint(folder).ok());
+        let last_tried = folder.as_deref().and_then(|folder| fingerprint(folder).ok());
         let model = match &folder {
             Some(folder) => load(folder)?,
             None => Model::bundled()?,
@@ -101,34 +102,34 @@ impl ModelSlot {
             current: ArcSwap::from_pointee(model),
             folder,
             loading: Mutex::new(()),
-            tried: Mutex::new(tried),
+            last_tried: Mutex::new(last_tried),
             status: watch::Sender::new(status),
         })
     }
 
-    /// The model that answers now.
+    /// The current model.
     pub fn current(&self) -> Arc<Model> {
         self.current.load_full()
     }
 
-    /// What the slot holds now and will hold.
+    /// Subscribes to the status of the slot.
     pub fn status(&self) -> watch::Receiver<Status> {
         self.status.subscribe()
     }
 
-    /// Loads the folder's model, checks it and lets it take over. Takes as long as a load does; articles are answered by the
-    /// old model meanwhile, and after an error.
+    /// Loads the candidate model from the folder, checks it and makes it current. Blocks during the load; the old model stays
+    /// current until then, and after an error.
     ///
     /// # Errors
-    /// [`SelfCheckError`]; the old model goes on.
+    /// [`SelfCheckError`]; the current model is unchanged.
     pub fn reload(&self) -> Result<Reloaded, SelfCheckError> {
         let Some(folder) = &self.folder else { return Ok(Reloaded::Bundled) };
-        let _one_at_a_time = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
-        // Before the load: what changes during it is loaded again.
+        let _guard = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        // Taken before the load, so that changes during the load trigger another one.
         let found = fingerprint(folder).ok();
-        *self.tried() = found;
+        *self.last_tried() = found;
         let model = load(folder).inspect_err(|error| {
-            tracing::error!(%error, "the model is refused, the old one goes on");
+            tracing::error!(%error, "model refused, the current model is unchanged");
             self.status.send_modify(|status| {
                 status.refused += 1;
                 status.refusal = Some(error.to_string());
@@ -146,30 +147,30 @@ impl ModelSlot {
             status.loaded += 1;
             status.refusal = None;
         });
-        tracing::info!(from, to, "the model was swapped");
+        tracing::info!(from, to, "model swapped");
         Ok(Reloaded::Swapped { from, to })
     }
 
-    fn tried(&self) -> MutexGuard<'_, Option<Fingerprint>> {
-        self.tried.lock().unwrap_or_else(PoisonError::into_inner)
+    fn last_tried(&self) -> MutexGuard<'_, Option<Fingerprint>> {
+        self.last_tried.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at the folder for ever, and reloads what changed there once it has stopped changing.
+    /// Watches the folder forever, and reloads the model after each change, once the files have settled.
     pub async fn watch(self: Arc<Self>) {
         let Some(folder) = self.folder.clone() else { return };
         let mut files = Watch::new(move || fingerprint(&folder).ok());
         loop {
             let now = files.settled().await;
-            if Some(now) != *self.tried() {
+            if Some(now) != *self.last_tried() {
                 let slot = self.clone();
-                // What came of it is logged and counted; a model that cannot be used is tried again when it changes.
+                // The result is logged and counted. A refused model is tried again when it changes.
                 let _ = tokio::task::spawn_blocking(move || slot.reload()).await;
             }
         }
     }
 }
 
-/// A folder's model, if it answers an article.
+/// Loads the model of a folder and checks that it classifies a test article.
 fn load(folder: &Path) -> Result<Model, SelfCheckError> {
     let model = Model::load(folder)?;
     let article = Article {
@@ -179,12 +180,12 @@ fn load(folder: &Path) -> Result<Model, SelfCheckError> {
     };
     let failed = |reason| SelfCheckError::Answer { folder: folder.to_owned(), reason };
     let answer = catch_unwind(AssertUnwindSafe(|| model.classify(&article, &Options::default())))
-        .map_err(|_| failed("it stumbles over an article"))?
-        .map_err(|_| failed("it refuses an article"))?;
+        .map_err(|_| failed("it panics on an article"))?
+        .map_err(|_| failed("it rejects a valid article"))?;
     let topics = answer.topics.iter().map(|label| label.confidence);
     let regions = answer.regions.iter().map(|region| region.label.confidence);
     if !topics.chain(regions).all(|confidence| (0.0..=1.0).contains(&confidence)) {
-        return Err(failed("a confidence is no probability"));
+        return Err(failed("a confidence is outside 0 to 1"));
     }
     Ok(model)
 }

@@ -1,9 +1,10 @@
-//! A model on disk: `model.safetensors` (weights), `manifest.json` (what it is), `MODEL_CARD.md` (for people; not read).
+//! Reads and writes a model on disk: `model.safetensors` (weights), `manifest.json` (metadata) and `MODEL_CARD.md` (written for
+//! people, never read).
 //!
-//! Files are read whole, not mapped: the bundle is small (reading it takes milliseconds), and a mapped file that somebody
-//! edits in place would change weights under a running server.
+//! Files are read into memory, not mapped: the bundle is small (reading it takes milliseconds), and an edit of a mapped
+//! file would change the weights of a running server.
 
-use super::{CURRENT, Manifest, Model, SCHEMA, TopicManifest};
+use super::{CURRENT, Manifest, Model, RegionManifest, SCHEMA, TopicManifest};
 use crate::{
     linear::LogisticLayer,
     region::{MentionModel, RankerLayers, RegionRanker, TextModel, feature_names},
@@ -22,66 +23,70 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The file of weights.
+/// The file name of the weights.
 pub const TENSORS: &str = "model.safetensors";
-/// The file that says what the model is.
+/// The file name of the manifest.
 pub const MANIFEST: &str = "manifest.json";
-/// The file for people.
+/// The file name of the model card.
 pub const CARD: &str = "MODEL_CARD.md";
 
-/// A file larger than this is not a model of ours.
+/// The largest size of a model file, in bytes: 1 GiB.
 const LARGEST_FILE: u64 = 1 << 30;
 
-/// Why a model cannot be loaded or saved.
+/// Errors of loading and saving models.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    /// The folder is missing, or holds no model.
+    /// The folder does not exist or contains no model.
     #[error("not a model folder: {MANIFEST} and {TENSORS} are needed ({0}); `dateline train --out DIR` writes one")]
     NotAModel(io::Error),
-    /// What is wrong with the model in a folder.
+    /// The model in a folder is invalid.
     #[error("{}: {source}", folder.display())]
     In {
         /// The folder.
         folder: PathBuf,
-        /// What is wrong.
+        /// The cause.
         source: Box<ModelError>,
     },
-    /// A file is too large to be a part of a model.
-    #[error("{} has more than {LARGEST_FILE} bytes: too large for a model", path.display())]
+    /// A file exceeds the size limit.
+    #[error("{} is too large for a model: the limit is {LARGEST_FILE} bytes", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
     },
-    /// `manifest.json` cannot be read as one.
-    #[error("{MANIFEST} is not a manifest of this program: {0}")]
+    /// `manifest.json` is invalid.
+    #[error("invalid {MANIFEST}: {0}")]
     Manifest(serde_json::Error),
-    /// The model has another layout.
+    /// The model has another schema.
     #[error(
-        "the model has schema {found}, this program reads schema {SCHEMA}: train it again, or use the program that trained it"
+        "unsupported model: it has schema {found}, this program reads schema {SCHEMA}; train it again, or use the program that \
+         trained it"
     )]
     Schema {
         /// The model's schema.
         found: u64,
     },
-    /// The bytes are not those that were saved.
+    /// The checksum of a file does not match.
     #[error("{file} is damaged: its checksum does not match; copy the model folder again, or train it again")]
     Checksum {
         /// The file.
         file: &'static str,
     },
-    /// A file of word vectors cannot be used.
-    #[error("{} is no file of word vectors: {reason}; src/topic/data/distil.py writes one", path.display())]
+    /// A file of word vectors is invalid.
+    #[error("{} is not a valid file of word vectors: {reason}; src/topic/data/distil.py writes one", path.display())]
     Vectors {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         reason: String,
     },
-    /// The tensors are not those of a model.
-    #[error("{TENSORS} does not hold a model of this program: {0}")]
+    /// The tensors are invalid.
+    #[error("invalid {TENSORS}: {0}")]
     Tensors(String),
-    /// The folder has versions of a model, one of them in service.
-    #[error("{}: versions of a model are in this folder; put another into service with --promote or `dateline models promote`", folder.display())]
+    /// The folder contains versions of a model, so a bundle must not be written into it.
+    #[error(
+        "{}: the folder contains model versions; to put another into service, use --promote or `dateline models promote`",
+        folder.display()
+    )]
     HasVersions {
         /// The folder.
         folder: PathBuf,
@@ -91,7 +96,7 @@ pub enum ModelError {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
@@ -112,7 +117,8 @@ fn sha256_hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The version of a manifest: a digest of all of it but the version. The manifest holds the digest of the tensors.
+/// The version of a manifest: a digest of everything in it except the version. It covers the weights, because the manifest
+/// holds the digest of the tensors.
 fn version(manifest: &Manifest) -> String {
     let unversioned = Manifest { version: String::new(), ..manifest.clone() };
     let json = serde_json::to_vec(&unversioned).unwrap_or_default();
@@ -124,7 +130,7 @@ pub fn read(folder: &Path) -> Result<(Vec<u8>, Vec<u8>), ModelError> {
     Ok((read_file(&folder.join(MANIFEST))?, read_file(&folder.join(TENSORS))?))
 }
 
-/// Reads a file of a model. Pipes and devices are refused before they are opened: they have no length, and may have no end.
+/// Reads a file of a model. Pipes and devices are refused before they are opened, because they may never end.
 fn read_file(path: &Path) -> Result<Vec<u8>, ModelError> {
     let found = fs::metadata(path).map_err(ModelError::NotAModel)?;
     if !found.is_file() {
@@ -132,7 +138,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, ModelError> {
     }
     let mut bytes = Vec::with_capacity(usize::try_from(found.len().min(LARGEST_FILE)).unwrap_or(0));
     let file = File::open(path).map_err(ModelError::NotAModel)?;
-    // What the file holds counts, not what it held when it was looked at.
+    // Limit the read: the file may have grown since its size was checked.
     file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(ModelError::NotAModel)?;
     match bytes.len() as u64 {
         bytes if bytes > LARGEST_FILE => Err(ModelError::TooLarge { path: path.to_owned() }),
@@ -140,11 +146,11 @@ fn read_file(path: &Path) -> Result<Vec<u8>, ModelError> {
     }
 }
 
-/// Checks and opens a bundle: schema, checksums, and that all parts fit each other.
+/// Opens a bundle after checks of its schema, its checksums and the consistency of its parts.
 pub fn open(manifest: &[u8], tensors: &[u8]) -> Result<Model, ModelError> {
-    // The schema first: a manifest of another schema may have other fields.
-    let any: serde_json::Value = serde_json::from_slice(manifest).map_err(ModelError::Manifest)?;
-    match any.get("schema").and_then(serde_json::Value::as_u64) {
+    // Check the schema first: a manifest of another schema may have other fields.
+    let value: serde_json::Value = serde_json::from_slice(manifest).map_err(ModelError::Manifest)?;
+    match value.get("schema").and_then(serde_json::Value::as_u64) {
         Some(found) if found != u64::from(SCHEMA) => return Err(ModelError::Schema { found }),
         _ => {}
     }
@@ -163,49 +169,7 @@ pub fn open(manifest: &[u8], tensors: &[u8]) -> Result<Model, ModelError> {
         Ok(HashIndex::from_parts(part("buckets")?, part("fingerprints")?)?)
     };
     let topics = open_topics(&manifest.topics, &tensors, &index)?;
-
-    if !manifest.regions.features.iter().map(String::as_str).eq(feature_names()) {
-        return Err(ModelError::Tensors("its region features are not those of this program".into()));
-    }
-    let layer = |name: &str| -> Result<LogisticLayer, ModelError> {
-        let weights: Array1<f64> =
-            tensors.numbers(&format!("region.{name}.weights"), Dtype::F64, f64::from_le_bytes)?.into();
-        let intercept = tensors.numbers(&format!("region.{name}.intercept"), Dtype::F64, f64::from_le_bytes)?;
-        let [intercept] = intercept[..] else {
-            return Err(ModelError::Tensors(format!("region.{name}.intercept is not one number")));
-        };
-        Ok(LogisticLayer { weights, intercept })
-    };
-    let layers = RankerLayers { alone: layer("alone")?, beside: layer("beside")? };
-    let idf = tensors.numbers("region.text.idf", Dtype::U8, u8::from_le_bytes)?;
-    let vocabulary = Vocabulary::from_parts(index("region.text")?, idf)?;
-    let lengths = tensors.numbers("region.text.lengths", Dtype::U8, u8::from_le_bytes)?;
-    let countries = tensors.numbers("region.text.countries", Dtype::U8, u8::from_le_bytes)?;
-    let weights_of_text = tensors.numbers("region.text.weights", Dtype::I8, i8::from_le_bytes)?;
-    let bias = tensors.numbers("region.text.bias", Dtype::F32, f32::from_le_bytes)?;
-    let text = TextModel::from_parts(
-        &manifest.regions.text_countries,
-        vocabulary,
-        &lengths,
-        countries.into_iter().zip(weights_of_text).collect(),
-        manifest.regions.text_step,
-        bias,
-    )
-    .ok_or_else(|| ModelError::Tensors("the parts of the region text model do not fit each other".into()))?;
-    let weights_of_mentions = tensors.numbers("region.mentions.weights", Dtype::I8, i8::from_le_bytes)?;
-    let mentions = MentionModel::from_parts(
-        index("region.mentions")?,
-        weights_of_mentions,
-        manifest.regions.mention_step,
-        manifest.regions.mention_bias,
-    )
-    .ok_or_else(|| ModelError::Tensors("the parts of the region mention model do not fit each other".into()))?;
-    let regions = RegionRanker::new(text, mentions, layers, manifest.regions.thresholds, manifest.regions.home)
-        .ok_or_else(|| {
-            ModelError::Tensors(
-                "the region weights are not one finite number a feature, or its thresholds no probabilities".into(),
-            )
-        })?;
+    let regions = open_regions(&manifest.regions, &tensors, &index)?;
     Ok(Model::new(topics, regions, manifest))
 }
 
@@ -233,9 +197,10 @@ fn open_topics(
             intercept: tensors.numbers(&format!("{name}.intercept"), Dtype::F64, f64::from_le_bytes)?.into(),
         })
     };
-    let wrong = || ModelError::Tensors("the parts of the sub-topics do not fit each other".into());
+    let inconsistent = || ModelError::Tensors("the parts of the sub-topic model are inconsistent".into());
     let labels = manifest.subtopics.iter().map(|label| {
-        let topic = topics.iter().position(|topic| Some(&*topic.code) == label.broader.as_deref()).ok_or_else(wrong)?;
+        let topic =
+            topics.iter().position(|topic| Some(&*topic.code) == label.broader.as_deref()).ok_or_else(inconsistent)?;
         let (code, name) = (label.code.as_str().into(), label.name.as_str().into());
         Ok(Subtopic { code, name, topic, auto_from: label.auto_from })
     });
@@ -243,7 +208,7 @@ fn open_topics(
     let cell_labels = tensors.numbers("subtopic.linear.labels", Dtype::U16, u16::from_le_bytes)?;
     let cell_weights = tensors.numbers("subtopic.linear.weights", Dtype::I8, i8::from_le_bytes)?;
     if cell_labels.len() != cell_weights.len() {
-        return Err(wrong());
+        return Err(inconsistent());
     }
     let layer = SparseLayer::from_parts(
         &tensors.numbers("subtopic.linear.lengths", Dtype::U16, u16::from_le_bytes)?,
@@ -252,7 +217,7 @@ fn open_topics(
         matrix("subtopic.linear.dense")?,
         floats("subtopic.linear.bias")?,
     )
-    .ok_or_else(wrong)?;
+    .ok_or_else(inconsistent)?;
     let layers = TopicLayers {
         vocabulary: Vocabulary::from_parts(index("topic.vocabulary")?, idf)?,
         vectors: WordVectors::from_parts(index("topic.vectors")?, values)?,
@@ -266,31 +231,82 @@ fn open_topics(
         decision: decision("topic.decision")?,
         exclusive: manifest.exclusive,
         subtopics: Subtopics::new(labels, layer, decision("subtopic.decision")?, manifest.subtopic_review)
-            .ok_or_else(wrong)?,
+            .ok_or_else(inconsistent)?,
     };
     Ok(TopicClassifier::new(topics, layers, manifest.thresholds)?)
 }
 
-/// Reads a file of word vectors: `hashes` (U64, one a word) and `values` (I8, words × dimensions), as
-/// `src/topic/data/distil.py` writes it.
+fn open_regions(
+    manifest: &RegionManifest,
+    tensors: &Tensors<'_>,
+    index: &dyn Fn(&str) -> Result<HashIndex, ModelError>,
+) -> Result<RegionRanker, ModelError> {
+    if !manifest.features.iter().map(String::as_str).eq(feature_names()) {
+        return Err(ModelError::Tensors(
+            "the region features differ from those of this program; train it again".into(),
+        ));
+    }
+    let layer = |name: &str| -> Result<LogisticLayer, ModelError> {
+        let weights: Array1<f64> =
+            tensors.numbers(&format!("region.{name}.weights"), Dtype::F64, f64::from_le_bytes)?.into();
+        let intercept = tensors.numbers(&format!("region.{name}.intercept"), Dtype::F64, f64::from_le_bytes)?;
+        let [intercept] = intercept[..] else {
+            return Err(ModelError::Tensors(format!("region.{name}.intercept: expected one number")));
+        };
+        Ok(LogisticLayer { weights, intercept })
+    };
+    let layers = RankerLayers { alone: layer("alone")?, beside: layer("beside")? };
+    let idf = tensors.numbers("region.text.idf", Dtype::U8, u8::from_le_bytes)?;
+    let vocabulary = Vocabulary::from_parts(index("region.text")?, idf)?;
+    let lengths = tensors.numbers("region.text.lengths", Dtype::U8, u8::from_le_bytes)?;
+    let countries = tensors.numbers("region.text.countries", Dtype::U8, u8::from_le_bytes)?;
+    let weights_of_text = tensors.numbers("region.text.weights", Dtype::I8, i8::from_le_bytes)?;
+    let bias = tensors.numbers("region.text.bias", Dtype::F32, f32::from_le_bytes)?;
+    let text = TextModel::from_parts(
+        &manifest.text_countries,
+        vocabulary,
+        &lengths,
+        countries.into_iter().zip(weights_of_text).collect(),
+        manifest.text_step,
+        bias,
+    )
+    .ok_or_else(|| ModelError::Tensors("the parts of the region text model are inconsistent".into()))?;
+    let weights_of_mentions = tensors.numbers("region.mentions.weights", Dtype::I8, i8::from_le_bytes)?;
+    let mentions = MentionModel::from_parts(
+        index("region.mentions")?,
+        weights_of_mentions,
+        manifest.mention_step,
+        manifest.mention_bias,
+    )
+    .ok_or_else(|| ModelError::Tensors("the parts of the region mention model are inconsistent".into()))?;
+    RegionRanker::new(text, mentions, layers, manifest.thresholds, manifest.home).ok_or_else(|| {
+        ModelError::Tensors(
+            "invalid region weights or thresholds: expected one finite weight per feature, and thresholds from 0 to 1"
+                .into(),
+        )
+    })
+}
+
+/// Reads a file of word vectors: `hashes` (U64, one per word) and `values` (I8, words × dimensions), as
+/// `src/topic/data/distil.py` writes them.
 ///
 /// # Errors
 /// [`ModelError::Vectors`].
 pub fn read_vectors(path: &Path) -> Result<WordVectors, ModelError> {
-    let wrong =
+    let invalid =
         |reason: &dyn std::fmt::Display| ModelError::Vectors { path: path.to_owned(), reason: reason.to_string() };
     let bytes = read_file(path).map_err(|error| match error {
-        ModelError::NotAModel(error) => wrong(&error),
+        ModelError::NotAModel(error) => invalid(&error),
         error => error,
     })?;
-    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| wrong(&error))?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| invalid(&error))?;
     let tensors = Tensors(&tensors);
-    let hashes = tensors.numbers("hashes", Dtype::U64, u64::from_le_bytes).map_err(|error| wrong(&error))?;
-    let values = tensors.matrix("values", Dtype::I8, i8::from_le_bytes).map_err(|error| wrong(&error))?;
-    WordVectors::build(&hashes, &values).map_err(|error| wrong(&error))
+    let hashes = tensors.numbers("hashes", Dtype::U64, u64::from_le_bytes).map_err(|error| invalid(&error))?;
+    let values = tensors.matrix("values", Dtype::I8, i8::from_le_bytes).map_err(|error| invalid(&error))?;
+    WordVectors::build(&hashes, &values).map_err(|error| invalid(&error))
 }
 
-/// Typed access to the tensors of a file.
+/// Reads the tensors of a file with checks of type and dimensions.
 struct Tensors<'a>(&'a SafeTensors<'a>);
 
 impl Tensors<'_> {
@@ -298,7 +314,7 @@ impl Tensors<'_> {
         let view = self.0.tensor(name).map_err(|_| ModelError::Tensors(format!("{name} is missing")))?;
         if view.dtype() != dtype || view.shape().len() != dimensions {
             return Err(ModelError::Tensors(format!(
-                "{name} is {:?} {:?}, not {dtype:?} with {dimensions} dimensions",
+                "{name}: expected {dtype:?} with {dimensions} dimensions, found {:?} of shape {:?}",
                 view.dtype(),
                 view.shape()
             )));
@@ -331,7 +347,7 @@ fn decode<T, const N: usize>(bytes: &[u8], read: fn([u8; N]) -> T) -> Vec<T> {
     bytes.as_chunks::<N>().0.iter().map(|chunk| read(*chunk)).collect()
 }
 
-/// The bytes of a model's two files, manifest first. Fills in the manifest's checksum and version.
+/// Encodes a model as the bytes of its manifest and of its tensors, and fills in the checksum and version of the manifest.
 pub fn encode(
     topics: &TopicClassifier,
     regions: &RegionRanker,
@@ -399,12 +415,12 @@ pub fn encode(
         ("topic.vocabulary.fingerprints", u32s(vocabulary.parts().1)),
         ("topic.vocabulary.idf", (Dtype::U8, vec![terms], idf.to_vec())),
     ];
-    let wrong = |error: safetensors::SafeTensorError| ModelError::Tensors(error.to_string());
+    let invalid = |error: safetensors::SafeTensorError| ModelError::Tensors(error.to_string());
     let mut views = Vec::with_capacity(data.len());
     for (name, (dtype, shape, bytes)) in &data {
-        views.push((*name, TensorView::new(*dtype, shape.clone(), bytes).map_err(wrong)?));
+        views.push((*name, TensorView::new(*dtype, shape.clone(), bytes).map_err(invalid)?));
     }
-    let tensors = safetensors::serialize(views, None).map_err(wrong)?;
+    let tensors = safetensors::serialize(views, None).map_err(invalid)?;
 
     manifest.tensors_sha256 = sha256_hex(&tensors);
     manifest.version = version(&manifest);
@@ -413,7 +429,7 @@ pub fn encode(
     Ok((json, tensors))
 }
 
-/// Whether a bundle may be written into a folder.
+/// Checks that a bundle may be written into a folder: it must not contain versions.
 ///
 /// # Errors
 /// [`ModelError::HasVersions`].
@@ -424,8 +440,8 @@ pub fn may_hold(folder: &Path) -> Result<(), ModelError> {
     }
 }
 
-/// Writes a bundle into `folder`, which is made where it is missing. Each file is written beside its place and moved
-/// there, the manifest last: a folder that is read meanwhile holds the old model or fails its checksum.
+/// Writes a bundle into `folder`, which is created if it does not exist. Each file is written under a temporary name and
+/// renamed, the manifest last: a concurrent reader finds the old model or a checksum error.
 pub fn write(folder: &Path, manifest: &[u8], tensors: &[u8], card: &str) -> Result<(), ModelError> {
     let at = |path: &Path| {
         let path = path.to_owned();
@@ -435,9 +451,9 @@ pub fn write(folder: &Path, manifest: &[u8], tensors: &[u8], card: &str) -> Resu
     fs::create_dir_all(folder).map_err(at(folder))?;
     for (name, bytes) in [(TENSORS, tensors), (CARD, card.as_bytes()), (MANIFEST, manifest)] {
         let path = folder.join(name);
-        let beside = folder.join(format!(".{name}.{}", std::process::id()));
-        fs::write(&beside, bytes).map_err(at(&beside))?;
-        fs::rename(&beside, &path).map_err(at(&path))?;
+        let temporary = folder.join(format!(".{name}.{}", std::process::id()));
+        fs::write(&temporary, bytes).map_err(at(&temporary))?;
+        fs::rename(&temporary, &path).map_err(at(&path))?;
     }
     Ok(())
 }

@@ -1,20 +1,22 @@
+//! The manifest of a model: its labels, thresholds, measurements and training files.
+
 use crate::article::Thresholds;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The layout of bundles that this program reads and writes. Rises with any change to tokenizer, features or tensors that
-/// would make an older model answer differently.
+/// The version of the bundle layout that this program reads and writes. Increment it for any change to tokenizer, features or
+/// tensors that changes the answers of older models.
 pub const SCHEMA: u32 = 5;
 
-/// `manifest.json`: what a model is, beside its weights.
+/// The content of `manifest.json`: everything about a model except its weights.
 ///
-/// It holds no time and no path, so that the same training gives the same bytes.
+/// It contains no times and no paths, so that the same training produces the same bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// [`SCHEMA`]
+    /// The layout of the bundle; see [`SCHEMA`].
     pub schema: u32,
-    /// A digest of everything else in the manifest and of the tensors: the same bytes have the same version.
+    /// A digest of the tensors and of the rest of the manifest: the same bytes have the same version.
     pub version: String,
     /// The version of the program that trained it.
     pub trained_by: String,
@@ -28,7 +30,7 @@ pub struct Manifest {
     pub topics: TopicManifest,
     /// The region model.
     pub regions: RegionManifest,
-    /// What it was trained on.
+    /// The files that the model was trained on.
     pub trained_on: Vec<TrainingFile>,
 }
 
@@ -36,23 +38,24 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TopicManifest {
-    /// The topics, in the order of the layers.
+    /// The topics, in the order of the model's outputs.
     pub labels: Vec<LabelEntry>,
-    /// The sub-topics, in the order of the layers.
+    /// The sub-topics, in the order of the model's outputs.
     pub subtopics: Vec<LabelEntry>,
-    /// Where AUTO and REVIEW begin for topics.
+    /// The thresholds of AUTO and REVIEW for topics.
     pub thresholds: Thresholds,
-    /// Where REVIEW begins for sub-topics.
+    /// The threshold of REVIEW for sub-topics.
     pub subtopic_review: f32,
-    /// Whether each training row had exactly one topic: then the topics of an article exclude each other.
+    /// Whether topics are mutually exclusive, because each training row had exactly one topic.
     pub exclusive: bool,
     /// Whether the model reads character n-grams.
     pub ngrams: bool,
-    /// Articles of whose words a lesser share is known are unlike anything seen: all their topics are ABSTAIN.
+    /// The least share of known words, from 0 to 1. Articles below it are unlike the training data: all their topics are
+    /// ABSTAIN.
     pub least_known: f64,
-    /// Metric by name, measured in cross-validation; from 0 to 1.
+    /// Cross-validated metrics by name, from 0 to 1.
     pub measured: BTreeMap<String, f64>,
-    /// The same of the sub-topics; empty if there are none.
+    /// The same for sub-topics; empty if the model has none.
     pub measured_subtopics: BTreeMap<String, f64>,
 }
 
@@ -62,38 +65,38 @@ pub struct TopicManifest {
 pub struct RegionManifest {
     /// The names of the features, in the order of the weights.
     pub features: Vec<String>,
-    /// The countries that the text model scores, in its order.
+    /// The countries of the text model, in its order.
     pub text_countries: Vec<String>,
-    /// The weight that one step of its cells stands for.
+    /// The quantisation step of the text model's weights.
     pub text_step: f32,
-    /// The weight that one step of the mention model's stands for.
+    /// The quantisation step of the mention model's weights.
     pub mention_step: f32,
     /// The mention model's score of a name without cues.
     pub mention_bias: f32,
-    /// When to decide what; a country is ABOUT from `review` on.
+    /// The thresholds of AUTO and REVIEW; a country is ABOUT from `review` on.
     pub thresholds: Thresholds,
-    /// The probability that an article that names no place is about its outlet's country.
+    /// The probability that an article without place names is about its outlet's country.
     pub home: f32,
-    /// Metric by name, measured in cross-validation; from 0 to 1.
+    /// Cross-validated metrics by name, from 0 to 1.
     pub measured: BTreeMap<String, f64>,
 }
 
-/// The value of [`LabelEntry::auto_from`] of a label that is never AUTO: too few held-out rows tell how often it is right.
+/// The [`LabelEntry::auto_from`] of a label that is never AUTO, because too few held-out rows measure its precision.
 pub const NEVER_AUTO: f32 = 2.0;
 
-/// A label that the model knows.
+/// A label of the model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LabelEntry {
-    /// Its code.
+    /// The code.
     pub code: String,
-    /// Its English name.
+    /// The English name.
     pub name: String,
-    /// How many training articles carried it.
+    /// The number of training articles with this label.
     pub support: u64,
-    /// AUTO begins here for this label, if that is later than for all; [`NEVER_AUTO`] if it is never AUTO.
+    /// The AUTO threshold of this label, if higher than the general one; [`NEVER_AUTO`] if it is never AUTO.
     pub auto_from: f32,
-    /// Of a sub-topic, the code of its topic.
+    /// For a sub-topic, the code of its topic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broader: Option<String>,
 }
@@ -102,32 +105,32 @@ pub struct LabelEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingFile {
-    /// Its name, without folders.
+    /// The file name, without folders.
     pub name: String,
-    /// The rows used.
+    /// The number of rows used.
     pub rows: u64,
     /// SHA-256 of the file as it was read, in hex.
     pub sha256: String,
-    /// What it taught.
+    /// The task that it was used for.
     pub task: Task,
-    /// How its rows came by their labels.
+    /// The source of its labels.
     pub labels: LabelSource,
 }
 
-/// How the rows of a training file came by their labels.
+/// The source of the labels of a training file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LabelSource {
-    /// All labels of each article are given.
+    /// Given in the file, all labels of each article.
     Given,
-    /// One topic of each article is given, though it may have more.
+    /// Given in the file, one topic per article even if it has more.
     SingleTopic,
-    /// None were given: rules gave them.
+    /// Assigned by rules, because the file has no labels.
     Rule,
 }
 
 impl LabelSource {
-    /// The words for it in the card and in reports.
+    /// The text for the model card and reports.
     pub fn as_str(self) -> &'static str {
         match self {
             LabelSource::Given => "given",
@@ -137,7 +140,7 @@ impl LabelSource {
     }
 }
 
-/// What a file teaches.
+/// The task that a training file is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Task {
@@ -148,7 +151,7 @@ pub enum Task {
 }
 
 impl Task {
-    /// The word for it on the wire and in the card.
+    /// The name on the wire and in the model card.
     pub fn as_str(self) -> &'static str {
         match self {
             Task::Topics => "topics",

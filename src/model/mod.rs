@@ -1,6 +1,7 @@
-//! A trained model: the bundle on disk, and [`Model::classify`], from an article to its labels.
+//! A trained model: loads the bundle from disk, and classifies articles with [`Model::classify`].
 //!
-//! Knows no network and no files but its own. The same article and the same model give the same answer.
+//! The module accesses no network and no files except those of the model. Answers are deterministic: the same article and model
+//! give the same answer.
 
 mod bundle;
 mod manifest;
@@ -23,13 +24,13 @@ use crate::{
 };
 use std::{path::Path, sync::Arc};
 
-/// A detected language is not believed if the model knows this share of the words: detectors know some seventy languages, and
-/// take a text in any other one, or one of abbreviations, for one of these.
-const KNOWN_LANGUAGE: f64 = 0.85;
-/// Evidence of one region, at most.
+/// The share of known words from which a detected language is ignored. Detectors support some seventy languages, and
+/// misclassify texts in others and texts full of abbreviations.
+const KNOWN_LANGUAGE_SHARE: f64 = 0.85;
+/// The most evidence items of a region.
 const MOST_EVIDENCE: usize = 10;
 
-/// A model, ready to classify. Immutable, and shared between threads.
+/// A model, ready to classify. It is immutable and can be shared between threads.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
     topics: TopicClassifier,
@@ -42,7 +43,7 @@ impl Model {
     /// The model that is compiled into the program.
     ///
     /// # Errors
-    /// [`ModelError`], where the program was built with a damaged `models` folder.
+    /// [`ModelError`], if the program was built with a damaged `models` folder.
     pub fn bundled() -> Result<Model, ModelError> {
         Model::open(
             include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/manifest.json")),
@@ -50,10 +51,10 @@ impl Model {
         )
     }
 
-    /// The model in a folder that `dateline train` wrote; of several versions, the one in service.
+    /// Loads the model from a folder that `dateline train` wrote. If the folder holds versions, loads the one in service.
     ///
     /// # Errors
-    /// [`ModelError`]: no model there, of another schema, damaged, or not of this program.
+    /// [`ModelError`], if the folder holds no model, or one that is damaged, incompatible or of another schema.
     pub fn load(folder: &Path) -> Result<Model, ModelError> {
         let folder = store::in_service(folder).map_err(|error| ModelError::In {
             folder: folder.to_owned(),
@@ -64,10 +65,10 @@ impl Model {
             .map_err(|source| ModelError::In { folder, source: Box::new(source) })
     }
 
-    /// Checks and opens the bytes of a bundle's two files, as [`encode`] gave them.
+    /// Checks and opens the bytes of a bundle's two files, as [`encode`] returns them.
     ///
     /// # Errors
-    /// As [`Model::load`].
+    /// See [`Model::load`].
     pub fn open(manifest: &[u8], tensors: &[u8]) -> Result<Model, ModelError> {
         bundle::open(manifest, tensors)
     }
@@ -77,12 +78,12 @@ impl Model {
         Model { topics, regions, manifest, version }
     }
 
-    /// What the model is, and what it was trained on.
+    /// The manifest: labels, thresholds, measurements and training files.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// Its version; the same bytes have the same version.
+    /// The version; the same bytes have the same version.
     pub fn version(&self) -> &str {
         &self.version
     }
@@ -97,25 +98,25 @@ impl Model {
         &self.regions
     }
 
-    /// Builds the tables that are built on first use, so that the first article is not slower than the others.
+    /// Initialises all lazy tables, so that the first article is not slower than the others.
     pub fn warm_up(&self) {
         let html = "<p>NAIROBI (Reuters) - Rain fell.</p><p>Share this article</p>";
         let article = Article { body: html.to_owned(), format: Format::Html, ..Article::default() };
-        // An article of our own is never at fault.
+        // Cannot fail: the article is valid.
         let _ = self.classify(&article, &Options::default());
     }
 
     /// Classifies an article.
     ///
     /// # Errors
-    /// [`ArticleError`], where the article or an option cannot be used.
+    /// [`ArticleError`], if the article or an option is invalid.
     pub fn classify(&self, article: &Article, options: &Options) -> Result<Classification, ArticleError> {
         article.check()?;
         options.check()?;
         Ok(self.classify_document(article, clean_article(article), options))
     }
 
-    /// Classifies an article that was checked, as were the options, and cleaned by [`clean_article`].
+    /// Classifies an article that was cleaned by [`clean_article`]. Article and options must have been checked.
     pub(crate) fn classify_document(
         &self,
         article: &Article,
@@ -157,13 +158,13 @@ impl Model {
         }
     }
 
-    /// The language of a document if the model was not trained on it; `None` if it was, or if the language is not known. Known
-    /// words outweigh a detected language, and not a stated one.
+    /// The language of a document if the model was not trained on it; `None` if it was, or if the language is undetermined. A
+    /// detected language, unlike a stated one, is ignored if the model knows most words.
     fn foreign_language<'d>(&self, document: &'d Document<'_>, answer: &TopicAnswer) -> Option<&'d str> {
         let language = &*document.language;
-        let trained = language == UNDETERMINED || self.manifest.languages.iter().any(|known| known == language);
-        let familiar = document.language_is_detected && answer.known_share() >= KNOWN_LANGUAGE;
-        (!trained && !familiar).then_some(language)
+        let is_trained = language == UNDETERMINED || self.manifest.languages.iter().any(|known| known == language);
+        let is_familiar = document.language_is_detected && answer.known_share() >= KNOWN_LANGUAGE_SHARE;
+        (!is_trained && !is_familiar).then_some(language)
     }
 
     fn regions_of(
@@ -181,13 +182,13 @@ impl Model {
         if !source.is_empty() && home.is_none() {
             notes.push(format!("regions: source_country {source:?} is no ISO 3166-1 alpha-2 code and was left aside"));
         }
-        let regional = options.thresholds(self.regions.thresholds());
+        let thresholds = options.thresholds(self.regions.thresholds());
         let mut regions = Vec::new();
-        let named = ranked.iter().any(|one| !one.candidate.mentions.is_empty());
-        let by_words = ranked.first().filter(|best| best.candidate.mentions.is_empty());
-        if let Some(best) = by_words {
+        let is_any_named = ranked.iter().any(|one| !one.candidate.mentions.is_empty());
+        let unnamed_best = ranked.first().filter(|best| best.candidate.mentions.is_empty());
+        if let Some(best) = unnamed_best {
             notes.push(format!("regions: {} is not named, the words of the text speak for it", best.candidate.code));
-        } else if !named {
+        } else if !is_any_named {
             match home {
                 Some(home) => {
                     notes.push(format!(
@@ -204,10 +205,11 @@ impl Model {
         let is_a_list = ranked.iter().filter(|one| one.probability >= review).count() > MOST_SURE_COUNTRIES;
         for one in &ranked {
             if let Some(mut region) = self.regions.region(one) {
-                region.label.decision = regional.decide(region.label.confidence);
-                // Nothing was measured of parts of the world, and what no name says may be another source's way to write.
-                let named_country = one.candidate.is_subject() && one.candidate.is_surely_named();
-                if (!named_country || is_a_list) && region.label.decision == Decision::Auto {
+                region.label.decision = thresholds.decide(region.label.confidence);
+                // Never AUTO: parts of the world, which were not measured, and countries without a sure name, whose words may
+                // only be typical of a source.
+                let is_sure_country = one.candidate.is_subject() && one.candidate.is_surely_named();
+                if (!is_sure_country || is_a_list) && region.label.decision == Decision::Auto {
                     region.label.decision = Decision::Review;
                 }
                 regions.push(region);
@@ -218,7 +220,7 @@ impl Model {
         regions.truncate(options.most());
         if options.explain {
             for region in &mut regions {
-                // The outlet's country is in no text.
+                // The outlet's country is not among the ranked ones: it has no evidence.
                 if let Some(one) = ranked.iter().find(|one| *one.candidate.code == *region.label.code) {
                     region.label.evidence = self.regions.evidence(one, &places, words, document, MOST_EVIDENCE);
                     region.contributions = self.regions.contributions(one);
@@ -229,7 +231,7 @@ impl Model {
     }
 }
 
-/// Cleans an article as training and serving do.
+/// Cleans an article, in the same way for training and serving.
 pub(crate) fn clean_article(article: &Article) -> Document<'_> {
     clean::clean(article, region::known)
 }

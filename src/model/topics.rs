@@ -1,4 +1,4 @@
-//! The topics of an answer: which are listed, what may be done with each, and why none is good enough.
+//! The topics of an answer: selects and decides topics and sub-topics, and notes the reason if all are ABSTAIN.
 
 use super::Model;
 use crate::{
@@ -8,25 +8,25 @@ use crate::{
     topic::{Explanation, TopicAnswer},
 };
 
-/// Fewer words say no topic, whatever they are.
+/// All topics of shorter texts, in words, are ABSTAIN.
 const LEAST_WORDS: usize = 4;
-/// Fewer words are given as the reason if topics are ABSTAIN: a line of a ticker has more.
+/// If all topics are ABSTAIN, the length is the noted reason for texts of fewer words; a line of a news ticker has more.
 const TOO_SHORT: usize = 8;
-/// A lesser distance between the two best topics is given as the reason if topics are ABSTAIN and exclude each other.
+/// If all topics are ABSTAIN and topics are exclusive, a smaller difference between the two best is the noted reason.
 const LOW_MARGIN: f32 = 0.1;
 
 /// The text of an article.
 pub struct Text<'a> {
-    /// Its words.
+    /// The words.
     pub words: &'a [Word],
-    /// The document that they stand in.
+    /// The document that the words belong to.
     pub document: &'a Document<'a>,
-    /// Whether it is an article in a language that the model was trained on; otherwise every label is ABSTAIN.
+    /// Whether it is an article in a language of the training data; otherwise every label is ABSTAIN.
     pub is_readable: bool,
 }
 
 impl Model {
-    /// Topics and sub-topics of an answer, each most confident first.
+    /// The topics and sub-topics of an answer, each with the most confident first.
     pub(super) fn topics_of(
         &self,
         answer: &TopicAnswer,
@@ -41,7 +41,7 @@ impl Model {
             });
             return (Vec::new(), Vec::new());
         }
-        let is_usable = self.note_unusable(answer, options, notes);
+        let is_usable = self.check_usable(answer, options, notes);
         let decide = |topic: usize, confidence: f32| match is_usable && text.is_readable {
             true => self.decide(self.topics.topics()[topic].auto_from, confidence, options),
             false => Decision::Abstain,
@@ -65,24 +65,24 @@ impl Model {
         });
         let topics: Vec<Label> = topics.collect();
 
-        let given: Vec<(usize, f32)> = listed
+        let usable: Vec<(usize, f32)> = listed
             .iter()
             .zip(&topics)
             .filter(|(_, label)| label.decision != Decision::Abstain)
             .map(|(one, _)| *one)
             .collect();
-        let found = self.topics.subtopics_within(answer, &given);
+        let found = self.topics.subtopics_within(answer, &usable);
         let subtopics = shown(&found.ranked).into_iter().map(|(index, confidence)| {
             let subtopic = &self.topics.subtopics().labels()[index];
             let broader = &self.topics.topics()[subtopic.topic].code;
-            let of_topic = topics.iter().find(|label| label.code == *broader).map(|label| label.decision);
+            let topic_decision = topics.iter().find(|label| label.code == *broader).map(|label| label.decision);
             let explain = || self.topics.explain_subtopic((answer, &found), index, text.words, text.document);
             let label = Label {
                 code: subtopic.code.clone(),
                 name: subtopic.name.clone(),
                 broader: Some(broader.clone()),
                 confidence,
-                decision: self.decide_subtopic(subtopic.auto_from, confidence, of_topic, options),
+                decision: self.decide_subtopic(subtopic.auto_from, confidence, topic_decision, options),
                 ..Label::default()
             };
             explained(label, options, explain)
@@ -91,7 +91,7 @@ impl Model {
         (topics, subtopics)
     }
 
-    /// What may be done with a topic of this confidence, whose own AUTO begins at `auto_from`.
+    /// The decision on a topic with this confidence, whose own AUTO threshold is `auto_from`.
     fn decide(&self, auto_from: f32, confidence: f32, options: &Options) -> Decision {
         let mut thresholds = options.thresholds(self.topics.thresholds());
         if options.auto_from.is_none() {
@@ -100,25 +100,26 @@ impl Model {
         thresholds.decide(confidence)
     }
 
-    /// What may be done with a sub-topic: never more than with its topic.
+    /// The decision on a sub-topic, which is never stronger than that on its topic.
     fn decide_subtopic(
         &self,
         auto_from: f32,
         confidence: f32,
-        of_topic: Option<Decision>,
+        topic_decision: Option<Decision>,
         options: &Options,
     ) -> Decision {
         let auto = options.auto_from.unwrap_or(auto_from);
         let review = options.review_from.unwrap_or(self.topics.subtopics().review_from());
-        match of_topic {
+        match topic_decision {
             Some(Decision::Auto) if confidence >= auto => Decision::Auto,
             Some(_) if confidence >= review.min(auto) => Decision::Review,
             _ => Decision::Abstain,
         }
     }
 
-    /// Whether the article has enough known words for any topic, with a note if not, or if no topic is confident enough.
-    fn note_unusable(&self, answer: &TopicAnswer, options: &Options, notes: &mut Vec<String>) -> bool {
+    /// Whether the text has enough words, and enough known ones, for any topic. Adds a note if not, or if all topics are
+    /// ABSTAIN.
+    fn check_usable(&self, answer: &TopicAnswer, options: &Options, notes: &mut Vec<String>) -> bool {
         if answer.words < LEAST_WORDS {
             notes
                 .push(format!("topics: ABSTAIN: too short, {} words; at least {LEAST_WORDS} are needed", answer.words));
@@ -152,7 +153,7 @@ impl Model {
     }
 }
 
-/// A label with what it rests on, if that is asked for.
+/// Adds the explanation to a label if the options request it.
 fn explained(label: Label, options: &Options, explain: impl FnOnce() -> Explanation) -> Label {
     if !options.explain {
         return label;

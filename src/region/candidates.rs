@@ -1,10 +1,10 @@
-//! Candidates and their features: one candidate for each country that a document names or its words speak for.
+//! Candidates and their features: one candidate for each country that a document names or that the text model scores high.
 //!
-//! Every feature says something about how the country is named and how the words score it, never which country it is:
-//! weights are shared by all, so that a country never seen in training can still be found.
+//! Features describe how a country is named and how the text model scores it, never which country it is. All countries
+//! share the weights, so that the ranker also finds countries that were never seen in training.
 
 use super::{
-    gazetteer::Kind,
+    gazetteer::NameKind,
     mention_model::MentionModel,
     mentions::Mention,
     reading::Reading,
@@ -14,20 +14,20 @@ use crate::{article::Field, geography};
 use ndarray::Array2;
 use std::collections::BTreeSet;
 
-/// Something that a layer of the ranker reads of a candidate, which it sees as a `V`.
+/// A feature of a candidate, computed from a view `V` of the candidate.
 #[derive(Debug, Clone, Copy)]
 pub struct Feature<V: 'static> {
-    /// Its name in manifests and answers.
+    /// The name, in manifests and answers.
     pub name: &'static str,
-    /// The values that it has.
+    /// The range of values.
     pub range: &'static str,
-    /// What it is.
+    /// The description, for the model card.
     pub meaning: &'static str,
-    /// Its value.
+    /// Computes the value.
     pub(super) value: fn(&V) -> f64,
 }
 
-/// A line of a table of features.
+/// One line of a table of features.
 pub(super) const fn feature<V>(
     name: &'static str,
     range: &'static str,
@@ -37,9 +37,11 @@ pub(super) const fn feature<V>(
     Feature { name, range, meaning, value }
 }
 
-/// The features, in order. A model is refused unless it was trained on just these. "Named" counts shares: a name that means
-/// the country three times in four counts 0.75. "Score" is the text model's, see [`TextScores`]; its lead is the distance
-/// from the best other country's. "Telling" is what the words beside a name say, as a probability by the [`MentionModel`].
+/// The features of the first layer, in order. A model that was trained on other features is refused.
+///
+/// "Named" counts shares: a name that means the country with share 0.75 counts 0.75. "Score" is the score of the text
+/// model, see [`TextScores`], and its lead the difference from the best other country. "Telling" is the probability by the
+/// [`MentionModel`] that the article is about the place, from the words next to its name.
 #[rustfmt::skip]
 pub const FEATURES: [Feature<View>; N_FEATURES] = [
     feature("dateline", "0 to 1", "the dateline names it", |v| v.dateline),
@@ -81,7 +83,7 @@ pub const FEATURES: [Feature<View>; N_FEATURES] = [
     feature("unnamed_without_dateline", "0 or 1", "not named, and dateline_unknown", |v| (1.0 - v.named) * v.unknown),
     feature("dateline_and_named", "0 to 1", "dateline × named", |v| v.dateline * v.named),
     feature("dateline_only", "0 to 1", "dateline, where headline and body name others only", |v| v.dateline_only),
-    feature("dateline_and_alone", "0 to 1", "dateline, where headline and body name it alone", |v| v.dateline * yes(v.share == 1.0)),
+    feature("dateline_and_alone", "0 to 1", "dateline, where headline and body name it alone", |v| v.dateline * indicator(v.share == 1.0)),
     feature("score_and_dateline_unknown", "as score", "score × dateline_unknown", |v| v.score * v.unknown),
     feature("score_and_named", "as score", "score × named", |v| v.score * v.named),
     feature("score_and_share", "as score", "score × share", |v| v.score * v.share),
@@ -126,55 +128,59 @@ pub const FEATURES: [Feature<View>; N_FEATURES] = [
 ];
 const N_FEATURES: usize = 81;
 
-/// An adjective alone names a country surely if it stands there so often.
+/// The summed share of adjectives from which a country that only adjectives name counts as surely named.
 const SURE_ADJECTIVES: f64 = 1.5;
-/// A country is named by more than its adjective from here on.
+/// A country whose other names have a greater summed share is named by more than its adjective.
 const PLACED: f64 = 0.5;
-/// The words of the body that count as the lead.
+/// The number of words of the body that count as the lead.
 const LEAD_WORDS: u32 = 30;
-/// The words of the body that count as the opening.
+/// The number of words of the body that count as the opening.
 const OPENING_WORDS: u32 = 85;
-/// The best by the text model are candidates, so many of them ...
-const BY_TEXT: usize = 3;
-/// ... with at least this score.
+/// The number of countries with the best text scores that are candidates ...
+const MOST_BY_TEXT: usize = 3;
+/// ... and the least score of such a country.
 const LEAST_SCORE: f32 = -0.9;
-/// A meaning with a smaller share is ignored ...
+/// The least share of a meaning ...
 const LEAST_SHARE: f32 = 0.1;
-/// ... and so is one with a smaller part of the likeliest meaning's share.
+/// ... and the least ratio of its share to that of the likeliest meaning.
 const LEAST_OF_LIKELIEST: f32 = 0.25;
-/// A dateline names a country from this share on.
-const DATELINE: f64 = 0.3;
-/// How sharp the scores of the mention model are as log-odds.
+/// The least share of a country that the dateline names.
+const LEAST_DATELINE_SHARE: f64 = 0.3;
+/// The factor from the scores of the mention model to log-odds.
 const SHARPNESS: f32 = 2.0;
-/// No score counts less.
+/// Text scores below this are raised to it.
 const LEAST_COUNTED_SCORE: f32 = -1.5;
 
-/// A country, or a part of the world, that a document names or its words speak for, with what is known of how.
+/// A country or a part of the world that a document names or that the text model scores high, with the evidence for it.
+///
+/// Private counts are sums of shares.
 #[derive(Debug, Clone, Default)]
 pub struct Candidate {
-    /// A code of [`geography`].
+    /// The code of the place in [`geography`].
     pub code: &'static str,
-    /// The largest share of a dateline name's meanings; 0 where the dateline does not name it.
+    /// The largest share among the names of the dateline; 0 if the dateline does not name the place.
     pub dateline: f64,
-    /// The text model's score.
+    /// The score of the text model.
     pub score: f32,
-    /// The mentions of it, each with the share of this meaning; none where only other words speak for it.
+    /// The mentions of the place, each with the share of this meaning; empty if only the text model suggests it.
     pub mentions: Vec<(Mention, f32)>,
     headline: f64,
     lead: f64,
     opening: f64,
     body: f64,
-    /// The greatest of its mentions' shares times how early they are, see [`earliness`].
+    /// The maximum over the mentions of share × [`earliness`].
     early: f64,
     country_names: f64,
     adjectives: f64,
     towns: f64,
     parts_and_seats: f64,
+    /// The numbers of its different names.
     names: BTreeSet<u32>,
+    /// The largest share of a mention.
     certainty: f64,
-    /// Whether it is named as a country, the dateline counted.
-    by_its_name: bool,
-    /// Shares of all mentions, the dateline's too.
+    /// Whether a name or adjective of the country occurs, including in the dateline.
+    is_named_as_country: bool,
+    /// The shares of all mentions, including those of the dateline.
     shares: f64,
     telling_best: f64,
     telling_sum: f64,
@@ -182,13 +188,13 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// How often it is named outside the dateline, by shares.
+    /// The summed share of the mentions outside the dateline.
     pub fn weight(&self) -> f64 {
         self.headline + self.body
     }
 
-    /// Whether it is named surely enough for a decision without a person: by a name that more likely than not means it, and
-    /// not by its adjective alone.
+    /// Whether the names are certain enough for an AUTO decision: by a name with a share of at least 0.65, and not by a single
+    /// adjective alone.
     pub fn is_surely_named(&self) -> bool {
         const LEAST_CERTAINTY: f64 = 0.65;
         let by_adjective_alone = self.adjectives > 0.0
@@ -197,12 +203,12 @@ impl Candidate {
         self.certainty >= LEAST_CERTAINTY && !(by_adjective_alone && self.adjectives < SURE_ADJECTIVES)
     }
 
-    /// Whether articles may be about it: not for a part of the world.
+    /// Whether articles can be about the place: a country or the European Union.
     pub fn is_subject(&self) -> bool {
         geography::is_subject(self.code)
     }
 
-    fn add(&mut self, mention: Mention, kind: Kind, share: f32, telling: f64, headline_words: u32) {
+    fn add(&mut self, mention: Mention, kind: NameKind, share: f32, telling: f64, headline_words: u32) {
         self.mentions.push((mention, share));
         self.names.insert(mention.name);
         let share = f64::from(share);
@@ -211,7 +217,8 @@ impl Candidate {
         self.telling_best = self.telling_best.max(share * telling);
         self.telling_first.get_or_insert(share * telling);
         self.certainty = self.certainty.max(share);
-        self.by_its_name |= matches!(kind, Kind::Country | Kind::Nation | Kind::Historic | Kind::Adjective);
+        self.is_named_as_country |=
+            matches!(kind, NameKind::Country | NameKind::Nation | NameKind::Historic | NameKind::Adjective);
         match mention.role {
             Field::Dateline => {
                 self.dateline = self.dateline.max(share);
@@ -231,35 +238,42 @@ impl Candidate {
         let position = mention.position + if mention.role == Field::Body { headline_words } else { 0 };
         self.early = self.early.max(share * earliness(position));
         match kind {
-            Kind::Country | Kind::Nation | Kind::Historic => self.country_names += share,
-            Kind::Adjective => self.adjectives += share,
-            Kind::Capital | Kind::LesserCapital | Kind::City | Kind::Namesake | Kind::Town => self.towns += share,
-            Kind::State | Kind::Part | Kind::Abbreviation | Kind::Seat | Kind::Region | Kind::Body | Kind::Idiom => {
-                self.parts_and_seats += share
+            NameKind::Country | NameKind::Nation | NameKind::Historic => self.country_names += share,
+            NameKind::Adjective => self.adjectives += share,
+            NameKind::Capital | NameKind::LesserCapital | NameKind::City | NameKind::Namesake | NameKind::Town => {
+                self.towns += share
             }
+            NameKind::State
+            | NameKind::Part
+            | NameKind::Abbreviation
+            | NameKind::Seat
+            | NameKind::Region
+            | NameKind::Body
+            | NameKind::Idiom => self.parts_and_seats += share,
         }
     }
 }
 
-/// A document as the ranker sees it.
+/// The inputs of the ranker for a document.
 #[derive(Debug, Clone, Copy)]
 pub struct Document<'d> {
-    /// Its place names, weighed by [`weigh`](super::weighing::weigh).
+    /// The place names, weighed by [`weigh`](super::weighing::weigh).
     pub readings: &'d [Reading],
-    /// What its other words say.
+    /// The scores of the text model.
     pub scores: &'d TextScores<'d>,
-    /// What the words beside its names say.
+    /// The mention model, which scores the readings.
     pub mention_model: &'d MentionModel,
-    /// The words of its headline.
+    /// The number of words of the headline.
     pub headline_words: u32,
-    /// All its words.
+    /// The number of words of the document.
     pub words: usize,
 }
 
-/// The candidates of a document: what it names, in the order of the first mention, then what only its words speak for.
+/// Collects the candidates of a document: those that it names, in the order of first mention, then those that only the text
+/// model suggests.
 pub fn candidates(document: Document<'_>) -> Vec<Candidate> {
     let mut candidates: Vec<Candidate> = Vec::new();
-    let place_of = |candidates: &mut Vec<Candidate>, code: &'static str| {
+    let index_of = |candidates: &mut Vec<Candidate>, code: &'static str| {
         candidates.iter().position(|candidate| candidate.code == code).unwrap_or_else(|| {
             candidates.push(Candidate { code, ..Candidate::default() });
             candidates.len() - 1
@@ -269,24 +283,24 @@ pub fn candidates(document: Document<'_>) -> Vec<Candidate> {
         let telling = 1.0 / (1.0 + f64::from(-SHARPNESS * document.mention_model.score(&reading.cues)).exp());
         let least = LEAST_SHARE.max(LEAST_OF_LIKELIEST * reading.likeliest().map_or(0.0, |likeliest| likeliest.share));
         for meaning in reading.meanings.iter() {
-            // Bodies of the whole world are no place, and the world is no answer.
-            let counts = meaning.share >= least && !matches!(meaning.kind, Kind::Body | Kind::Idiom);
-            if counts {
-                let at = place_of(&mut candidates, meaning.code);
+            // World bodies and idioms do not name a place.
+            let is_counted = meaning.share >= least && !matches!(meaning.kind, NameKind::Body | NameKind::Idiom);
+            if is_counted {
+                let at = index_of(&mut candidates, meaning.code);
                 candidates[at].add(reading.mention, meaning.kind, meaning.share, telling, document.headline_words);
             }
         }
     }
-    for (code, score) in document.scores.best(BY_TEXT) {
+    for (code, score) in document.scores.best(MOST_BY_TEXT) {
         if score >= LEAST_SCORE {
-            place_of(&mut candidates, code);
+            index_of(&mut candidates, code);
         }
     }
     candidates.iter_mut().for_each(|candidate| candidate.score = document.scores.of(candidate.code));
     candidates
 }
 
-/// What is known of a candidate beside the others of its document: what features are made of.
+/// A candidate in relation to the others of its document: the inputs of [`FEATURES`], whose table describes most of them.
 pub struct View {
     dateline: f64,
     elsewhere: f64,
@@ -333,8 +347,8 @@ pub struct View {
     telling_top: f64,
 }
 
-/// What the features of all candidates of a document have in common.
-struct Common {
+/// Totals and maxima over all candidates of a document.
+struct Totals {
     all: f64,
     headline: f64,
     lead: f64,
@@ -344,27 +358,29 @@ struct Common {
     earliest: f64,
     n_named: usize,
     best_scores: Vec<(&'static str, f32)>,
+    /// ln(1 + number of words).
     length: f64,
 }
 
-/// 1 for yes, 0 for no.
-pub(super) fn yes(is: bool) -> f64 {
-    f64::from(u8::from(is))
+/// 1 if true, 0 if false.
+pub(super) fn indicator(condition: bool) -> f64 {
+    f64::from(u8::from(condition))
 }
 
-/// How early the word of an article is, counted from 0: 1 for the first, then ever less.
+/// The earliness of a word, whose position counts from 0: 1 for the first word, decreasing with the logarithm of the position.
 fn earliness(position: u32) -> f64 {
     1.0 / (1.0 + (f64::from(position) / 10.0).ln_1p())
 }
 
-fn part(of: f64, all: f64) -> f64 {
-    if all > 0.0 { of / all } else { 0.0 }
+/// `part` / `total`; 0 if the total is 0.
+fn ratio(part: f64, total: f64) -> f64 {
+    if total > 0.0 { part / total } else { 0.0 }
 }
 
-impl Common {
+impl Totals {
     fn of(candidates: &[Candidate], document: Document<'_>) -> Self {
         let sum = |of: fn(&Candidate) -> f64| candidates.iter().map(of).sum::<f64>();
-        Common {
+        Totals {
             all: sum(Candidate::weight),
             headline: sum(|c| c.headline),
             lead: sum(|c| c.lead),
@@ -379,8 +395,8 @@ impl Common {
     }
 
     fn view(&self, c: &Candidate, candidates: &[Candidate]) -> View {
-        let nothing_named = yes(self.all == 0.0);
-        let named = yes(c.weight() > 0.0);
+        let nothing_named = indicator(self.all == 0.0);
+        let named = indicator(c.weight() > 0.0);
         let rank = 1.0 + candidates.iter().filter(|other| other.weight() > c.weight()).count() as f64;
         let score = f64::from(c.score.max(LEAST_COUNTED_SCORE));
         let other_score =
@@ -389,61 +405,63 @@ impl Common {
         let other_telling = others.map(|other| other.telling_best).fold(0.0, f64::max);
         View {
             dateline: c.dateline,
-            elsewhere: yes(self.most_dateline >= DATELINE && c.dateline < 0.5 * self.most_dateline),
-            unknown: yes(self.most_dateline < DATELINE),
+            elsewhere: indicator(self.most_dateline >= LEAST_DATELINE_SHARE && c.dateline < 0.5 * self.most_dateline),
+            unknown: indicator(self.most_dateline < LEAST_DATELINE_SHARE),
             headline: c.headline,
-            headline_share: part(c.headline, self.headline),
-            headline_elsewhere: yes(self.headline > 0.0 && c.headline == 0.0),
+            headline_share: ratio(c.headline, self.headline),
+            headline_elsewhere: indicator(self.headline > 0.0 && c.headline == 0.0),
             lead: c.lead,
-            lead_share: part(c.lead, self.lead),
+            lead_share: ratio(c.lead, self.lead),
             opening: c.opening,
-            opening_share: part(c.headline + c.opening, self.opening),
-            opening_top: yes(c.headline + c.opening > 0.0
-                && candidates.iter().all(|other| other.headline + other.opening <= c.headline + c.opening)),
-            later_only: yes(self.opening > 0.0 && c.body > 0.0 && c.headline + c.opening == 0.0),
+            opening_share: ratio(c.headline + c.opening, self.opening),
+            opening_top: indicator(
+                c.headline + c.opening > 0.0
+                    && candidates.iter().all(|other| other.headline + other.opening <= c.headline + c.opening),
+            ),
+            later_only: indicator(self.opening > 0.0 && c.body > 0.0 && c.headline + c.opening == 0.0),
             body: c.body,
-            share: part(c.weight(), self.all),
+            share: ratio(c.weight(), self.all),
             rank,
-            top: yes(c.weight() > 0.0 && rank == 1.0),
+            top: indicator(c.weight() > 0.0 && rank == 1.0),
             early: c.early,
-            named_first: yes(c.early > 0.0 && c.early == self.earliest),
+            named_first: indicator(c.early > 0.0 && c.early == self.earliest),
             country_names: c.country_names,
             adjectives: c.adjectives,
             towns: c.towns,
             parts_and_seats: c.parts_and_seats,
             different_names: c.names.len() as f64,
             certainty: c.certainty,
-            only_candidate: yes(self.n_named == 1),
+            only_candidate: indicator(self.n_named == 1),
             candidates: self.n_named.max(1) as f64,
             score,
             score_lead: score - f64::from(other_score),
-            score_top: yes(self.best_scores.first().is_some_and(|(code, _)| *code == c.code)),
+            score_top: indicator(self.best_scores.first().is_some_and(|(code, _)| *code == c.code)),
             named,
-            towns_only: yes(c.weight() > 0.0 && !c.by_its_name),
-            adjectives_only: yes(c.weight() > 0.0 && c.country_names + c.towns + c.parts_and_seats == 0.0),
-            placed_elsewhere: yes(candidates.iter().any(|other| {
+            towns_only: indicator(c.weight() > 0.0 && !c.is_named_as_country),
+            adjectives_only: indicator(c.weight() > 0.0 && c.country_names + c.towns + c.parts_and_seats == 0.0),
+            placed_elsewhere: indicator(candidates.iter().any(|other| {
                 other.code != c.code && other.country_names + other.towns + other.parts_and_seats > PLACED
             })),
             nothing_named,
             dateline_only: c.dateline * (1.0 - named) * (1.0 - nothing_named),
             length: self.length,
             telling_best: c.telling_best,
-            telling_mean: part(c.telling_sum, c.shares),
+            telling_mean: ratio(c.telling_sum, c.shares),
             telling_sum: c.telling_sum,
-            telling_share: part(c.telling_sum, self.telling),
+            telling_share: ratio(c.telling_sum, self.telling),
             telling_first: c.telling_first.unwrap_or(0.0),
             telling_lead: c.telling_best - other_telling,
-            telling_top: yes(c.telling_best > 0.0 && c.telling_best >= other_telling),
+            telling_top: indicator(c.telling_best > 0.0 && c.telling_best >= other_telling),
         }
     }
 }
 
-/// The features of the candidates of one document: candidates × [`FEATURES`].
+/// Computes the features of the candidates of one document: candidates × [`FEATURES`].
 pub fn features(candidates: &[Candidate], document: Document<'_>) -> Array2<f64> {
-    let common = Common::of(candidates, document);
+    let totals = Totals::of(candidates, document);
     let mut rows = Array2::zeros((candidates.len(), FEATURES.len()));
     for (candidate, mut row) in candidates.iter().zip(rows.rows_mut()) {
-        let view = common.view(candidate, candidates);
+        let view = totals.view(candidate, candidates);
         row.iter_mut().zip(&FEATURES).for_each(|(cell, feature)| *cell = (feature.value)(&view));
     }
     rows

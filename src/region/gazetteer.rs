@@ -1,4 +1,6 @@
-//! Place names and what they may mean. The table is `data/places.tsv`; `data/generate.py` makes it, NOTICE says from what.
+//! The gazetteer: place names and the places that each may mean.
+//!
+//! `data/generate.py` writes its table, `data/places.tsv`; NOTICE lists the sources.
 
 use crate::text::{tokens, word_hash};
 use std::{
@@ -7,109 +9,112 @@ use std::{
     sync::LazyLock,
 };
 
-/// What kind of name a term is.
+/// The kind of name that a term is for a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum NameKind {
     /// A country's name: "Pakistan", "U.K.".
     Country,
     /// A part of a country that is a nation: "Scotland".
     Nation,
-    /// A state that is no more, under the code of what it is now: "Soviet Union".
+    /// A former state, with the code of its successor: "Soviet Union".
     Historic,
-    /// Adjective or people: "Pakistani", "Britons".
+    /// An adjective or a people: "Pakistani", "Britons".
     Adjective,
     /// A capital.
     Capital,
-    /// A capital whose name more often means something else: "Hamilton". Means nothing unless the words beside it make it a
+    /// A capital whose name more often means something else: "Hamilton". Counts only if the neighbouring words mark it as a
     /// place.
     LesserCapital,
     /// A large city.
     City,
-    /// A smaller town of the same name: means nothing unless the rest of the article speaks for its country.
+    /// A smaller town of the same name. Counts only if the rest of the article supports its country.
     Namesake,
     /// A town that only `data/towns.tsv` lists.
     Town,
     /// A state, province or well-known region of a country: "Ohio", "Bavaria".
     State,
-    /// Its abbreviation in the press: "N.C.".
+    /// The abbreviation of a state in the press: "N.C.".
     Abbreviation,
-    /// A subdivision whose name may be a person's, another place's or a common word: "Mayo". Means nothing unless the words
-    /// beside it make it a place.
+    /// A subdivision whose name may also be a person's, another place's or a common word: "Mayo". Counts only if the
+    /// neighbouring words mark it as a place.
     Part,
-    /// A seat of power or institution that stands for a country: "Kremlin".
+    /// A seat of power or an institution that stands for a country: "Kremlin".
     Seat,
     /// A part of the world: "West African". Its code is an M49 number, or `EU`.
     Region,
-    /// A body of the world: "U.N.".
+    /// A world body: "U.N.".
     Body,
-    /// No place, though the name of one is in it: "Panama hat".
+    /// A phrase that contains the name of a place without meaning it: "Panama hat".
     Idiom,
 }
 
-impl Kind {
-    /// Whether it is the name of a town.
+impl NameKind {
+    /// Whether this is the name of a town.
     pub fn is_town(self) -> bool {
-        matches!(self, Kind::Capital | Kind::LesserCapital | Kind::City | Kind::Namesake | Kind::Town)
+        matches!(
+            self,
+            NameKind::Capital | NameKind::LesserCapital | NameKind::City | NameKind::Namesake | NameKind::Town
+        )
     }
 
-    /// Whether it is a capital's.
+    /// Whether this is the name of a capital.
     pub fn is_capital(self) -> bool {
-        matches!(self, Kind::Capital | Kind::LesserCapital)
+        matches!(self, NameKind::Capital | NameKind::LesserCapital)
     }
 
-    /// Whether it means nothing unless the words beside it make it a place.
+    /// Whether the name counts only if the neighbouring words mark it as a place.
     pub fn is_weak(self) -> bool {
-        matches!(self, Kind::Part | Kind::LesserCapital)
+        matches!(self, NameKind::Part | NameKind::LesserCapital)
     }
 
-    fn parse(word: &str) -> Option<Kind> {
+    fn parse(word: &str) -> Option<NameKind> {
         Some(match word {
-            "country" => Kind::Country,
-            "nation" => Kind::Nation,
-            "historic" => Kind::Historic,
-            "adjective" => Kind::Adjective,
-            "capital" => Kind::Capital,
-            "lesser" => Kind::LesserCapital,
-            "city" => Kind::City,
-            "namesake" => Kind::Namesake,
-            "state" => Kind::State,
-            "abbreviation" => Kind::Abbreviation,
-            "part" => Kind::Part,
-            "seat" => Kind::Seat,
-            "region" => Kind::Region,
-            "body" => Kind::Body,
-            "idiom" => Kind::Idiom,
+            "country" => NameKind::Country,
+            "nation" => NameKind::Nation,
+            "historic" => NameKind::Historic,
+            "adjective" => NameKind::Adjective,
+            "capital" => NameKind::Capital,
+            "lesser" => NameKind::LesserCapital,
+            "city" => NameKind::City,
+            "namesake" => NameKind::Namesake,
+            "state" => NameKind::State,
+            "abbreviation" => NameKind::Abbreviation,
+            "part" => NameKind::Part,
+            "seat" => NameKind::Seat,
+            "region" => NameKind::Region,
+            "body" => NameKind::Body,
+            "idiom" => NameKind::Idiom,
             _ => return None,
         })
     }
 }
 
-/// One of the things that a term may mean.
+/// One possible meaning of a term.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Meaning {
-    /// The place, as a code of the [`geography`](crate::geography).
+    /// The code of the place in [`geography`](crate::geography).
     pub code: &'static str,
-    /// What kind of name the term is for it.
-    pub kind: Kind,
-    /// How often the term means this, above 0 up to 1, from populations or by hand. Shares of a term may sum to less than
-    /// 1: the rest is no place ("Jordan" the given name).
+    /// The kind of name that the term is for the place.
+    pub kind: NameKind,
+    /// How often the term has this meaning, above 0 and at most 1; from populations, or set by hand. The shares of a term may
+    /// sum to less than 1: the rest are uses that do not mean a place ("Jordan" as a given name).
     pub share: f32,
 }
 
-/// A term: how it is written, and what it may mean.
+/// A term: its spelling and its possible meanings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Term {
-    /// In normal case: "South Korea".
+    /// The spelling in normal case: "South Korea".
     pub surface: &'static str,
-    /// At least one, the likeliest first.
+    /// At least one meaning, the likeliest first.
     pub meanings: Vec<Meaning>,
 }
 
-/// Hashes of words are evenly spread already.
+/// Passes hashes through unchanged: hashes of words are evenly distributed already.
 #[derive(Default)]
-struct Identity(u64);
+struct IdentityHasher(u64);
 
-impl Hasher for Identity {
+impl Hasher for IdentityHasher {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -123,23 +128,23 @@ impl Hasher for Identity {
     }
 }
 
-/// All terms, as a tree of words.
+/// All terms, in a trie of words.
 #[derive(Debug)]
 pub struct Gazetteer {
     terms: Vec<Term>,
-    /// Whether any term begins with a word whose hash ends in these sixteen bits. Most words of a text begin none, and
-    /// this tells without leaving the nearest cache.
-    begins: Vec<u64>,
-    /// From a node and a word to the next node; see [`key`].
-    edges: HashMap<u64, u32, BuildHasherDefault<Identity>>,
-    /// The terms that end at each node: spellings that differ in case alone share one.
+    /// Bit set over the low 16 bits of a word's hash: whether any term begins with such a word. Most words begin no term, and
+    /// this 8 KB set, which fits into the nearest cache, rules them out.
+    first_words: Vec<u64>,
+    /// Maps a node and a word to the next node; see [`edge_key`].
+    edges: HashMap<u64, u32, BuildHasherDefault<IdentityHasher>>,
+    /// The terms that end at each node. Spellings that differ in case alone share a node.
     ends: Vec<Vec<u32>>,
 }
 
-/// The first node.
+/// The root node.
 pub const ROOT: u32 = 0;
 
-fn key(node: u32, word: u64) -> u64 {
+fn edge_key(node: u32, word: u64) -> u64 {
     word ^ u64::from(node).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
@@ -157,10 +162,10 @@ impl Gazetteer {
             let (Some(surface), Some(code), Some(kind), Some(share)) = (
                 columns.next(),
                 columns.next(),
-                columns.next().and_then(Kind::parse),
+                columns.next().and_then(NameKind::parse),
                 columns.next().and_then(|s| s.parse().ok()),
             ) else {
-                unreachable!("places.tsv is part of the program, and a test reads every line of it: {line}");
+                unreachable!("invalid line in places.tsv, which is compiled in and tested line by line: {line}");
             };
             let meaning = Meaning { code, kind, share };
             match terms.last_mut().filter(|last| last.surface == surface) {
@@ -170,7 +175,7 @@ impl Gazetteer {
         }
         let mut gazetteer = Gazetteer {
             terms: Vec::new(),
-            begins: vec![0; 1 << 10],
+            first_words: vec![0; 1 << 10],
             edges: HashMap::default(),
             ends: vec![Vec::new()],
         };
@@ -180,10 +185,10 @@ impl Gazetteer {
             for token in tokens(term.surface) {
                 let word = word_hash(token.of(term.surface), token.shape, &mut buffer);
                 if node == ROOT {
-                    gazetteer.begins[(word >> 6) as usize & 0x3FF] |= 1 << (word & 63);
+                    gazetteer.first_words[(word >> 6) as usize & 0x3FF] |= 1 << (word & 63);
                 }
                 let next = gazetteer.ends.len() as u32;
-                node = *gazetteer.edges.entry(key(node, word)).or_insert(next);
+                node = *gazetteer.edges.entry(edge_key(node, word)).or_insert(next);
                 if node == next {
                     gazetteer.ends.push(Vec::new());
                 }
@@ -194,29 +199,29 @@ impl Gazetteer {
         gazetteer
     }
 
-    /// Whether a term may begin with a word; `false` is certain.
+    /// Whether a term may begin with a word. May be a false positive, never a false negative.
     #[inline]
     pub fn may_begin(&self, word: u64) -> bool {
-        self.begins[(word >> 6) as usize & 0x3FF] & (1 << (word & 63)) != 0
+        self.first_words[(word >> 6) as usize & 0x3FF] & (1 << (word & 63)) != 0
     }
 
-    /// The node that a word leads to.
+    /// Follows the edge of a word from a node.
     #[inline]
     pub fn step(&self, node: u32, word: u64) -> Option<u32> {
-        self.edges.get(&key(node, word)).copied()
+        self.edges.get(&edge_key(node, word)).copied()
     }
 
-    /// The terms that end at a node.
+    /// The numbers of the terms that end at a node.
     pub fn ends_at(&self, node: u32) -> impl Iterator<Item = u32> + '_ {
         self.ends[node as usize].iter().copied()
     }
 
-    /// A term by its number.
+    /// The term of a number.
     pub fn term(&self, term: u32) -> &Term {
         &self.terms[term as usize]
     }
 
-    /// The terms that `name` is, in any case; none where it is no term.
+    /// The terms that are spelt `name`, ignoring case.
     pub fn lookup(&self, name: &str) -> impl Iterator<Item = &Term> + '_ {
         let mut buffer = Vec::new();
         let node = tokens(name)
@@ -231,12 +236,12 @@ mod tests {
     use crate::geography;
 
     #[test]
-    fn every_line_of_the_table_makes_sense() {
+    fn every_line_of_the_table_is_valid() {
         let gazetteer = gazetteer();
         assert!(gazetteer.terms.len() > 3_000);
         for term in &gazetteer.terms {
             assert!(gazetteer.lookup(term.surface).any(|found| found == term), "{}", term.surface);
-            let place = term.meanings.iter().filter(|meaning| meaning.kind != Kind::Namesake);
+            let place = term.meanings.iter().filter(|meaning| meaning.kind != NameKind::Namesake);
             let shares: f32 = place.map(|meaning| meaning.share).sum();
             assert!(shares > 0.0 && shares < 1.06, "{}: {shares}", term.surface);
             for meaning in &term.meanings {
@@ -246,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_one_place_lead_to_it() {
+    fn all_names_of_a_place_resolve_to_it() {
         let first = |name: &str| {
             let gazetteer = gazetteer();
             let term = gazetteer.terms.iter().find(|term| term.surface == name).expect(name);

@@ -1,20 +1,21 @@
-//! The calibrated decision layers of the ranker: candidates by themselves, then beside each other.
+//! The two calibrated decision layers of the ranker: the first scores each candidate alone, the second compares them.
 //!
-//! The first layer reads the features of a candidate, the second reads them again, and how probable the first layer finds the
-//! candidate and the others of its article: a country beside a surer one is less often what an article is about.
+//! The first layer reads the features of a candidate. The second reads them again, together with the first layer's
+//! probabilities of the candidate and of the other candidates of the article: next to a more probable country, a country is
+//! less often what the article is about.
 
-use super::candidates::{FEATURES, Feature, feature, yes};
+use super::candidates::{FEATURES, Feature, feature, indicator};
 use crate::linear::LogisticLayer;
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 
-/// What the second layer reads beside [`FEATURES`], in order. "Probability" is the first layer's.
+/// The features that the second layer reads in addition to [`FEATURES`], in order. "Probability" is the first layer's.
 #[rustfmt::skip]
-pub const BESIDE: [Feature<Beside>; 11] = [
+pub const BESIDE: [Feature<Comparison>; 11] = [
     feature("beside_log_odds", "-14 to 14", "the log-odds of its probability", |v| log_odds(v.own)),
     feature("beside_best", "0 to 1", "the probability of the most probable, which may be it", |v| v.own.max(v.best_other)),
-    feature("beside_first", "0 or 1", "it is the most probable", |v| yes(v.rank == 0)),
-    feature("beside_second", "0 or 1", "it is the second", |v| yes(v.rank == 1)),
-    feature("beside_third", "0 or 1", "it is the third", |v| yes(v.rank == 2)),
+    feature("beside_first", "0 or 1", "it is the most probable", |v| indicator(v.rank == 0)),
+    feature("beside_second", "0 or 1", "it is the second", |v| indicator(v.rank == 1)),
+    feature("beside_third", "0 or 1", "it is the third", |v| indicator(v.rank == 2)),
     feature("beside_lead", "-14 to 14", "the log-odds of the most probable, if it is another", |v| if v.rank == 0 { 0.0 } else { log_odds(v.best_other) }),
     feature("beside_own_and_best", "0 to 1", "its probability × beside_best", |v| v.own * v.own.max(v.best_other)),
     feature("beside_own_and_later", "0 to 1", "its probability, if another is more probable", |v| if v.rank == 0 { 0.0 } else { v.own }),
@@ -23,16 +24,18 @@ pub const BESIDE: [Feature<Beside>; 11] = [
     feature("beside_own_and_others", "0 to n", "its probability × beside_others", |v| v.own * v.others),
 ];
 
-/// The names of all that the second layer reads, in order.
+/// The names of all features of the second layer, in order.
 pub fn feature_names() -> impl Iterator<Item = &'static str> {
     FEATURES.iter().map(|feature| feature.name).chain(BESIDE.iter().map(|feature| feature.name))
 }
 
-/// A candidate among the others of its article.
-pub struct Beside {
+/// The first layer's probabilities of a candidate and of the other candidates of its article.
+pub struct Comparison {
     own: f64,
     best_other: f64,
+    /// The sum of the others' probabilities.
     others: f64,
+    /// From 0, the most probable; equal ones keep their order.
     rank: usize,
 }
 
@@ -42,38 +45,38 @@ fn log_odds(probability: f64) -> f64 {
     (p / (1.0 - p)).ln()
 }
 
-/// What the second layer reads of the candidates of one article: [`FEATURES`] (candidates × features) and, by the first layer,
-/// [`BESIDE`].
+/// Appends [`BESIDE`], computed with the first layer `alone`, to the [`FEATURES`] of the candidates of one article
+/// (candidates × features).
 pub fn beside(alone: &LogisticLayer, features: ArrayView2<'_, f64>) -> Array2<f64> {
     let probabilities: Vec<f64> = features.rows().into_iter().map(|row| alone.probability(row)).collect();
     let mut values = Array2::zeros((probabilities.len(), BESIDE.len()));
     for (i, (own, mut row)) in probabilities.iter().zip(values.rows_mut()).enumerate() {
         let others = || probabilities.iter().enumerate().filter(move |(other, _)| *other != i);
         let is_before = |other: usize, p: f64| p > *own || (p == *own && other < i);
-        let one = Beside {
+        let comparison = Comparison {
             own: *own,
             best_other: others().map(|(_, p)| *p).fold(0.0, f64::max),
             others: others().map(|(_, p)| p).sum(),
             rank: others().filter(|(other, p)| is_before(*other, **p)).count(),
         };
-        row.iter_mut().zip(&BESIDE).for_each(|(cell, feature)| *cell = (feature.value)(&one));
+        row.iter_mut().zip(&BESIDE).for_each(|(cell, feature)| *cell = (feature.value)(&comparison));
     }
-    // Both have a row a candidate.
+    // Cannot panic: both have one row per candidate.
     concatenate![Axis(1), features, values]
 }
 
-/// Both layers.
+/// The two layers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RankerLayers {
-    /// Over [`FEATURES`].
+    /// The first layer, over [`FEATURES`].
     pub alone: LogisticLayer,
-    /// Over [`FEATURES`] and [`BESIDE`].
+    /// The second layer, over [`FEATURES`] and [`BESIDE`].
     pub beside: LogisticLayer,
 }
 
 impl RankerLayers {
-    /// Whether each layer has one finite weight a feature.
-    pub fn make_sense(&self) -> bool {
+    /// Whether each layer has one finite weight per feature, and a finite intercept.
+    pub fn are_valid(&self) -> bool {
         let finite =
             |layer: &LogisticLayer| layer.weights.iter().chain([&layer.intercept]).all(|weight| weight.is_finite());
         self.alone.weights.len() == FEATURES.len()
@@ -82,7 +85,7 @@ impl RankerLayers {
             && finite(&self.beside)
     }
 
-    /// What the second layer reads of the candidates of one article, see [`beside`].
+    /// The features of the second layer for the candidates of one article; see [`beside`].
     pub fn read(&self, features: ArrayView2<'_, f64>) -> Array2<f64> {
         beside(&self.alone, features)
     }
@@ -94,8 +97,8 @@ mod tests {
     use ndarray::Array1;
 
     #[test]
-    fn the_second_layer_reads_a_candidate_among_the_others() {
-        // The first feature alone is the log-odds.
+    fn the_second_layer_compares_candidates() {
+        // Only the first feature has a weight, so that it equals the log-odds.
         let mut weights = Array1::zeros(FEATURES.len());
         weights[0] = 1.0;
         let alone = LogisticLayer { weights, intercept: 0.0 };
@@ -112,7 +115,7 @@ mod tests {
         for (row, log_odds) in [-1.0, 2.0, -1.0].into_iter().enumerate() {
             assert!((value(row, "beside_log_odds") - log_odds).abs() < 1e-9);
         }
-        // Equals stay in their order.
+        // Ties keep their order.
         assert_eq!([0, 1, 2].map(|row| value(row, "beside_first")), [0.0, 1.0, 0.0]);
         assert_eq!([0, 1, 2].map(|row| value(row, "beside_second")), [1.0, 0.0, 0.0]);
         assert_eq!([0, 1, 2].map(|row| value(row, "beside_third")), [0.0, 0.0, 1.0]);

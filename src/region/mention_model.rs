@@ -1,19 +1,20 @@
-//! What the words beside a place name say: an article is about the place of "officials in Lima said", and hardly about
-//! those of "a Lima-born chef" and "Lima beans".
+//! The mention model: scores from the neighbouring words of a place name whether the article is about the place.
+//!
+//! It tells "officials in Lima said" from "a Lima-born chef" and "Lima beans".
 
-use super::{gazetteer::Kind, mentions::Mention};
+use super::{gazetteer::NameKind, mentions::Mention};
 use crate::{
     article::Field,
     linear::LinearSvm,
     text::{HashIndex, pair_hash},
 };
 
-/// The value of each cue of a mention. A mention has about 25 cues, which makes vectors of about unit length.
+/// The value of each cue of a mention. A mention has about 25 cues, so that its vector has about unit length.
 pub const CUE_VALUE: f32 = 0.2;
 
-/// A linear model over cues: one score a mention, whatever country it is of.
+/// A linear model over cues: one score per mention, independent of the country.
 ///
-/// Only cues that say enough are kept, each weight in a byte.
+/// Weights are quantised to a byte; cues whose weight rounds to 0 are dropped.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MentionModel {
     index: HashIndex,
@@ -23,12 +24,12 @@ pub struct MentionModel {
 }
 
 impl MentionModel {
-    /// A model that scores all mentions alike.
+    /// A model without cues, which scores every mention 0.
     pub fn none() -> Self {
         MentionModel { index: HashIndex::build::<u8>([]).0, weights: Vec::new(), step: 1.0, bias: 0.0 }
     }
 
-    /// Keeps the cues of a fitted machine whose weight is not lost in a byte. `cues` are the hashes of its columns.
+    /// Quantises a fitted machine and drops the cues whose weight rounds to 0. `cues` are the hashes of its columns.
     pub fn prune(fitted: &LinearSvm, cues: &[u64]) -> Self {
         let column = fitted.weights.column(0);
         let largest = column.iter().fold(0.0_f32, |most, weight| most.max(weight.abs()));
@@ -38,35 +39,34 @@ impl MentionModel {
         MentionModel { index, weights, step: step * CUE_VALUE, bias: fitted.bias[0] }
     }
 
-    /// Puts a model together from its parts, as they were stored; `None` if they do not fit each other, or a number is not
-    /// finite.
+    /// Assembles a model from its stored parts; `None` if their lengths differ or a number is not finite.
     pub fn from_parts(index: HashIndex, weights: Vec<i8>, step: f32, bias: f32) -> Option<Self> {
-        let sound = index.len() == weights.len() && step.is_finite() && bias.is_finite();
-        sound.then_some(MentionModel { index, weights, step, bias })
+        let is_valid = index.len() == weights.len() && step.is_finite() && bias.is_finite();
+        is_valid.then_some(MentionModel { index, weights, step, bias })
     }
 
-    /// The hashes of the cues, and their weights in steps.
+    /// The hashes of the cues, and their quantised weights.
     pub fn parts(&self) -> (&HashIndex, &[i8]) {
         (&self.index, &self.weights)
     }
 
-    /// The weight that one step stands for, and the score of a mention without cues.
+    /// The quantisation step, multiplied by [`CUE_VALUE`], and the bias: the score of a mention without cues.
     pub fn step_and_bias(&self) -> (f32, f32) {
         (self.step, self.bias)
     }
 
-    /// Whether names had a cue so often that the model knows it.
+    /// Whether the model has a weight for a cue, as it has for frequent ones.
     pub fn knows(&self, cue: u64) -> bool {
         self.index.find(cue).is_some()
     }
 
-    /// Whether it knows a cue, and the cue does not clearly speak against a name.
+    /// Whether the model has a weight for a cue, and the weight is not clearly negative.
     pub fn allows(&self, cue: u64) -> bool {
-        const CLEARLY_AGAINST: i8 = -8;
-        self.index.find(cue).is_some_and(|at| self.weights[at as usize] > CLEARLY_AGAINST)
+        const CLEARLY_NEGATIVE: i8 = -8;
+        self.index.find(cue).is_some_and(|at| self.weights[at as usize] > CLEARLY_NEGATIVE)
     }
 
-    /// The score of a mention by its cues, from about -2 to 2: above 0 if the article more likely is about the place.
+    /// The score of a mention from its cues, about -2 to 2: above 0 if the article is more likely about the place than not.
     pub fn score(&self, cues: &[u64]) -> f32 {
         let steps: i32 =
             cues.iter().filter_map(|cue| self.index.find(*cue)).map(|at| i32::from(self.weights[at as usize])).sum();
@@ -74,19 +74,19 @@ impl MentionModel {
     }
 }
 
-/// What kinds of names are to the cues.
-pub fn kind_group(kind: Kind) -> u64 {
+/// The group of a kind of name; cues do not distinguish the kinds of a group.
+pub fn kind_group(kind: NameKind) -> u64 {
     match kind {
-        Kind::Country | Kind::Nation | Kind::Historic => 1,
-        Kind::Adjective => 2,
-        Kind::Capital | Kind::LesserCapital => 3,
-        Kind::City => 4,
-        Kind::Town | Kind::Namesake => 5,
-        Kind::State | Kind::Abbreviation => 6,
-        Kind::Part => 7,
-        Kind::Seat => 8,
-        Kind::Region => 9,
-        Kind::Body | Kind::Idiom => 10,
+        NameKind::Country | NameKind::Nation | NameKind::Historic => 1,
+        NameKind::Adjective => 2,
+        NameKind::Capital | NameKind::LesserCapital => 3,
+        NameKind::City => 4,
+        NameKind::Town | NameKind::Namesake => 5,
+        NameKind::State | NameKind::Abbreviation => 6,
+        NameKind::Part => 7,
+        NameKind::Seat => 8,
+        NameKind::Region => 9,
+        NameKind::Body | NameKind::Idiom => 10,
     }
 }
 
@@ -94,53 +94,54 @@ pub fn kind_group(kind: Kind) -> u64 {
 #[derive(Debug, Default)]
 pub struct Cues {
     hashes: Vec<u64>,
+    /// The [`kind_group`] of the name.
     kind: u64,
 }
 
-/// What a cue is about.
+/// The type of a cue.
 #[derive(Debug, Clone, Copy)]
 pub enum Cue {
     /// The kind of the name.
     Kind = 1,
     /// The name.
     Name,
-    /// What stands before it.
+    /// The word before the name.
     Before,
-    /// What stands before that.
+    /// The second word before the name.
     SecondBefore,
-    /// What stands behind it.
-    Behind,
-    /// What stands behind that.
-    SecondBehind,
-    /// How what stands before it is written.
+    /// The word after the name.
+    After,
+    /// The second word after the name.
+    SecondAfter,
+    /// The shape of the word, or the separator, before the name.
     ShapeBefore,
-    /// How what stands behind it is written.
-    ShapeBehind,
-    /// Where it stands.
+    /// The shape of the word, or the separator, after the name.
+    ShapeAfter,
+    /// The section, and the position in it.
     Position,
-    /// Whether the words beside it say which place it is.
-    Told,
-    /// How sure its meaning is.
+    /// The neighbouring words identify the place.
+    Resolved,
+    /// The share of the likeliest meaning, in quarters.
     Share,
-    /// Its section has no capitals.
+    /// The section has no capitals.
     Caseless,
-    /// A word shortly before it.
+    /// A nearby word before the name.
     NearBefore,
-    /// A word shortly behind it.
-    NearBehind,
-    /// The words on both sides.
+    /// A nearby word after the name.
+    NearAfter,
+    /// The pair of words on both sides.
     Around,
 }
 
 impl Cues {
-    /// Begins with the kind of the name, the name itself, and where it stands.
-    pub fn of(kind: Kind, name: u64, mention: &Mention) -> Self {
+    /// Starts with the cues of the name, its kind and its position.
+    pub fn new(kind: NameKind, name: u64, mention: &Mention) -> Self {
         let mut cues = Cues { hashes: Vec::with_capacity(20), kind: kind_group(kind) };
         cues.hashes.push(cue_hash(Cue::Kind, cues.kind));
-        cues.add_alike(Cue::Name, name);
+        cues.add_shared(Cue::Name, name);
         if mention.caseless {
-            cues.add_alike(Cue::Caseless, 0);
-            cues.add_alike(Cue::Caseless, name);
+            cues.add_shared(Cue::Caseless, 0);
+            cues.add_shared(Cue::Caseless, name);
         }
         let position = match (mention.role, mention.position) {
             (Field::Dateline, _) => 0,
@@ -152,27 +153,27 @@ impl Cues {
             (Field::Body, 80..200) => 6,
             (Field::Body, _) => 7,
         };
-        cues.add_of_kind(Cue::Position, position);
+        cues.add_by_kind(Cue::Position, position);
         cues
     }
 
-    /// A cue that says the same of names of all kinds.
-    pub fn add_alike(&mut self, cue: Cue, value: u64) {
+    /// Adds a cue that is shared by names of all kinds.
+    pub fn add_shared(&mut self, cue: Cue, value: u64) {
         self.hashes.push(cue_hash(cue, value));
     }
 
-    /// A cue that says something of names of this kind.
-    pub fn add_of_kind(&mut self, cue: Cue, value: u64) {
+    /// Adds a cue that is specific to names of this kind.
+    pub fn add_by_kind(&mut self, cue: Cue, value: u64) {
         self.hashes.push(pair_hash(cue_hash(cue, value), self.kind));
     }
 
-    /// A cue of both sorts.
-    pub fn add(&mut self, cue: Cue, value: u64) {
-        self.add_alike(cue, value);
-        self.add_of_kind(cue, value);
+    /// Adds a cue in both forms, shared and specific.
+    pub fn add_both(&mut self, cue: Cue, value: u64) {
+        self.add_shared(cue, value);
+        self.add_by_kind(cue, value);
     }
 
-    /// Their hashes.
+    /// Returns the hashes of the cues.
     pub fn finish(self) -> Vec<u64> {
         self.hashes
     }
@@ -180,8 +181,8 @@ impl Cues {
 
 /// The hash of a cue.
 pub fn cue_hash(cue: Cue, value: u64) -> u64 {
-    const CUES: u64 = 0x6375_6573_6375_6573;
-    pair_hash(CUES.wrapping_add(cue as u64), value)
+    const SEED: u64 = 0x6375_6573_6375_6573;
+    pair_hash(SEED.wrapping_add(cue as u64), value)
 }
 
 #[cfg(test)]
@@ -193,7 +194,7 @@ mod tests {
     fn cues_score_a_mention() {
         let fitted = LinearSvm { weights: arr2(&[[2.0], [-1.0], [0.001]]), bias: arr1(&[-0.5]) };
         let model = MentionModel::prune(&fitted, &[1, 2, 3]);
-        assert!(model.knows(1) && model.knows(2) && !model.knows(3), "a weight that is lost in a byte is left out");
+        assert!(model.knows(1) && model.knows(2) && !model.knows(3), "a weight that rounds to 0 is dropped");
         assert!((model.score(&[]) - -0.5).abs() < 1e-6);
         assert!((model.score(&[1, 2, 9]) - (-0.5 + CUE_VALUE * (2.0 - 1.0))).abs() < 0.01);
         let ((index, weights), (step, bias)) = (model.parts(), model.step_and_bias());

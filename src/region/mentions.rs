@@ -1,11 +1,12 @@
-//! Finds place names in a document: the longest term at each place, on word boundaries.
+//! Finds the place names of a document: the longest term at each position, on word boundaries.
 //!
-//! Terms are written as in the gazetteer ("Turkey", not "turkey"), except in datelines and where a section is all capitals,
-//! as the headlines of agencies are. The abbreviation of a word needs its point and a comma before it: "Gary, Ind.", not
-//! "Ind" or "Miss Smith". The words are the tokenizer's, so that a name is never found inside a word.
+//! The case of a name must match the gazetteer ("Turkey", not "turkey"), except in datelines, in sections without capitals
+//! and in sections that are all capitals, such as the headlines of news agencies. The abbreviation of a word needs its full
+//! stop and a comma before it: "Gary, Ind.", not "Ind" or "Miss Smith". Words are the tokenizer's, so a name is never found
+//! inside a word.
 
 use super::{
-    gazetteer::{Gazetteer, Kind, Meaning, ROOT},
+    gazetteer::{Gazetteer, Meaning, NameKind, ROOT},
     towns::{Town, TownName},
 };
 use crate::{
@@ -18,40 +19,39 @@ use std::borrow::Cow;
 /// A place name in a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mention {
-    /// The name: the number of the gazetteer's term, or one of its own for a town that only the lists know.
+    /// The number of the name: the gazetteer's term, or a number from `FIRST_TOWN` on for a town of `towns.tsv`.
     pub name: u32,
-    /// The first word of it, as an index.
+    /// The index of the first word.
     pub first: u32,
-    /// The last word of it.
+    /// The index of the last word.
     pub last: u32,
-    /// The section, as an index into the document's.
+    /// The index of the section in the document.
     pub section: u8,
-    /// What the section is to the model.
+    /// The field that the section belongs to.
     pub role: Field,
-    /// Whether its section has no capital at all.
+    /// Whether the section has no capitals.
     pub caseless: bool,
-    /// How many words of the section stand before it.
+    /// The number of words before it in the section.
     pub position: u32,
 }
 
-/// A place name and all that it may mean.
+/// A place name and all its possible meanings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Named {
-    /// Where it stands.
+    /// The position of the name.
     pub mention: Mention,
-    /// What it may mean, the likeliest first.
+    /// The possible meanings, the likeliest first.
     pub meanings: Cow<'static, [Meaning]>,
 }
 
-/// Towns that only the lists know have numbers from here on.
+/// The first number of names that only `towns.tsv` lists.
 const FIRST_TOWN: u32 = 1 << 31;
 /// The most words of a town's name.
 const MOST_TOWN_WORDS: usize = 4;
-/// A town that only the lists know is the place of its name so often, before anything is known of the article: many are
-/// named like people.
+/// The prior share of a name that only `towns.tsv` lists. Below 1 because many such towns are named like people.
 const TOWN_SHARE: f32 = 0.6;
 
-/// The place names among the words of a document, in order.
+/// Finds the place names among the words of a document, in order.
 pub fn find(gazetteer: &'static Gazetteer, document: &Document<'_>, words: &[Word]) -> Vec<Named> {
     let mut names: Vec<Named> = Vec::new();
     let mut start = 0;
@@ -64,10 +64,10 @@ pub fn find(gazetteer: &'static Gazetteer, document: &Document<'_>, words: &[Wor
         let section = Section { text, words: section, role, any_case, caseless };
         let mut i = 0;
         while i < section.words.len() {
-            let behind_name = names.last().and_then(|name| (name.mention.last as usize + 1).checked_sub(start));
-            let follows_name = behind_name.is_some_and(|next| {
-                let of_a_kind = || next + 1 == i && is_kind_of_town(section.word(next)) && section.gap(next) == " ";
-                i > 0 && section.gap(i) == ", " && (next == i || of_a_kind())
+            let after_name = names.last().and_then(|name| (name.mention.last as usize + 1).checked_sub(start));
+            let follows_name = after_name.is_some_and(|next| {
+                let has_town_type = || next + 1 == i && is_town_type(section.word(next)) && section.gap(next) == " ";
+                i > 0 && section.gap(i) == ", " && (next == i || has_town_type())
             });
             match section.longest(gazetteer, i, follows_name).or_else(|| section.town(i)) {
                 Some((name, meanings, n_words)) => {
@@ -91,7 +91,7 @@ pub fn find(gazetteer: &'static Gazetteer, document: &Document<'_>, words: &[Wor
     names
 }
 
-/// The number of a name, what it may mean, and how many words it has.
+/// A name at some position: its number, its possible meanings, and its length in words.
 type Found = (u32, Cow<'static, [Meaning]>, usize);
 
 /// The words of a section.
@@ -99,9 +99,9 @@ struct Section<'d> {
     text: &'d str,
     words: &'d [Word],
     role: Field,
-    /// Whether names may be written in any case.
+    /// Whether the case of names is ignored: a dateline, or all capitals.
     any_case: bool,
-    /// Whether all its words begin with small letters or are numbers.
+    /// Whether all words are lower-case or numbers.
     caseless: bool,
 }
 
@@ -110,30 +110,29 @@ impl Section<'_> {
         self.words[i].token.of(self.text)
     }
 
-    /// What stands before a word that is not the first.
+    /// The text between a word and the one before it; the word must not be the first.
     fn gap(&self, i: usize) -> &str {
         &self.text[self.words[i - 1].token.end as usize..self.words[i].token.start as usize]
     }
 
-    /// Whether a line begins with the word.
+    /// Whether the word is at the beginning of a line.
     fn begins_line(&self, i: usize) -> bool {
         i == 0 || self.gap(i).contains('\n')
     }
 
-    /// Whether the words beside the `n_words` words from `i` on make a place of them: "in Mayo", "Mayo County".
-    fn is_placed(&self, i: usize, n_words: usize) -> bool {
-        let behind = i + n_words;
-        let of_a_kind = || {
-            behind < self.words.len()
-                && self.gap(behind) == " "
-                && SUBDIVISIONS.contains(&self.word(behind).to_ascii_lowercase().as_str())
+    /// Whether the neighbouring words mark the `n_words` words from `i` on as a place: "in Mayo", "Mayo County".
+    fn is_marked_as_place(&self, i: usize, n_words: usize) -> bool {
+        let after = i + n_words;
+        let has_subdivision_type = || {
+            after < self.words.len()
+                && self.gap(after) == " "
+                && SUBDIVISIONS.contains(&self.word(after).to_ascii_lowercase().as_str())
         };
-        let where_ = || i > 0 && self.gap(i) == " " && LOCATIVE.contains(&self.word(i - 1));
-        (self.role == Field::Dateline && i == 0) || where_() || of_a_kind()
+        let has_preposition = || i > 0 && self.gap(i) == " " && LOCATIVE.contains(&self.word(i - 1));
+        (self.role == Field::Dateline && i == 0) || has_preposition() || has_subdivision_type()
     }
 
-    /// The longest of the gazetteer's terms that the words from `i` on begin with. `follows_name`: behind a place name and a
-    /// comma.
+    /// The longest term of the gazetteer that starts at word `i`. `follows_name`: whether a place name and a comma precede it.
     fn longest(&self, gazetteer: &'static Gazetteer, i: usize, follows_name: bool) -> Option<Found> {
         if !gazetteer.may_begin(self.words[i].hash) {
             return None;
@@ -142,7 +141,7 @@ impl Section<'_> {
         let mut node = ROOT;
         let mut found = None;
         for (n, word) in words.iter().enumerate() {
-            if n > 0 && !joined(self.text, &words[n - 1], word) {
+            if n > 0 && !may_be_joined(self.text, &words[n - 1], word) {
                 break;
             }
             match gazetteer.step(node, word.hash) {
@@ -152,7 +151,7 @@ impl Section<'_> {
             let span = &self.text[words[0].token.start as usize..word.token.end as usize];
             let genitive = self.genitive(word);
             let written = |whole: &str| {
-                // Of spellings that differ in hyphens alone the one that is in the text.
+                // Of spellings that differ only in hyphens, prefer the one in the text.
                 let terms = || gazetteer.ends_at(node);
                 let same = terms().filter(|term| gazetteer.term(*term).surface.eq_ignore_ascii_case(whole));
                 same.chain(terms()).find(|term| {
@@ -161,14 +160,14 @@ impl Section<'_> {
                     let case = if self.caseless {
                         !PRONOUNS.contains(&whole) && same_letters(whole, surface)
                     } else if any_case {
-                        is_name(whole) && same_letters(whole, surface)
+                        begins_with_capital(whole) && same_letters(whole, surface)
                     } else {
                         same_case(whole, surface)
                     };
-                    case && (!is_short_for_a_word(surface) || stands_as_abbreviation(self.text, &words[0], word))
+                    case && (!is_short_for_a_word(surface) || is_written_as_abbreviation(self.text, &words[0], word))
                 })
             };
-            // "St. George's" is a town, and so is "St. George".
+            // Try with the genitive first: "St. George's" and "St. George" are different towns.
             let term = genitive.and_then(|end| written(&self.text[words[0].token.start as usize..end]));
             if let Some(term) = term.or_else(|| written(span)) {
                 found = Some((term, n + 1));
@@ -180,16 +179,18 @@ impl Section<'_> {
             return Some((term, Cow::Borrowed(meanings), n_words));
         }
         let is_postal = self.words[i].token.of(self.text).len() <= MOST_POSTAL_LETTERS && n_words == 1;
-        let says_nothing = is_postal && (!follows_name || (self.any_case && self.role != Field::Dateline));
-        if says_nothing || (!follows_name && !self.is_placed(i, n_words)) {
+        let is_ambiguous = is_postal && (!follows_name || (self.any_case && self.role != Field::Dateline));
+        if is_ambiguous || (!follows_name && !self.is_marked_as_place(i, n_words)) {
             return None;
         }
-        // Towns of this name are as likely.
+        // Add the towns of this name.
         let mut meanings = meanings.to_vec();
         for town in self.towns(i, i + n_words - 1).1 {
             match meanings.iter_mut().find(|one| one.code == town.code) {
-                // A dateline begins with a town, not with the county of its name.
-                Some(one) if one.kind == Kind::Part && self.role == Field::Dateline && i == 0 => one.kind = Kind::Town,
+                // A dateline begins with a town, not with the county of the same name.
+                Some(one) if one.kind == NameKind::Part && self.role == Field::Dateline && i == 0 => {
+                    one.kind = NameKind::Town
+                }
                 Some(_) => {}
                 None => meanings.push(town),
             }
@@ -199,7 +200,7 @@ impl Section<'_> {
         Some((term, Cow::Owned(meanings), n_words))
     }
 
-    /// The end of the genitive of a word, if it is one: the tokenizer leaves it out.
+    /// The end of the genitive ending after a word, if any; the tokenizer's words exclude it.
     fn genitive(&self, word: &Word) -> Option<usize> {
         let end = word.token.end as usize;
         let rest = &self.text[end..];
@@ -209,10 +210,11 @@ impl Section<'_> {
             .map(|genitive| end + genitive.len())
     }
 
-    /// The number of the name that some words are in the lists of towns, and what it may mean; nothing, if it is none.
+    /// Looks up the words from `first` to `last` in the list of towns: the number of the name and its meanings, which are empty
+    /// if the list lacks it.
     fn towns(&self, first: usize, last: usize) -> (u32, Vec<Meaning>) {
         let begin = self.words[first].token.start as usize;
-        let meaning = |town: Town| Meaning { code: town.country, kind: Kind::Town, share: TOWN_SHARE * town.share };
+        let meaning = |town: Town| Meaning { code: town.country, kind: NameKind::Town, share: TOWN_SHARE * town.share };
         let look_up = |end: usize| {
             let name = TownName::of(&self.text[begin..end]);
             (FIRST_TOWN | name.hash() as u32, name.towns().map(meaning).collect::<Vec<_>>())
@@ -221,7 +223,7 @@ impl Section<'_> {
         with_genitive.unwrap_or_else(|| look_up(self.words[last].token.end as usize))
     }
 
-    /// The longest town of the lists that the words from `i` on begin with, where they stand as a place does.
+    /// The longest town of the list that starts at word `i`, if the neighbouring words mark it as a place.
     fn town(&self, i: usize) -> Option<Found> {
         let is_capital = |i: usize| {
             self.words.get(i).is_some_and(|word| match word.token.shape {
@@ -230,7 +232,7 @@ impl Section<'_> {
                 Shape::Lower | Shape::Number => false,
             })
         };
-        if !is_capital(i) || !self.is_placed(i, 1) || CALENDAR.contains(&self.word(i)) {
+        if !is_capital(i) || !self.is_marked_as_place(i, 1) || CALENDAR.contains(&self.word(i)) {
             return None;
         }
         let mut ends = vec![i];
@@ -250,22 +252,22 @@ impl Section<'_> {
     }
 }
 
-/// The most letters of an abbreviated subdivision. It is a name only behind a town, in text that has small letters.
+/// The most letters of a postal abbreviation of a subdivision. It counts only after a town, in text with lower-case letters.
 pub const MOST_POSTAL_LETTERS: usize = 3;
-/// A section of fewer words is not taken for one without capitals.
+/// The fewest words of a section that counts as text without capitals.
 const LEAST_CASELESS_WORDS: usize = 3;
-/// What is no country where there are no capitals.
+/// Words that are not names in text without capitals.
 const PRONOUNS: [&str; 2] = ["us", "us'"];
-/// Words before a place.
+/// Prepositions before a place.
 const LOCATIVE: [&str; 14] =
     ["in", "at", "near", "from", "of", "outside", "around", "to", "across", "throughout", "off", "In", "At", "Near"];
-/// Words behind the name of a subdivision.
+/// Types of subdivisions, after the name of one.
 const SUBDIVISIONS: [&str; 9] =
     ["county", "district", "state", "province", "region", "governorate", "prefecture", "parish", "oblast"];
-/// Small words within the names of towns.
+/// Lower-case words within the names of towns.
 const CONNECTING: [&str; 16] =
     ["de", "del", "la", "le", "les", "of", "on", "upon", "am", "an", "sur", "do", "da", "dos", "el", "the"];
-/// Capitals that are no names.
+/// Capitalised words that are not towns.
 const CALENDAR: [&str; 19] = [
     "January",
     "February",
@@ -288,7 +290,7 @@ const CALENDAR: [&str; 19] = [
     "Sunday",
 ];
 
-/// Of each of `words` words whether it is part of a mention.
+/// For each of `words` words, whether it is part of a name.
 pub fn named_words(names: &[Named], words: usize) -> Vec<bool> {
     let mut named = vec![false; words];
     for Named { mention, .. } in names {
@@ -297,7 +299,7 @@ pub fn named_words(names: &[Named], words: usize) -> Vec<bool> {
     named
 }
 
-/// Whether a word is written without small letters.
+/// Whether a word has no lower-case letters.
 fn is_upper(word: &Word, text: &str) -> bool {
     match word.token.shape {
         Shape::Upper | Shape::Number => true,
@@ -306,19 +308,20 @@ fn is_upper(word: &Word, text: &str) -> bool {
     }
 }
 
-/// Whether a term is the abbreviation of a word ("Miss.", "Ind."), unlike "N.C.", which nothing else is written as.
+/// Whether a term is the abbreviation of a single word ("Miss.", "Ind."), unlike the unambiguous "N.C.".
 fn is_short_for_a_word(surface: &str) -> bool {
     surface.strip_suffix('.').is_some_and(|word| !word.contains('.'))
 }
 
-/// Whether a comma stands before it and its point behind it; datelines often leave out the point.
-fn stands_as_abbreviation(text: &str, first: &Word, last: &Word) -> bool {
-    let point = last.role == Field::Dateline || text[last.token.end as usize..].starts_with('.');
-    point && text[..first.token.start as usize].trim_end().ends_with(',')
+/// Whether a comma precedes the words and a full stop follows them. Datelines often omit the full stop, so it is optional
+/// there.
+fn is_written_as_abbreviation(text: &str, first: &Word, last: &Word) -> bool {
+    let has_full_stop = last.role == Field::Dateline || text[last.token.end as usize..].starts_with('.');
+    has_full_stop && text[..first.token.start as usize].trim_end().ends_with(',')
 }
 
-/// Whether two words stand side by side as the words of one name do.
-fn joined(text: &str, first: &Word, second: &Word) -> bool {
+/// Whether the text between two words may occur within a name.
+fn may_be_joined(text: &str, first: &Word, second: &Word) -> bool {
     let between = &text[first.token.end as usize..second.token.start as usize];
     match between {
         " " | "-" | ", " => true,
@@ -327,33 +330,33 @@ fn joined(text: &str, first: &Word, second: &Word) -> bool {
     }
 }
 
-/// Whether a name in the text has the capitals of the gazetteer's. White space, hyphens and points may differ.
+/// Whether a name in the text equals the gazetteer's including case. White space, hyphens and full stops are ignored.
 fn same_case(span: &str, surface: &str) -> bool {
     let letters = |c: &char| c.is_alphanumeric();
     span.chars().filter(letters).eq(surface.chars().filter(letters))
 }
 
-/// Whether a word stands between the name of a town and what the town lies in: "Valencia City, Bukidnon".
-pub fn is_kind_of_town(word: &str) -> bool {
+/// Whether a word is a type of town, as between a town and its subdivision: "Valencia City, Bukidnon".
+pub fn is_town_type(word: &str) -> bool {
     ["city", "town", "municipality"].iter().any(|kind| word.eq_ignore_ascii_case(kind))
 }
 
-/// Whether a name is written in capitals, and long enough to be no abbreviation.
+/// Whether a name is in capitals and too long for an abbreviation.
 fn is_slug(span: &str) -> bool {
     const LEAST_LETTERS: usize = 4;
     let letters = || span.chars().filter(|c| c.is_alphabetic());
     letters().count() >= LEAST_LETTERS && letters().all(char::is_uppercase)
 }
 
-/// Whether a name in the text has the letters of the gazetteer's, in any case.
+/// Whether a name in the text equals the gazetteer's except for case, white space and punctuation.
 fn same_letters(span: &str, surface: &str) -> bool {
     let letters =
         |text: &str| text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
     letters(span).replace('\u{307}', "") == letters(surface)
 }
 
-/// In text without case a name must still begin with a capital: "us" in a lower-case dateline is no country.
-fn is_name(span: &str) -> bool {
+/// Whether a name begins with a capital, as it must even where case is ignored: "us" in a lower-case dateline is not a country.
+fn begins_with_capital(span: &str) -> bool {
     span.starts_with(char::is_uppercase)
 }
 
@@ -384,12 +387,12 @@ mod tests {
     }
 
     #[test]
-    fn names_do_not_reach_over_sentences() {
+    fn names_do_not_span_sentences() {
         assert_eq!(in_body("they went to Guinea. Bissau is a port"), ["GN", "GW"]);
     }
 
     #[test]
-    fn abbreviations_of_words_need_their_point() {
+    fn abbreviations_of_words_need_their_full_stop() {
         assert_eq!(in_body("the plant of old Gary, Ind., and one in Lima, Ohio"), ["US", "PE", "US"]);
         assert_eq!(in_body("Miss Smith said Mass was held. Wash your hands in Ill health."), [""; 0]);
     }
@@ -401,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn case_counts_except_in_capitals() {
+    fn case_matters_except_in_capitals() {
         assert_eq!(in_body("the turkey and the US team told us of china cups"), ["US"]);
         assert_eq!(found("TURKEY ASKS U.S. FOR AID", "ANKARA, June 2", ""), ["TR", "US", "TR"]);
         assert_eq!(in_body("Washington's envoy and U.S.-led forces, the U.S said"), ["US", "US", "US"]);

@@ -1,18 +1,18 @@
-//! Which countries an article is about: words in, countries with calibrated probabilities out.
+//! Ranks the countries that an article is about: words in, countries with calibrated probabilities out.
 //!
-//! The gazetteer finds place names, the words beside them and the rest of the article say what each means, and a sparse
-//! linear model over all other words scores the countries. Each country that is named or scores high is a candidate, a few
-//! dozen features say how it is named and scored, and linfa's stock logistic regression says how probable it is that the
-//! article is about it. Not a classifier over countries: the weights are shared, so that rare countries are found as well as
-//! common ones. Training lives in `train`.
+//! The gazetteer finds place names, their neighbouring words and the rest of the article disambiguate them, and a sparse linear
+//! model over all other words scores the countries. Each country that is named or has a high score is a candidate. Features
+//! describe how it is named and scored, and linfa's logistic regression gives the probability that the article is about it.
+//! This is not a classifier over countries: all countries share the weights, so that rare countries are found as well as
+//! common ones. Training is in `train`.
 
-mod beside;
 mod candidates;
 mod context;
 pub mod gazetteer;
 mod layers;
 mod mention_model;
 mod mentions;
+mod neighbours;
 mod persons;
 mod ranker;
 mod reading;
@@ -29,9 +29,9 @@ pub use reading::Reading;
 pub use text_model::{TextModel, TextScores};
 
 use crate::geography::Known;
-use gazetteer::{Kind, gazetteer};
+use gazetteer::{NameKind, gazetteer};
 
-/// What the gazetteer knows of a name, for telling datelines.
+/// Looks a name up in the gazetteer and the list of towns, to recognise datelines.
 pub fn known(name: &str) -> Known {
     let mut known = match towns::TownName::of(name).towns().next() {
         Some(_) => Known::Listed,
@@ -39,18 +39,20 @@ pub fn known(name: &str) -> Known {
     };
     for meaning in gazetteer().lookup(name).flat_map(|term| &term.meanings) {
         match meaning.kind {
-            Kind::Capital | Kind::City => return Known::City,
-            Kind::Country | Kind::Nation | Kind::Historic | Kind::State | Kind::Abbreviation => known = Known::Place,
-            Kind::LesserCapital if known == Known::Nothing => known = Known::Listed,
-            Kind::Namesake
-            | Kind::LesserCapital
-            | Kind::Town
-            | Kind::Part
-            | Kind::Adjective
-            | Kind::Seat
-            | Kind::Region
-            | Kind::Body
-            | Kind::Idiom => {}
+            NameKind::Capital | NameKind::City => return Known::City,
+            NameKind::Country | NameKind::Nation | NameKind::Historic | NameKind::State | NameKind::Abbreviation => {
+                known = Known::Place
+            }
+            NameKind::LesserCapital if known == Known::Nothing => known = Known::Listed,
+            NameKind::Namesake
+            | NameKind::LesserCapital
+            | NameKind::Town
+            | NameKind::Part
+            | NameKind::Adjective
+            | NameKind::Seat
+            | NameKind::Region
+            | NameKind::Body
+            | NameKind::Idiom => {}
         }
     }
     known

@@ -1,7 +1,9 @@
+//! The region ranker: from the place names and words of a document to countries with calibrated probabilities.
+
 use super::{
     candidates::{self, Candidate},
     context,
-    gazetteer::{Kind, gazetteer},
+    gazetteer::{NameKind, gazetteer},
     layers::{RankerLayers, feature_names},
     mention_model::MentionModel,
     mentions,
@@ -18,7 +20,7 @@ use crate::{
 use ndarray::{Array1, Array2, Axis, Slice};
 use std::borrow::Cow;
 
-/// Mentions and words in, countries with calibrated probabilities out.
+/// The region model: text model, mention model, decision layers and thresholds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegionRanker {
     text: TextModel,
@@ -28,7 +30,7 @@ pub struct RegionRanker {
     home: f32,
 }
 
-/// What a document names and what else it says, before any weights: all that training and serving share.
+/// The place names and terms of a document, independent of any weights; shared by training and serving.
 #[derive(Debug, Clone)]
 pub struct Places {
     readings: Vec<Reading>,
@@ -37,12 +39,12 @@ pub struct Places {
     words: usize,
 }
 
-/// A candidate with the probability that the article is about it.
+/// A candidate, with the probability that the article is about it.
 #[derive(Debug, Clone)]
 pub struct Ranked {
     /// The country, or the part of the world.
     pub candidate: Candidate,
-    /// From 0 to 1. For a part of the world it is what a country named in the same way would have.
+    /// From 0 to 1. For a part of the world, the probability of a country that is named in the same way.
     pub probability: f64,
     features: Array1<f64>,
 }
@@ -59,7 +61,7 @@ impl Places {
         Places { readings, terms, headline_words, words: words.len() }
     }
 
-    /// The place names, as the words beside them read.
+    /// The place names, disambiguated by their neighbouring words.
     pub fn readings(&self) -> &[Reading] {
         &self.readings
     }
@@ -69,45 +71,46 @@ impl Places {
         &self.terms
     }
 
-    /// The same, as if some names had been written as a placeholder. Which words are terms stays.
+    /// A copy that keeps only some of the names. The terms are unchanged, as if the other names were placeholders.
     fn retain(&self, keep: impl Fn(&Reading) -> bool) -> Self {
         let readings = self.readings.iter().filter(|reading| keep(reading)).cloned().collect();
         Places { readings, ..self.clone() }
     }
 
-    /// Whether there is a dateline that names a place.
+    /// Whether the document has a dateline that names a place.
     pub fn has_dateline(&self) -> bool {
         self.readings.iter().any(|reading| reading.mention.role == Field::Dateline)
     }
 
-    /// The same, as if it had come without a dateline.
+    /// A copy without the names of the dateline.
     pub fn without_dateline(&self) -> Self {
         self.retain(|reading| reading.mention.role != Field::Dateline)
     }
 
-    /// The same, as if all names, adjectives and peoples of countries had been masked, in the dateline too.
+    /// A copy without the names, adjectives and peoples of countries, including those of the dateline.
     pub fn without_country_names(&self) -> Self {
-        let names = |kind| matches!(kind, Kind::Country | Kind::Nation | Kind::Historic | Kind::Adjective);
-        self.retain(|reading| !reading.meanings.iter().any(|meaning| names(meaning.kind)))
+        let is_country_name =
+            |kind| matches!(kind, NameKind::Country | NameKind::Nation | NameKind::Historic | NameKind::Adjective);
+        self.retain(|reading| !reading.meanings.iter().any(|meaning| is_country_name(meaning.kind)))
     }
 
-    /// The same, as if all place names had been masked.
+    /// A copy without place names.
     pub fn without_names(&self) -> Self {
         self.retain(|_| false)
     }
 
-    /// The country that a document names at least three times in four, the headline counting three times; `None` where
-    /// there is none, or an ambiguous name may change it.
+    /// The country of at least three quarters of the names, where each name of the headline counts three times. Ambiguous names
+    /// count for no country. `None` if there is no such country.
     pub fn dominant(&self) -> Option<&'static str> {
         const SURE: f32 = 0.9;
-        const HEADLINE: f64 = 3.0;
+        const HEADLINE_WEIGHT: f64 = 3.0;
         const DOMINANT: f64 = 0.75;
         let mut named: Vec<(&str, f64)> = Vec::new();
         let mut all = 0.0;
         for reading in &self.readings {
             let countries = reading.meanings.iter().filter(|meaning| geography::is_subject(meaning.code));
             let Some(likeliest) = countries.max_by(|a, b| a.share.total_cmp(&b.share)) else { continue };
-            let weight = if reading.mention.role == Field::Headline { HEADLINE } else { 1.0 };
+            let weight = if reading.mention.role == Field::Headline { HEADLINE_WEIGHT } else { 1.0 };
             all += weight;
             if likeliest.share >= SURE {
                 match named.iter_mut().find(|(code, _)| *code == likeliest.code) {
@@ -119,9 +122,9 @@ impl Places {
         named.into_iter().find(|(_, sum)| *sum >= DOMINANT * all).map(|(code, _)| code)
     }
 
-    /// The candidates and their features (candidates × [`FEATURES`](super::FEATURES)): countries, then parts of the world. The features of a
-    /// country do not depend on the parts of the world that are named. `home` is the outlet's country, where it is known: it
-    /// decides between places of one name.
+    /// The candidates and their features (candidates × [`FEATURES`](super::FEATURES)): first countries, then parts of the
+    /// world. The features of a country do not depend on the parts of the world. `home` is the outlet's country, if known:
+    /// it is evidence for ambiguous names.
     pub fn candidates(
         &self,
         text: &TextModel,
@@ -130,7 +133,7 @@ impl Places {
     ) -> (Vec<Candidate>, Array2<f64>) {
         let mut readings = Cow::Borrowed(&self.readings);
         let scores = text.scores(self.terms.iter().map(|term| term.hash));
-        if weighing::open(&readings) {
+        if weighing::needs_weighing(&readings) {
             weighing::weigh(readings.to_mut(), &scores, self.words, mentions, home);
         }
         let document = candidates::Document {
@@ -141,14 +144,14 @@ impl Places {
             words: self.words,
         };
         let mut found = candidates::candidates(document);
-        // Stable: each keeps its order.
+        // The sort is stable: both groups keep their order.
         found.sort_by_key(|candidate| !candidate.is_subject());
-        let countries = found.iter().filter(|candidate| candidate.is_subject()).count();
-        let mut features = candidates::features(&found[..countries], document);
-        if countries < found.len() {
+        let n_countries = found.iter().filter(|candidate| candidate.is_subject()).count();
+        let mut features = candidates::features(&found[..n_countries], document);
+        if n_countries < found.len() {
             let of_all = candidates::features(&found, document);
-            for row in of_all.rows().into_iter().skip(countries) {
-                // Rows have the right length.
+            for row in of_all.rows().into_iter().skip(n_countries) {
+                // Cannot fail: all rows have the same length.
                 let _ = features.push_row(row);
             }
         }
@@ -157,8 +160,8 @@ impl Places {
 }
 
 impl RegionRanker {
-    /// Puts a ranker together; `None` if a layer does not have one finite weight a feature, or if a threshold or `home` (the
-    /// probability that an article that names no place is about its outlet's country) is no probability.
+    /// Assembles a ranker. `home` is the probability that an article without place names is about its outlet's country.
+    /// `None` if a layer does not have one finite weight per feature, or if `home` or a threshold is outside 0 to 1.
     pub fn new(
         text: TextModel,
         mentions: MentionModel,
@@ -166,8 +169,8 @@ impl RegionRanker {
         thresholds: Thresholds,
         home: f32,
     ) -> Option<Self> {
-        let probabilities = thresholds.make_sense() && (0.0..=1.0).contains(&home);
-        (layers.make_sense() && probabilities).then_some(RegionRanker { text, mentions, layers, thresholds, home })
+        let is_valid = layers.are_valid() && thresholds.make_sense() && (0.0..=1.0).contains(&home);
+        is_valid.then_some(RegionRanker { text, mentions, layers, thresholds, home })
     }
 
     /// The text model.
@@ -175,36 +178,36 @@ impl RegionRanker {
         &self.text
     }
 
-    /// The model of what the words beside names say.
+    /// The mention model.
     pub fn mentions(&self) -> &MentionModel {
         &self.mentions
     }
 
-    /// The weights.
+    /// The decision layers.
     pub fn layers(&self) -> &RankerLayers {
         &self.layers
     }
 
-    /// When to decide what; a country is [`Role::About`] from `review` on, where micro-F1 was best on held-out articles.
+    /// The thresholds of decisions. A country is [`Role::About`] from `review` on, the best micro-F1 on held-out articles.
     pub fn thresholds(&self) -> Thresholds {
         self.thresholds
     }
 
-    /// The probability that an article that names no place is about its outlet's country.
+    /// The probability that an article without place names is about its outlet's country.
     pub fn home_probability(&self) -> f32 {
         self.home
     }
 
-    /// What a document is about and what else it names, most probable first. A country that it does not name is there only if
-    /// its words speak for it enough, and not beside a part of the world that it is about.
+    /// Ranks the candidates of a document, most probable first. A country that the document does not name is included only
+    /// if its probability is at least [`unnamed_from`] and the document is not about a part of the world.
     pub fn rank(&self, places: &Places, home: Option<&str>) -> Vec<Ranked> {
         let (candidates, features) = places.candidates(&self.text, &self.mentions, home);
-        let subjects = candidates.iter().take_while(|candidate| candidate.is_subject()).count();
-        // Countries are ranked among countries, whatever parts of the world are named.
-        let of_subjects = self.layers.read(features.slice_axis(Axis(0), Slice::from(..subjects)));
-        let of_all = (subjects < candidates.len()).then(|| self.layers.read(features.view()));
-        let others = of_all.iter().flat_map(|of_all| of_all.rows().into_iter().skip(subjects));
-        let rows = of_subjects.rows().into_iter().chain(others);
+        let n_countries = candidates.iter().take_while(|candidate| candidate.is_subject()).count();
+        // Countries are compared with countries alone, so that parts of the world do not change their probabilities.
+        let of_countries = self.layers.read(features.slice_axis(Axis(0), Slice::from(..n_countries)));
+        let of_all = (n_countries < candidates.len()).then(|| self.layers.read(features.view()));
+        let of_others = of_all.iter().flat_map(|of_all| of_all.rows().into_iter().skip(n_countries));
+        let rows = of_countries.rows().into_iter().chain(of_others);
         let mut ranked: Vec<Ranked> = candidates
             .into_iter()
             .zip(rows)
@@ -214,22 +217,22 @@ impl RegionRanker {
                 features: row.to_owned(),
             })
             .collect();
-        // Stable: equal probabilities stay in the order of first mention.
+        // The sort is stable: ties keep the order of first mention.
         ranked.sort_by(|a, b| b.probability.total_cmp(&a.probability));
         let review = f64::from(self.thresholds.review);
-        let about = |one: &Ranked| one.probability >= review;
-        let a_part_of_the_world = ranked.iter().any(|one| about(one) && !one.candidate.is_subject());
-        let named = |one: &Ranked| !one.candidate.mentions.is_empty();
-        let unnamed_from = unnamed_from(review, ranked.iter().any(|one| named(one) && about(one)));
-        ranked.retain(|one| named(one) || (one.probability >= unnamed_from && !a_part_of_the_world));
+        let is_about = |one: &Ranked| one.probability >= review;
+        let is_about_part_of_world = ranked.iter().any(|one| is_about(one) && !one.candidate.is_subject());
+        let is_named = |one: &Ranked| !one.candidate.mentions.is_empty();
+        let unnamed_from = unnamed_from(review, ranked.iter().any(|one| is_named(one) && is_about(one)));
+        ranked.retain(|one| is_named(one) || (one.probability >= unnamed_from && !is_about_part_of_world));
         ranked
     }
 
-    /// A ranked candidate as it is answered with.
+    /// The region of the answer for a ranked candidate; `None` if its code is not in the geography.
     pub fn region(&self, ranked: &Ranked) -> Option<Region> {
         let confidence = ranked.probability as f32;
-        let by_words = ranked.candidate.mentions.is_empty();
-        let role = if confidence >= self.thresholds.review || by_words {
+        let is_unnamed = ranked.candidate.mentions.is_empty();
+        let role = if confidence >= self.thresholds.review || is_unnamed {
             Role::About
         } else if ranked.candidate.dateline >= 0.5 {
             Role::Dateline
@@ -239,15 +242,15 @@ impl RegionRanker {
         region(ranked.candidate.code, confidence, self.thresholds.decide(confidence), role)
     }
 
-    /// The outlet's country, for an article that names no place; `None` where the code is none. Never AUTO: nothing in the
-    /// text speaks for it.
+    /// The outlet's country, for an article without place names; `None` if the code is invalid. Never AUTO, because the text
+    /// has no evidence for it.
     pub fn home(&self, source_country: &str) -> Option<Region> {
         let code = &geography::country(source_country)?.code;
         region(code, self.home, Decision::Review, Role::About)
     }
 
-    /// Where a document names a country: the first mention of each term, in the order of the text, then, up to `most` in
-    /// all, the words that speak for it.
+    /// The evidence for a country, at most `most` items: the first mention of each name, in the order of the text, then the
+    /// terms that raise its text score.
     pub fn evidence(
         &self,
         ranked: &Ranked,
@@ -267,8 +270,8 @@ impl RegionRanker {
                 evidence.push((mention.first, mention.last, *share));
             }
         }
-        let speaking = self.text.speaking_for(ranked.candidate.code, &places.terms);
-        evidence.extend(speaking.into_iter().map(|(term, weight)| (term.first, term.last, weight)));
+        let contributions = self.text.contributions_to(ranked.candidate.code, &places.terms);
+        evidence.extend(contributions.into_iter().map(|(term, weight)| (term.first, term.last, weight)));
         evidence.truncate(most);
         evidence
             .into_iter()
@@ -276,7 +279,8 @@ impl RegionRanker {
             .collect()
     }
 
-    /// What each feature adds to the log-odds of a candidate, the weightiest first; features that add nothing are left out.
+    /// The contribution of each feature to the log-odds of a candidate, the largest magnitude first. Features with the value 0
+    /// are omitted.
     pub fn contributions(&self, ranked: &Ranked) -> Vec<Contribution> {
         let mut contributions: Vec<Contribution> = feature_names()
             .zip(&ranked.features)
@@ -293,12 +297,12 @@ impl RegionRanker {
     }
 }
 
-/// An article that is about more countries than this lists them, and none of them is AUTO: too few rows tell how often they are
-/// right.
+/// An article about more countries than this is a list of countries, and none of them is AUTO: too few rows measure their
+/// precision.
 pub const MOST_SURE_COUNTRIES: usize = 8;
 
-/// From which probability on an article is about a country that it does not name: single words must not outweigh a country that
-/// is named, and without one the country must more likely be right than not.
+/// The least probability of a country that the article does not name. Single words must not outweigh a country that is named
+/// (`beside_named`); otherwise, the country must be more likely right than wrong.
 pub fn unnamed_from(review: f64, beside_named: bool) -> f64 {
     const BESIDE_NAMED: f64 = 0.75;
     const ALONE: f64 = 0.5;

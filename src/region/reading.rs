@@ -1,50 +1,53 @@
-//! A place name as its article has it: what it may mean there, what stands beside it, and what else it may be than a place.
+//! A place name in its context: its possible meanings, its cues, and the doubt whether it is a place at all.
 
 use super::{
-    gazetteer::{Kind, Meaning},
+    gazetteer::{Meaning, NameKind},
     mentions::Mention,
 };
 use std::borrow::Cow;
 
-/// A place name and what it may mean where it stands.
+/// A place name and its possible meanings in its context.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
-    /// Where it stands.
+    /// The position of the name.
     pub mention: Mention,
-    /// The term's meanings, or what the words beside it leave of them; none where it is no place.
+    /// The meanings of the term that the neighbouring words allow; empty if the name is not a place.
     pub meanings: Cow<'static, [Meaning]>,
-    /// What the words beside it are, as the [`MentionModel`](super::MentionModel) reads it.
+    /// The cues in the neighbouring words, for the [`MentionModel`](super::MentionModel).
     pub cues: Vec<u64>,
-    /// Whether the words beside it say which place it is: "Athens, Ga.".
-    pub(super) told: bool,
-    /// What else it may be than a place.
+    /// Whether the neighbouring words identify the place: "Athens, Ga.".
+    pub(super) resolved: bool,
+    /// What the name may be if it is not a place.
     pub(super) doubt: Doubt,
 }
 
-/// What else a name may be than a place.
+/// What a name may be if it is not a place.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Doubt {
-    /// Nothing.
+    /// No doubt.
     None,
-    /// A common noun, where any word would have a capital: "Turkey farmers".
+    /// A common noun, in a position where any word has a capital: "Turkey farmers".
     Noun,
-    /// A given name, where a capital stands behind it that is seldom behind places: the cue of that word.
+    /// A given name, before a capitalised word that rarely follows places; holds the cue of that word.
     GivenName(u64),
-    /// A mere attribute of a thing, where a noun stands behind an adjective that seldom does: the cue of that word.
+    /// An adjective that merely describes a thing, before a noun that rarely follows adjectives of places; holds the cue of the
+    /// noun.
     Attribute(u64),
 }
 
 impl Reading {
-    /// Its likeliest meaning.
+    /// The likeliest meaning.
     pub fn likeliest(&self) -> Option<&Meaning> {
         self.meanings.iter().reduce(|best, one| if one.share > best.share { one } else { best })
     }
 }
 
-/// From this share on a meaning is certain enough to speak for other names.
+/// The least share of a meaning that counts as evidence for the meanings of other names.
 pub(super) const CERTAIN: f32 = 0.9;
 
-/// Whether the likeliest meaning is a country or a town under a name that may also be a given name.
-pub(super) fn is_noun(meanings: &[Meaning]) -> bool {
-    meanings.first().is_some_and(|one| one.kind == Kind::Country || one.kind == Kind::State || one.kind.is_town())
+/// Whether the likeliest meaning is a country, a state or a town: such names may also be given names or common nouns.
+pub(super) fn is_country_state_or_town(meanings: &[Meaning]) -> bool {
+    meanings
+        .first()
+        .is_some_and(|one| one.kind == NameKind::Country || one.kind == NameKind::State || one.kind.is_town())
 }

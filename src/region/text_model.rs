@@ -1,4 +1,5 @@
-//! What the words around the place names say of countries: "the Bundesbank", "Bajwa", "crore", "the Sheriff's deputies".
+//! The text model: scores countries by the words outside place names: "the Bundesbank", "Bajwa", "crore", "the Sheriff's
+//! deputies".
 
 use crate::{
     article::Field,
@@ -9,49 +10,49 @@ use crate::{
 use ndarray::ArrayView1;
 use std::collections::HashMap;
 
-/// The score of a country that the model does not know, or of any where the text has no word that it knows: what most
-/// articles score for most countries.
+/// The score of a country that the model lacks, and of every country if the model knows no word of the text. Most articles have
+/// about this score for most countries.
 pub const UNKNOWN: f32 = -1.2;
 
-/// A one-vs-rest linear model over the words and word pairs of an article that are no place names: one score a country.
+/// A one-vs-rest linear model over the words and word pairs of an article outside place names: one score per country.
 ///
-/// Only the weightiest cells of the matrix (terms × countries) are kept, each in a byte.
+/// Only the most influential cells of the matrix (terms × countries) are kept, quantised to a byte each.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TextModel {
-    /// ISO 3166-1 alpha-2, in order.
+    /// ISO 3166-1 alpha-2 codes, sorted.
     countries: Vec<&'static str>,
     vocabulary: Vocabulary,
-    /// Where the cells of each term begin, and the end.
+    /// The offset of each term's cells, and the total number of cells.
     starts: Vec<u32>,
-    /// Country (its place in `countries`) and weight, in steps of `step`.
+    /// Country (index in `countries`) and weight, in units of `step`.
     cells: Vec<(u8, i8)>,
     step: f32,
     bias: Vec<f32>,
 }
 
-/// The words and word pairs of a document that stand outside its place names and its dateline. `named` says of each word
-/// whether it is part of a place name.
+/// The words and word pairs of a document outside its place names and its dateline. `named` holds, for each word, whether it is
+/// part of a place name.
 pub fn terms(words: &[Word], named: &[bool]) -> Vec<Term> {
-    let free = |term: &Term| !named[term.first as usize] && !named[term.last as usize];
+    let is_unnamed = |term: &Term| !named[term.first as usize] && !named[term.last as usize];
     let read = opening(words);
-    text::words(read).chain(text::pairs(read)).filter(free).collect()
+    text::words(read).chain(text::pairs(read)).filter(is_unnamed).collect()
 }
 
-/// So many words of the body are read: what follows says less of where the article belongs.
+/// The number of words of the body that are read; later words say less about the country of the article.
 const MOST_BODY_WORDS: usize = 150;
 
-/// Headline, dateline and the first words of the body.
+/// The words of headline and dateline, and the first words of the body.
 fn opening(words: &[Word]) -> &[Word] {
-    // Dateline and headline come first.
+    // Headline and dateline come first.
     let before = words.iter().position(|word| word.role == Field::Body).unwrap_or(words.len());
     &words[..words.len().min(before + MOST_BODY_WORDS)]
 }
 
 impl TextModel {
-    /// The most countries that one model can tell apart.
+    /// The most countries of one model.
     pub const MOST_COUNTRIES: usize = u8::MAX as usize;
 
-    /// A model that knows no country.
+    /// A model without countries.
     pub fn none() -> Self {
         TextModel {
             countries: Vec::new(),
@@ -63,9 +64,9 @@ impl TextModel {
         }
     }
 
-    /// Keeps the `most` cells of a fitted machine, whose columns are `countries`, that say most: weight times the root of
-    /// the number of documents that have the term, which is how far scores would be off without it. `terms` are those of
-    /// its vocabulary `fitted_on` (hash, number of documents) out of `documents`.
+    /// Keeps the `most` cells of a fitted machine with the greatest influence: |weight| × √df, the error of the scores
+    /// without the cell. The columns of the machine are `countries`; `terms` are those of its vocabulary `fitted_on` (hash,
+    /// document frequency df), counted over `documents` documents.
     pub fn prune(
         fitted: &LinearSvm,
         fitted_on: &Vocabulary,
@@ -78,17 +79,17 @@ impl TextModel {
             .iter()
             .filter_map(|(hash, df)| Some((*hash, *df, fitted.weights.row(fitted_on.find(*hash)? as usize))))
             .collect();
-        let says = |df: u32, weight: f32| weight.abs() * (df as f32).sqrt();
+        let influence = |df: u32, weight: f32| weight.abs() * (df as f32).sqrt();
         let mut all: Vec<f32> = rows
             .iter()
-            .flat_map(|row| row.2.iter().map(|weight| says(row.1, *weight)))
-            .filter(|says| *says > 0.0)
+            .flat_map(|row| row.2.iter().map(|weight| influence(row.1, *weight)))
+            .filter(|influence| *influence > 0.0)
             .collect();
         let least = match all.len().checked_sub(most) {
             Some(at) if at > 0 => *all.select_nth_unstable_by(at, f32::total_cmp).1,
             _ => f32::MIN_POSITIVE,
         };
-        let kept = rows.iter().filter(|row| row.2.iter().any(|weight| says(row.1, *weight) >= least));
+        let kept = rows.iter().filter(|row| row.2.iter().any(|weight| influence(row.1, *weight) >= least));
         let kept: Vec<(u64, u32, ArrayView1<'_, f32>)> = kept.cloned().collect();
         let largest = kept.iter().flat_map(|row| row.2).fold(0.0_f32, |most, weight| most.max(weight.abs()));
         let step = if largest > 0.0 { largest / f32::from(i8::MAX) } else { 1.0 };
@@ -96,9 +97,9 @@ impl TextModel {
         let mut cells_of: Vec<Vec<(u8, i8)>> = vec![Vec::new(); vocabulary.len()];
         for (hash, df, weights) in &kept {
             let Some(term) = vocabulary.find(*hash) else { continue };
-            let telling = weights.iter().enumerate().filter(|(_, weight)| says(*df, **weight) >= least);
+            let influential = weights.iter().enumerate().filter(|(_, weight)| influence(*df, **weight) >= least);
             cells_of[term as usize] =
-                telling.map(|(country, weight)| (country as u8, (weight / step).round() as i8)).collect();
+                influential.map(|(country, weight)| (country as u8, (weight / step).round() as i8)).collect();
         }
         let mut starts = vec![0_u32];
         let mut cells = Vec::new();
@@ -109,8 +110,8 @@ impl TextModel {
         TextModel { countries, vocabulary, starts, cells, step, bias: fitted.bias.to_vec() }
     }
 
-    /// Puts a model together from its parts, as they were stored; `None` where they do not fit each other,
-    /// or a number is not finite.
+    /// Assembles a model from its stored parts; `None` if they are inconsistent or a number is not finite. `lengths` holds the
+    /// number of cells of each term.
     pub fn from_parts(
         countries: &[String],
         vocabulary: Vocabulary,
@@ -125,32 +126,32 @@ impl TextModel {
         for length in lengths {
             starts.push(starts.last()?.checked_add(u32::from(*length))?);
         }
-        let sound = countries.is_sorted()
+        let is_valid = countries.is_sorted()
             && countries.len() == bias.len()
             && lengths.len() == vocabulary.len()
             && starts.last().map(|end| *end as usize) == Some(cells.len())
             && cells.iter().all(|(country, _)| usize::from(*country) < countries.len())
             && step.is_finite()
             && bias.iter().all(|bias| bias.is_finite());
-        sound.then_some(TextModel { countries, vocabulary, starts, cells, step, bias })
+        is_valid.then_some(TextModel { countries, vocabulary, starts, cells, step, bias })
     }
 
-    /// The countries that it knows.
+    /// The countries, sorted by code.
     pub fn countries(&self) -> &[&'static str] {
         &self.countries
     }
 
-    /// The terms that it knows.
+    /// The vocabulary of its terms.
     pub fn vocabulary(&self) -> &Vocabulary {
         &self.vocabulary
     }
 
-    /// How many cells each term has, and all cells, term by term.
+    /// The number of cells of each term, and all cells, term by term.
     pub fn cells_by_term(&self) -> (Vec<u8>, &[(u8, i8)]) {
         (self.starts.windows(2).map(|pair| (pair[1] - pair[0]) as u8).collect(), &self.cells)
     }
 
-    /// The weight that one step of a cell stands for, and the bias of each country.
+    /// The quantisation step of the weights, and the bias of each country.
     pub fn step_and_bias(&self) -> (f32, &[f32]) {
         (self.step, &self.bias)
     }
@@ -175,18 +176,19 @@ impl TextModel {
         TextScores { countries: &self.countries, values }
     }
 
-    /// What each term of a document adds to the score of a country, over all its occurrences; the terms that speak for it.
-    pub fn speaking_for(&self, country: &str, terms: &[Term]) -> Vec<(Term, f32)> {
+    /// The terms of a document that raise the score of a country, each at its first occurrence, with the contribution of
+    /// all its occurrences; the largest contribution first.
+    pub fn contributions_to(&self, country: &str, terms: &[Term]) -> Vec<(Term, f32)> {
         let Ok(country) = self.countries.binary_search(&country) else { return Vec::new() };
         let mut known = Vec::new();
         let mut first: HashMap<u32, Term> = HashMap::new();
         for term in terms {
-            if let Some(place) = self.vocabulary.find(term.hash) {
-                known.push(place);
-                first.entry(place).or_insert(*term);
+            if let Some(index) = self.vocabulary.find(term.hash) {
+                known.push(index);
+                first.entry(index).or_insert(*term);
             }
         }
-        let mut speaking: Vec<(Term, f32)> = self
+        let mut contributions: Vec<(Term, f32)> = self
             .vocabulary
             .tf_idf(known)
             .into_iter()
@@ -195,12 +197,12 @@ impl TextModel {
                 (weight > 0).then(|| (first[&term], value * self.step * f32::from(weight)))
             })
             .collect();
-        speaking.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.first.cmp(&b.0.first)));
-        speaking
+        contributions.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.first.cmp(&b.0.first)));
+        contributions
     }
 }
 
-/// The score of each country that a model knows: about -1 for most, above 0 where the words speak for it.
+/// The score of each country of a model: about -1 for most, above 0 if the words suggest the country.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TextScores<'m> {
     countries: &'m [&'static str],
@@ -208,12 +210,12 @@ pub struct TextScores<'m> {
 }
 
 impl TextScores<'_> {
-    /// The score of a country.
+    /// The score of a country; [`UNKNOWN`] if the model lacks it.
     pub fn of(&self, code: &str) -> f32 {
         self.countries.binary_search(&code).map_or(UNKNOWN, |at| self.values[at])
     }
 
-    /// The highest `n` scores with their countries, the highest first.
+    /// The `n` highest scores with their countries, the highest first.
     pub fn best(&self, n: usize) -> Vec<(&'static str, f32)> {
         let mut best: Vec<(&'static str, f32)> = Vec::with_capacity(n + 1);
         for (code, value) in self.countries.iter().zip(&self.values) {
@@ -227,25 +229,28 @@ impl TextScores<'_> {
     }
 
     /// The softmax of the scores times `sharpness`.
-    pub fn shares(&self, sharpness: f32) -> TextShares<'_> {
+    pub fn probabilities(&self, sharpness: f32) -> TextProbabilities<'_> {
         let highest = self.values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let powers: Vec<f64> = self.values.iter().map(|value| f64::from((value - highest) * sharpness).exp()).collect();
         let sum: f64 = powers.iter().sum();
-        TextShares { countries: self.countries, shares: powers.into_iter().map(|power| power / sum).collect() }
+        TextProbabilities {
+            countries: self.countries,
+            probabilities: powers.into_iter().map(|power| power / sum).collect(),
+        }
     }
 }
 
-/// The scores of all countries as shares that sum to 1.
+/// The scores of all countries as probabilities that sum to 1.
 #[derive(Debug, Clone, PartialEq)]
-pub struct TextShares<'m> {
+pub struct TextProbabilities<'m> {
     countries: &'m [&'static str],
-    shares: Vec<f64>,
+    probabilities: Vec<f64>,
 }
 
-impl TextShares<'_> {
-    /// The share of a country; `None` for one that the model does not know.
+impl TextProbabilities<'_> {
+    /// The probability of a country; `None` if the model lacks it.
     pub fn of(&self, code: &str) -> Option<f64> {
-        self.countries.binary_search(&code).ok().map(|at| self.shares[at])
+        self.countries.binary_search(&code).ok().map(|at| self.probabilities[at])
     }
 }
 
@@ -254,7 +259,7 @@ mod tests {
     use super::*;
     use ndarray::{arr1, arr2};
 
-    /// Hash 1 speaks for Germany, 2 for India, 3 a little for both.
+    /// Hash 1 suggests Germany, 2 India, 3 weakly both.
     fn model(most: usize) -> TextModel {
         let terms = [(1, 9), (2, 9), (3, 9)];
         let vocabulary = Vocabulary::build(terms, 20);
@@ -270,16 +275,16 @@ mod tests {
         assert!((scores.of("IN") - -1.4).abs() < 0.02, "{}", scores.of("IN"));
         assert_eq!(scores.of("FR"), UNKNOWN);
         assert_eq!(scores.best(1)[0].0, "DE");
-        let shares = scores.shares(3.0);
-        assert!(shares.of("DE").is_some_and(|share| share > 0.99) && shares.of("FR").is_none());
+        let probabilities = scores.probabilities(3.0);
+        assert!(probabilities.of("DE").is_some_and(|share| share > 0.99) && probabilities.of("FR").is_none());
         assert_eq!(model.scores([7].into_iter()).of("DE"), UNKNOWN, "no word is known");
         let term = |hash, first| Term { hash, first, last: first };
-        let speaking = model.speaking_for("IN", &[term(1, 0), term(2, 1), term(3, 2)]);
-        assert_eq!(speaking.iter().map(|(term, _)| term.first).collect::<Vec<_>>(), [1, 2]);
+        let contributions = model.contributions_to("IN", &[term(1, 0), term(2, 1), term(3, 2)]);
+        assert_eq!(contributions.iter().map(|(term, _)| term.first).collect::<Vec<_>>(), [1, 2]);
     }
 
     #[test]
-    fn the_cells_that_say_least_are_left_out() {
+    fn the_least_influential_cells_are_dropped() {
         let pruned = model(3);
         assert_eq!(pruned.cells_by_term().1.len(), 3);
         assert_eq!(pruned.vocabulary().len(), 2);
@@ -288,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_that_do_not_fit_are_refused() {
+    fn inconsistent_parts_are_refused() {
         let model = model(6);
         let (lengths, cells) = model.cells_by_term();
         let (step, bias) = model.step_and_bias();
@@ -297,12 +302,12 @@ mod tests {
             TextModel::from_parts(&countries, model.vocabulary().clone(), lengths, cells.to_vec(), step, bias.to_vec())
         };
         assert_eq!(build(&["DE", "IN"], &lengths, cells), Some(model.clone()));
-        assert_eq!(build(&["DE", "ZZ"], &lengths, cells), None, "no country");
+        assert_eq!(build(&["DE", "ZZ"], &lengths, cells), None, "an unknown country");
         assert_eq!(build(&["IN", "DE"], &lengths, cells), None, "out of order");
-        assert_eq!(build(&["DE"], &lengths, cells), None, "a cell of no country");
+        assert_eq!(build(&["DE"], &lengths, cells), None, "a cell without a country");
         assert_eq!(build(&["DE", "IN"], &lengths[1..], cells), None);
         assert_eq!(build(&["DE", "IN"], &lengths, &cells[1..]), None);
-        // More cells than can be counted, as a crafted file may announce.
+        // More cells than a u32 can count, as a crafted file may announce.
         assert_eq!(build(&["DE", "IN"], &vec![u8::MAX; (1 << 24) + (1 << 17)], cells), None);
     }
 }

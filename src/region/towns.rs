@@ -1,48 +1,48 @@
-//! Towns, most of them small: in which countries there is one of a name, and which subdivision holds one.
+//! Looks up towns, most of them small: the countries that have a town of a name, and whether a subdivision contains it.
 //!
-//! The tables are `data/towns.tsv` and `data/held.tsv`, made by `data/generate.py`. They are searched as they stand, by
-//! halves: nothing is read beforehand, and nothing held in memory.
+//! `data/generate.py` writes the tables, `data/towns.tsv` and `data/held.tsv`. They are binary-searched as text: nothing is
+//! parsed beforehand or kept in memory.
 
 use crate::geography;
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// A country with towns of a name.
+/// A country that has towns of a name.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Town {
     /// ISO 3166-1 alpha-2.
     pub country: &'static str,
-    /// Of the people of all towns of the name, the share that lives there; 0 to 1.
+    /// The country's share of the population of all towns of the name, from 0 to 1.
     pub share: f32,
 }
 
 static TOWNS: &str = include_str!("data/towns.tsv");
-static HELD: &str = include_str!("data/held.tsv");
+static CONTAINED: &str = include_str!("data/held.tsv");
 
-/// A name as the tables have it: in small plain letters, each run of other characters a space.
+/// A name as the tables spell it: lower-case ASCII letters and digits, each run of other characters replaced by a space.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TownName(String);
 
 impl TownName {
-    /// The name as a text spells it.
+    /// Normalises a name as a text spells it.
     pub fn of(name: &str) -> Self {
-        let mut key = String::with_capacity(name.len());
+        let mut normalised = String::with_capacity(name.len());
         let rest = ["Saint ", "SAINT ", "St ", "ST "].iter().find_map(|saint| name.strip_prefix(saint));
         let (begin, name) = rest.map_or(("", name), |rest| ("st ", rest));
-        key.push_str(begin);
+        normalised.push_str(begin);
         for c in name.nfkd().filter(|c| !is_combining_mark(*c)) {
             match c {
-                'a'..='z' | '0'..='9' => key.push(c),
-                'A'..='Z' => key.push(c.to_ascii_lowercase()),
-                _ => match plain(c) {
-                    Some(letters) => key.push_str(letters),
-                    None if key.ends_with(' ') || key.is_empty() => {}
-                    None => key.push(' '),
+                'a'..='z' | '0'..='9' => normalised.push(c),
+                'A'..='Z' => normalised.push(c.to_ascii_lowercase()),
+                _ => match to_ascii(c) {
+                    Some(letters) => normalised.push_str(letters),
+                    None if normalised.ends_with(' ') || normalised.is_empty() => {}
+                    None => normalised.push(' '),
                 },
             }
         }
-        key.truncate(key.trim_end().len());
-        TownName(key)
+        normalised.truncate(normalised.trim_end().len());
+        TownName(normalised)
     }
 
     /// A hash of the name.
@@ -50,7 +50,7 @@ impl TownName {
         xxh3_64(self.0.as_bytes())
     }
 
-    /// The countries that have a town of this name, the one with most people first.
+    /// The countries that have a town of this name, by population, largest first.
     pub fn towns(&self) -> impl Iterator<Item = Town> + use<> {
         let codes = find(TOWNS, &self.0).next().unwrap_or("");
         let step = if codes.len() == 2 { 2 } else { 3 };
@@ -67,16 +67,16 @@ impl TownName {
         self.towns().any(|town| town.country == country)
     }
 
-    /// Whether the subdivision of a country that has this name holds a town; `None` if its towns are not known: only those
-    /// are whose name also means something else.
-    pub fn holds(&self, country: &str, town: &TownName) -> Option<bool> {
-        let row = find(HELD, &self.0).find(|row| row.starts_with(country))?;
+    /// Whether the subdivision of this name in a country contains a town. `None` if the table lacks the subdivision: it lists
+    /// only those whose name also means something else.
+    pub fn contains(&self, country: &str, town: &TownName) -> Option<bool> {
+        let row = find(CONTAINED, &self.0).find(|row| row.starts_with(country))?;
         Some(!town.0.is_empty() && row.contains(&format!("|{}|", town.0)))
     }
 }
 
-/// What letters that have no accent to lose are in plain ones.
-fn plain(letter: char) -> Option<&'static str> {
+/// The ASCII form of a letter that Unicode does not decompose.
+fn to_ascii(letter: char) -> Option<&'static str> {
     Some(match letter {
         'ß' => "ss",
         'æ' | 'Æ' => "ae",
@@ -93,7 +93,7 @@ fn plain(letter: char) -> Option<&'static str> {
     })
 }
 
-/// What follows a key and a tab in each line that begins with both. Lines are ordered by their keys.
+/// Finds the lines of a key by binary search and yields what follows the key and a tab. The lines are sorted by key.
 fn find(table: &'static str, key: &str) -> impl Iterator<Item = &'static str> + use<> {
     let key_of = |line: &'static str| line.split('\t').next().unwrap_or("");
     let line_at = |at: usize| {
@@ -101,7 +101,7 @@ fn find(table: &'static str, key: &str) -> impl Iterator<Item = &'static str> + 
         let end = table[at..].find('\n').map_or(table.len(), |end| at + end);
         (begin, end)
     };
-    // Behind the header, which is in no order.
+    // The header is not part of the sorted lines.
     let (mut low, mut high) = (table.find('\n').map_or(0, |end| end + 1), table.len());
     while low < high {
         let mut middle = low + (high - low) / 2;
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_found_however_they_are_spelt() {
+    fn names_are_found_in_any_spelling() {
         assert_eq!(countries("Attleborough"), ["GB"]);
         assert_eq!(countries("ATTLEBOROUGH"), ["GB"]);
         assert!(countries("St. John's").contains(&"CA") && countries("SAINT JOHN’S").contains(&"CA"));
@@ -141,8 +141,8 @@ mod tests {
     }
 
     #[test]
-    fn the_tables_are_in_order() {
-        for table in [TOWNS, HELD] {
+    fn the_tables_are_sorted_and_ascii() {
+        for table in [TOWNS, CONTAINED] {
             let keys: Vec<&str> = table.lines().skip(1).filter_map(|line| line.split('\t').next()).collect();
             assert!(keys.is_sorted());
             assert!(table.is_ascii());
@@ -155,13 +155,13 @@ mod tests {
     }
 
     #[test]
-    fn subdivisions_hold_their_towns() {
-        let holds = |subdivision: &str, country: &str, town: &str| {
-            TownName::of(subdivision).holds(country, &TownName::of(town))
+    fn subdivisions_contain_their_towns() {
+        let contains = |subdivision: &str, country: &str, town: &str| {
+            TownName::of(subdivision).contains(country, &TownName::of(town))
         };
-        assert_eq!(holds("New York", "US", "Cuba"), Some(true));
-        assert_eq!(holds("Washington", "US", "Moscow"), Some(false));
-        assert_eq!(holds("Georgia", "US", "Rome"), Some(true));
-        assert_eq!(holds("Ohio", "US", "Lima"), None, "it is nothing else");
+        assert_eq!(contains("New York", "US", "Cuba"), Some(true));
+        assert_eq!(contains("Washington", "US", "Moscow"), Some(false));
+        assert_eq!(contains("Georgia", "US", "Rome"), Some(true));
+        assert_eq!(contains("Ohio", "US", "Lima"), None, "the name has no other meaning");
     }
 }

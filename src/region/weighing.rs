@@ -1,8 +1,8 @@
-//! Weighs the meanings of names that have several by the rest of the article: "London" among Ontario and Toronto is hardly the one
-//! in England.
+//! Weighs the meanings of ambiguous names by the rest of the article: "London" next to Ontario and Toronto is rarely the one in
+//! England.
 
 use super::{
-    gazetteer::{Kind, Meaning},
+    gazetteer::{Meaning, NameKind},
     mention_model::MentionModel,
     reading::{CERTAIN, Doubt, Reading},
     text_model::TextScores,
@@ -10,44 +10,49 @@ use super::{
 use crate::geography;
 use std::collections::BTreeMap;
 
-/// How often a name that may be a common noun is one, where nothing else is known ...
-const NOUN: f64 = 0.8;
-/// ... and one that may be a given name.
-const GIVEN_NAME: f64 = 0.85;
-/// ... and an adjective that may be a mere attribute.
-const ATTRIBUTE: f64 = 0.8;
-/// What speaks for other things than places, against one certain name.
-const NO_PLACE: f64 = 0.8;
-/// What the text says for a country whose words the text model does not know.
-const UNKNOWN_TEXT: f64 = 0.25;
-/// A namesake is as likely as this before anything is known of the article.
-const NAMESAKE: f64 = 0.1;
-/// More certain names of a country than this say no more.
-const MOST_NAMES: f64 = 3.0;
-/// So much speaks for every meaning.
-const FLOOR: f64 = 0.15;
-/// The same for a country that nothing else names, where other names say another of the meanings.
-const FLOOR_BESIDE_NAMED: f64 = 0.05;
-/// How much the text score counts, as the weight of its probability against one certain name.
-const TEXT: f64 = 2.0;
-/// How much the outlet's country counts, against one certain name: papers write of their own London.
-const HOME: f64 = 3.0;
-/// How sharp the text scores are as probabilities.
-const SHARPNESS: f32 = 3.0;
-/// In an article of so many words they are half as sharp: few words say less than their scores do.
-const HALF_SHARP: f32 = 60.0;
+/// Prior probability that a name with [`Doubt::Noun`] is a common noun.
+const NOUN_PRIOR: f64 = 0.8;
+/// Prior probability that a name with [`Doubt::GivenName`] is a given name.
+const GIVEN_NAME_PRIOR: f64 = 0.85;
+/// Prior probability that an adjective with [`Doubt::Attribute`] is a mere attribute.
+const ATTRIBUTE_PRIOR: f64 = 0.8;
+/// Prior probability of a namesake, whose share is nominal.
+const NAMESAKE_PRIOR: f64 = 0.1;
 
+// Weights of evidence, where one other certain name of the country weighs 1.
+
+/// The evidence for a use that does not mean a place.
+const NOT_A_PLACE_WEIGHT: f64 = 0.8;
+/// The weight of the country's probability by the text model.
+const TEXT_WEIGHT: f64 = 2.0;
+/// The weight of the outlet's country: newspapers write about their own London.
+const HOME_WEIGHT: f64 = 3.0;
+/// The most that other names of a country weigh together.
+const MOST_NAMES_WEIGHT: f64 = 3.0;
+/// The evidence that every meaning starts with.
+const FLOOR: f64 = 0.15;
+/// [`FLOOR`] for a country without other names, if other names support another meaning.
+const FLOOR_WITH_RIVAL: f64 = 0.05;
+
+/// The text probability of a country that the text model does not know.
+const UNKNOWN_TEXT_PROBABILITY: f64 = 0.25;
+/// The factor of the text scores in the softmax that makes probabilities of them, for long articles.
+const SHARPNESS: f32 = 3.0;
+/// The length in words of an article for which that factor is halved: scores of short texts are less reliable.
+const HALF_SHARPNESS_WORDS: f32 = 60.0;
+
+/// Whether the meanings of a name need weighing.
 fn is_open(reading: &Reading) -> bool {
-    !reading.told && !reading.meanings.is_empty() && (reading.meanings.len() > 1 || reading.doubt != Doubt::None)
+    !reading.resolved && !reading.meanings.is_empty() && (reading.meanings.len() > 1 || reading.doubt != Doubt::None)
 }
 
-/// Whether [`weigh`] has anything to do.
-pub fn open(readings: &[Reading]) -> bool {
+/// Whether any reading needs [`weigh`].
+pub fn needs_weighing(readings: &[Reading]) -> bool {
     readings.iter().any(is_open)
 }
 
-/// Weighs the meanings of the names that have several by what else the article names, by its other words, and by the
-/// country of its outlet, where that is known.
+/// Multiplies the prior of each meaning of the open names by the evidence for its country: other names, the text model, and the
+/// outlet's country, `home`, if known. `words` is the length of the article.
 pub fn weigh(
     readings: &mut [Reading],
     scores: &TextScores<'_>,
@@ -55,18 +60,52 @@ pub fn weigh(
     mentions: &MentionModel,
     home: Option<&str>,
 ) {
-    let speaks = |reading: &Reading, meaning: &Meaning| {
-        let alone = reading.meanings.len() == 1;
-        let certain = meaning.share >= CERTAIN && reading.doubt == Doubt::None;
-        geography::is_subject(meaning.code) && certain && (!meaning.kind.is_town() || alone)
+    let certain = certain_names(readings);
+    let text_probabilities = scores.probabilities(SHARPNESS * words as f32 / (words as f32 + HALF_SHARPNESS_WORDS));
+    for reading in readings.iter_mut().filter(|reading| is_open(reading)) {
+        let named: Vec<f64> = reading
+            .meanings
+            .iter()
+            .map(|meaning| weight_of_other_names(&certain, meaning.code, reading.mention.name))
+            .collect();
+        let weigh = |(meaning, names): (&Meaning, &f64)| {
+            let prior = if meaning.kind == NameKind::Namesake { NAMESAKE_PRIOR } else { f64::from(meaning.share) };
+            let at_home = if Some(meaning.code) == home { HOME_WEIGHT } else { 0.0 };
+            let has_rival = *names == 0.0 && named.iter().any(|names| *names > 0.0);
+            let floor = if has_rival { FLOOR_WITH_RIVAL } else { FLOOR };
+            let text = text_probabilities.of(meaning.code).unwrap_or(UNKNOWN_TEXT_PROBABILITY);
+            prior * (floor + at_home + names + TEXT_WEIGHT * text)
+        };
+        let weights: Vec<f64> = reading.meanings.iter().zip(&named).map(weigh).collect();
+        let is_place = |one: &&Meaning| one.kind != NameKind::Namesake;
+        let all = reading.meanings.iter().filter(is_place).map(|one| one.share).sum::<f32>().min(1.0);
+        let sum: f64 = weights.iter().sum();
+        let not_a_place = probability_of_no_place(reading, &certain, mentions);
+        let place = (1.0 - not_a_place) * sum / ((1.0 - not_a_place) * sum + not_a_place * NOT_A_PLACE_WEIGHT);
+        let all = if not_a_place > 0.0 { all * place as f32 } else { all };
+        for (meaning, weight) in reading.meanings.to_mut().iter_mut().zip(weights) {
+            meaning.share = all * (weight / sum) as f32;
+        }
+    }
+}
+
+/// The certain names of each country: number of the name and share, in the order of the text.
+type CertainNames = BTreeMap<&'static str, Vec<(u32, f64)>>;
+
+/// Collects the certain names by country.
+///
+/// Repetitions of a name beyond [`MOST_NAMES_WEIGHT`] are skipped, so that a text that repeats a name takes no longer.
+fn certain_names(readings: &[Reading]) -> CertainNames {
+    let is_evidence = |reading: &Reading, meaning: &Meaning| {
+        let is_unambiguous = reading.meanings.len() == 1;
+        let is_certain = meaning.share >= CERTAIN && reading.doubt == Doubt::None;
+        geography::is_subject(meaning.code) && is_certain && (!meaning.kind.is_town() || is_unambiguous)
     };
-    // By code, in order. More than so many of one term say no more, see MOST_NAMES: a text that repeats a name takes no
-    // longer for it.
-    let enough = (MOST_NAMES / f64::from(CERTAIN)).ceil() as usize;
-    let mut certain: BTreeMap<&str, Vec<(u32, f64)>> = BTreeMap::new();
+    let enough = (MOST_NAMES_WEIGHT / f64::from(CERTAIN)).ceil() as usize;
+    let mut certain = CertainNames::new();
     let mut counted: BTreeMap<(&str, u32), usize> = BTreeMap::new();
-    for reading in readings.iter() {
-        for meaning in reading.meanings.iter().filter(|meaning| speaks(reading, meaning)) {
+    for reading in readings {
+        for meaning in reading.meanings.iter().filter(|meaning| is_evidence(reading, meaning)) {
             let count = counted.entry((meaning.code, reading.mention.name)).or_default();
             *count += 1;
             if *count <= enough {
@@ -74,49 +113,31 @@ pub fn weigh(
             }
         }
     }
-    let text_shares = scores.shares(SHARPNESS * words as f32 / (words as f32 + HALF_SHARP));
-    for reading in readings.iter_mut().filter(|reading| is_open(reading)) {
-        let term = reading.mention.name;
-        // How often other names say each country.
-        let named: Vec<f64> = reading
-            .meanings
-            .iter()
-            .map(|meaning| {
-                let by_others = certain.get(meaning.code).into_iter().flatten().filter(|(other, _)| *other != term);
-                let mut names = 0.0;
-                for (_, share) in by_others {
-                    names += share;
-                    if names >= MOST_NAMES {
-                        break;
-                    }
-                }
-                names.min(MOST_NAMES)
-            })
-            .collect();
-        let weigh = |(meaning, names): (&Meaning, &f64)| {
-            let prior = if meaning.kind == Kind::Namesake { NAMESAKE } else { f64::from(meaning.share) };
-            let at_home = if Some(meaning.code) == home { HOME } else { 0.0 };
-            let rival = *names == 0.0 && named.iter().any(|names| *names > 0.0);
-            let floor = if rival { FLOOR_BESIDE_NAMED } else { FLOOR };
-            prior * (floor + at_home + names + TEXT * text_shares.of(meaning.code).unwrap_or(UNKNOWN_TEXT))
-        };
-        let weights: Vec<f64> = reading.meanings.iter().zip(&named).map(weigh).collect();
-        let place = |one: &&Meaning| one.kind != Kind::Namesake;
-        let all = reading.meanings.iter().filter(place).map(|one| one.share).sum::<f32>().min(1.0);
-        let sum: f64 = weights.iter().sum();
-        // Where no other country is named, an attribute is all that says which one the article is about.
-        let is_another = |code: &&str| reading.meanings.iter().all(|one| one.code != *code);
-        let elsewhere = certain.keys().any(is_another);
-        let no_place = match reading.doubt {
-            Doubt::Noun => NOUN,
-            Doubt::GivenName(cue) if !mentions.knows(cue) => GIVEN_NAME,
-            Doubt::Attribute(cue) if !mentions.allows(cue) && elsewhere => ATTRIBUTE,
-            Doubt::None | Doubt::GivenName(_) | Doubt::Attribute(_) => 0.0,
-        };
-        let is_place = (1.0 - no_place) * sum / ((1.0 - no_place) * sum + no_place * NO_PLACE);
-        let all = if no_place > 0.0 { all * is_place as f32 } else { all };
-        for (meaning, weight) in reading.meanings.to_mut().iter_mut().zip(weights) {
-            meaning.share = all * (weight / sum) as f32;
+    certain
+}
+
+/// The sum of the shares of a country's certain names other than `name`, up to [`MOST_NAMES_WEIGHT`].
+fn weight_of_other_names(certain: &CertainNames, country: &str, name: u32) -> f64 {
+    let others = certain.get(country).into_iter().flatten().filter(|(other, _)| *other != name);
+    let mut weight = 0.0;
+    for (_, share) in others {
+        weight += share;
+        if weight >= MOST_NAMES_WEIGHT {
+            break;
         }
+    }
+    weight.min(MOST_NAMES_WEIGHT)
+}
+
+/// The prior probability that a name does not mean a place; 0 without doubt.
+fn probability_of_no_place(reading: &Reading, certain: &CertainNames, mentions: &MentionModel) -> f64 {
+    // If no other country is named, an attribute is the only evidence of the article's country, and counts.
+    let is_another = |code: &&str| reading.meanings.iter().all(|one| one.code != *code);
+    let others_are_named = certain.keys().any(is_another);
+    match reading.doubt {
+        Doubt::Noun => NOUN_PRIOR,
+        Doubt::GivenName(cue) if !mentions.knows(cue) => GIVEN_NAME_PRIOR,
+        Doubt::Attribute(cue) if !mentions.allows(cue) && others_are_named => ATTRIBUTE_PRIOR,
+        Doubt::None | Doubt::GivenName(_) | Doubt::Attribute(_) => 0.0,
     }
 }

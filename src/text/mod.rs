@@ -1,7 +1,7 @@
-//! Text to words: the one tokenizer and the hashes of words and word pairs, for training and serving alike.
+//! Text processing shared by training and serving: tokenizer, hashes of words and word pairs, tf-idf.
 //!
-//! In: a [`Document`](crate::document::Document). Out: [`Word`]s with byte offsets into the text of their section, and for the
-//! linear layers their tf-idf by a [`Vocabulary`]. Which words a vocabulary has, and what they say, is the models' business.
+//! Input: a [`Document`](crate::document::Document). Output: [`Word`]s with byte offsets in the text of their section, and
+//! their tf-idf by a [`Vocabulary`] as input of linear layers. The models decide which terms a vocabulary contains.
 
 mod index;
 mod terms;
@@ -15,7 +15,7 @@ pub use tokenizer::{Shape, Token, Tokens, tokens};
 pub use vocabulary::{Vocabulary, dampened};
 pub use words::{Word, character_ngrams, evidence_at, pair_hash, word_hash, words_into};
 
-/// Why an index or a vocabulary cannot be put together.
+/// The parts of an index or a vocabulary are inconsistent.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct IndexError(&'static str);

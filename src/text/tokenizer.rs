@@ -1,50 +1,51 @@
-//! The one tokenizer, for training and serving.
+//! The tokenizer, shared by training and serving.
 //!
 //! A token is a word, a number, or a character of a script without spaces. Rules, in the order in which they are tried:
 //!
-//! - dotted abbreviations are one token, final point included: `U.S.`, `N.C.`, `a.m.`
+//! - dotted abbreviations are one token with the final full stop: `U.S.`, `N.C.`, `a.m.`
 //! - numbers keep currency, separators, unit and percent sign: `$10`, `1,000.5`, `26/11`, `3-1`, `5%`, `$1.13bn`, `1990s`
 //! - words keep inner apostrophes: `don't`, `O'Brien`; a possessive `'s` is dropped
-//! - a hyphen joins where one side cannot stand alone: `COVID-19`, `F-16`, `X-ray`; otherwise it separates: `US` `led`
+//! - a hyphen joins if a single letter precedes it or a digit follows it: `X-ray`, `F-16`, `COVID-19`; otherwise it separates:
+//!   `US` `led`
 //! - `&` joins capitals: `AT&T`
-//! - Han, Hiragana and Katakana have one token a character; other scripts go by their letters and marks
+//! - Han, Hiragana and Katakana have one token per character; in other scripts, letters and marks form words
 //!
-//! Everything else separates. The tokenizer allocates nothing and never fails.
+//! All other characters separate tokens. The tokenizer does not allocate and never fails.
 
 use unicode_normalization::char::is_combining_mark;
 
-/// A token: byte offsets into the text that was tokenized, and how it is written.
+/// A token: its byte offsets in the tokenized text and its shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Token {
-    /// First byte.
+    /// Start offset, inclusive.
     pub start: u32,
-    /// Behind the last byte.
+    /// End offset, exclusive.
     pub end: u32,
-    /// How it is written.
+    /// Its capitalisation, or that it is a number.
     pub shape: Shape,
 }
 
 impl Token {
-    /// The token's text, out of the text that was tokenized.
+    /// The text of the token. `text` is the tokenized text.
     pub fn of<'t>(&self, text: &'t str) -> &'t str {
         &text[self.start as usize..self.end as usize]
     }
 }
 
-/// How a token is written.
+/// The capitalisation of a token, or that it is a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// No letter is a capital, or the script has none: `word`.
+    /// The first letter is not a capital: `word`, and all words of scripts without case.
     Lower,
     /// The first letter is a capital: `Word`, `McDonald`.
     Capital,
-    /// All letters are capitals, at least two: `NATO`, `U.S.`, `COVID-19`.
+    /// All letters are capitals, and there are at least two: `NATO`, `U.S.`, `COVID-19`.
     Upper,
-    /// No letters, or digits first: `26/11`, `$10`, `1990s`.
+    /// Begins with a digit or a currency sign: `26/11`, `$10`, `1990s`.
     Number,
 }
 
-/// The tokens of `text`, in order. `text` may be at most 4 GiB long.
+/// The tokens of `text`, in order. `text` must be shorter than 4 GiB.
 pub fn tokens(text: &str) -> Tokens<'_> {
     Tokens { text, at: 0 }
 }
@@ -56,47 +57,47 @@ pub struct Tokens<'t> {
     at: usize,
 }
 
-/// What a character is to the tokenizer.
+/// The class of a character.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum CharClass {
     Letter,
     Digit,
-    /// A character that is a word by itself.
+    /// A character that is a token by itself.
     Ideograph,
-    /// Joins the letter before it.
+    /// A combining mark, which belongs to the preceding letter.
     Mark,
     Currency,
     Other,
 }
 
-/// A dotted run with more letters is no abbreviation; looking further would cost a walk from each of its letters.
-const LONGEST_ABBREVIATION: usize = 10;
+/// Maximum number of letters of a dotted abbreviation. Bounds the look-ahead from each letter of a dotted run.
+const MAX_ABBREVIATION_LETTERS: usize = 10;
 
-const ASCII_KINDS: [Kind; 128] = {
-    let mut kinds = [Kind::Other; 128];
+const ASCII_CLASSES: [CharClass; 128] = {
+    let mut classes = [CharClass::Other; 128];
     let mut i = 0;
     while i < 128 {
         let byte = i as u8;
-        kinds[i] = if byte.is_ascii_alphabetic() {
-            Kind::Letter
+        classes[i] = if byte.is_ascii_alphabetic() {
+            CharClass::Letter
         } else if byte.is_ascii_digit() {
-            Kind::Digit
+            CharClass::Digit
         } else if byte == b'$' {
-            Kind::Currency
+            CharClass::Currency
         } else {
-            Kind::Other
+            CharClass::Other
         };
         i += 1;
     }
-    kinds
+    classes
 };
 
-fn kind(c: char) -> Kind {
+fn class(c: char) -> CharClass {
     if c.is_ascii() {
-        return ASCII_KINDS[c as usize];
+        return ASCII_CLASSES[c as usize];
     }
     match c {
-        '£' | '€' | '¥' | '₹' | '₦' | '₽' | '₩' | '₱' => Kind::Currency,
+        '£' | '€' | '¥' | '₹' | '₦' | '₽' | '₩' | '₱' => CharClass::Currency,
         '\u{2E80}'..='\u{2FDF}'
         | '\u{3005}'..='\u{3007}'
         | '\u{3040}'..='\u{30FF}'
@@ -104,55 +105,56 @@ fn kind(c: char) -> Kind {
         | '\u{3400}'..='\u{4DBF}'
         | '\u{4E00}'..='\u{9FFF}'
         | '\u{F900}'..='\u{FAFF}'
-        | '\u{20000}'..='\u{3FFFF}' => Kind::Ideograph,
-        _ if c.is_alphabetic() => Kind::Letter,
-        _ if c.is_numeric() => Kind::Digit,
-        _ if is_combining_mark(c) => Kind::Mark,
-        _ => Kind::Other,
+        | '\u{20000}'..='\u{3FFFF}' => CharClass::Ideograph,
+        _ if c.is_alphabetic() => CharClass::Letter,
+        _ if c.is_numeric() => CharClass::Digit,
+        _ if is_combining_mark(c) => CharClass::Mark,
+        _ => CharClass::Other,
     }
 }
 
 impl<'t> Tokens<'t> {
-    /// The character at `at` with its kind; `None` at the end.
+    /// The character at byte offset `at` with its class; `None` at the end of the text.
     #[inline]
-    fn peek(&self, at: usize) -> Option<(char, Kind)> {
+    fn peek(&self, at: usize) -> Option<(char, CharClass)> {
         match self.text.as_bytes().get(at) {
             None => None,
-            Some(byte) if byte.is_ascii() => Some((char::from(*byte), ASCII_KINDS[*byte as usize])),
-            Some(_) => self.text[at..].chars().next().map(|c| (c, kind(c))),
+            Some(byte) if byte.is_ascii() => Some((char::from(*byte), ASCII_CLASSES[*byte as usize])),
+            Some(_) => self.text[at..].chars().next().map(|c| (c, class(c))),
         }
     }
 
-    fn kind_at(&self, at: usize) -> Kind {
-        self.peek(at).map_or(Kind::Other, |(_, kind)| kind)
+    fn class_at(&self, at: usize) -> CharClass {
+        self.peek(at).map_or(CharClass::Other, |(_, class)| class)
     }
 
     fn byte(&self, at: usize) -> u8 {
         self.text.as_bytes().get(at).copied().unwrap_or(0)
     }
 
-    /// Behind the letters, marks and digits from `at` on.
+    /// The end of the run of letters, marks and digits that starts at `at`.
     fn run(&self, mut at: usize) -> usize {
-        while let Some((c, Kind::Letter | Kind::Digit | Kind::Mark)) = self.peek(at) {
+        while let Some((c, CharClass::Letter | CharClass::Digit | CharClass::Mark)) = self.peek(at) {
             at += c.len_utf8();
         }
         at
     }
 
-    /// Behind the digits from `at` on, with points, commas, slashes, colons and hyphens between digits.
+    /// The end of the number that starts at `at`: digits with full stops, commas, slashes, colons, hyphens and en dashes
+    /// between them.
     fn number(&self, mut at: usize) -> usize {
         loop {
-            while let Some((c, Kind::Digit)) = self.peek(at) {
+            while let Some((c, CharClass::Digit)) = self.peek(at) {
                 at += c.len_utf8();
             }
             let joins =
-                matches!(self.byte(at), b'.' | b',' | b'/' | b':' | b'-') && self.kind_at(at + 1) == Kind::Digit;
+                matches!(self.byte(at), b'.' | b',' | b'/' | b':' | b'-') && self.class_at(at + 1) == CharClass::Digit;
             if joins {
                 at += 1;
                 continue;
             }
-            // "3–1" and "2019–20" come with an en dash.
-            if self.text[at..].starts_with('\u{2013}') && self.kind_at(at + 3) == Kind::Digit {
+            // An en dash, as in "3–1" and "2019–20".
+            if self.text[at..].starts_with('\u{2013}') && self.class_at(at + 3) == CharClass::Digit {
                 at += 3;
                 continue;
             }
@@ -160,28 +162,28 @@ impl<'t> Tokens<'t> {
         }
     }
 
-    /// Behind a dotted abbreviation that begins at `at`, where one does: letters with points, at least two.
+    /// The end of the dotted abbreviation that starts at `at`, if any: at least two letters with full stops.
     fn abbreviation(&self, at: usize) -> Option<usize> {
         let mut end = at;
         let mut letters = 0;
         while self.byte(end).is_ascii_alphabetic() {
             letters += 1;
-            if letters > LONGEST_ABBREVIATION {
+            if letters > MAX_ABBREVIATION_LETTERS {
                 return None;
             }
             end += 1;
             if self.byte(end) == b'.' && !self.text.as_bytes()[end..].starts_with(b"..") {
                 end += 1;
             } else {
-                // The last letter may lack its point ("U.S"), but must not be the beginning of a word.
-                let ends = !matches!(self.kind_at(end), Kind::Letter | Kind::Digit | Kind::Mark);
+                // The last letter may lack its full stop ("U.S") but must not begin a word.
+                let ends = !matches!(self.class_at(end), CharClass::Letter | CharClass::Digit | CharClass::Mark);
                 return (letters >= 2 && ends).then_some(end);
             }
         }
         (letters >= 2).then_some(end)
     }
 
-    /// Behind the word that begins at `at`.
+    /// The end of the word that starts at `at`.
     fn word(&self, at: usize) -> usize {
         let mut end = self.run(at);
         loop {
@@ -191,11 +193,11 @@ impl<'t> Tokens<'t> {
                 _ => return end,
             };
             let joins = match next {
-                b'\'' => self.kind_at(after) == Kind::Letter && !self.is_possessive(after),
+                b'\'' => self.class_at(after) == CharClass::Letter && !self.is_possessive(after),
                 b'&' => self.text[..end].ends_with(|c: char| c.is_uppercase()) && self.byte(after).is_ascii_uppercase(),
-                _ => match self.kind_at(after) {
-                    Kind::Digit => true,
-                    Kind::Letter => self.text[at..end].chars().nth(1).is_none(),
+                _ => match self.class_at(after) {
+                    CharClass::Digit => true,
+                    CharClass::Letter => self.text[at..end].chars().nth(1).is_none(),
                     _ => false,
                 },
             };
@@ -206,12 +208,13 @@ impl<'t> Tokens<'t> {
         }
     }
 
-    /// Whether an `s` stands at `at` and ends the word.
+    /// Whether the character at `at` is an `s` that ends a word.
     fn is_possessive(&self, at: usize) -> bool {
-        matches!(self.byte(at), b's' | b'S') && !matches!(self.kind_at(at + 1), Kind::Letter | Kind::Digit | Kind::Mark)
+        matches!(self.byte(at), b's' | b'S')
+            && !matches!(self.class_at(at + 1), CharClass::Letter | CharClass::Digit | CharClass::Mark)
     }
 
-    /// Behind the possessive ending at `at`, where there is one.
+    /// The end of the possessive `'s` that starts at `at`; `at` if absent.
     fn skip_possessive(&self, at: usize) -> usize {
         let after = match self.byte(at) {
             b'\'' => at + 1,
@@ -228,38 +231,39 @@ impl Iterator for Tokens<'_> {
     fn next(&mut self) -> Option<Token> {
         loop {
             let start = self.at;
-            let (c, kind) = self.peek(start)?;
-            let end = match kind {
-                Kind::Letter => match (self.byte(start + 1) == b'.').then(|| self.abbreviation(start)).flatten() {
+            let (c, class) = self.peek(start)?;
+            let end = match class {
+                CharClass::Letter => match (self.byte(start + 1) == b'.').then(|| self.abbreviation(start)).flatten() {
                     Some(end) => end,
                     None => self.word(start),
                 },
-                Kind::Digit => self.number_with_unit(start),
-                Kind::Currency if self.kind_at(start + c.len_utf8()) == Kind::Digit => {
+                CharClass::Digit => self.number_with_unit(start),
+                CharClass::Currency if self.class_at(start + c.len_utf8()) == CharClass::Digit => {
                     self.number_with_unit(start + c.len_utf8())
                 }
-                Kind::Ideograph => start + c.len_utf8(),
-                Kind::Currency | Kind::Mark | Kind::Other => {
+                CharClass::Ideograph => start + c.len_utf8(),
+                CharClass::Currency | CharClass::Mark | CharClass::Other => {
                     self.at = start + c.len_utf8();
                     continue;
                 }
             };
             self.at = self.skip_possessive(end);
-            let shape = shape(&self.text[start..end], kind);
+            let shape = shape(&self.text[start..end], class);
             return Some(Token { start: start as u32, end: end as u32, shape });
         }
     }
 }
 
 impl Tokens<'_> {
+    /// The end of the number that starts at `at`, with its unit and percent sign.
     fn number_with_unit(&self, at: usize) -> usize {
         let end = self.run(self.number(at));
         if self.byte(end) == b'%' { end + 1 } else { end }
     }
 }
 
-fn shape(token: &str, kind: Kind) -> Shape {
-    if matches!(kind, Kind::Digit | Kind::Currency) {
+fn shape(token: &str, class: CharClass) -> Shape {
+    if matches!(class, CharClass::Digit | CharClass::Currency) {
         return Shape::Number;
     }
     let bytes = token.as_bytes();
@@ -290,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn news_text() {
+    fn news_text_is_tokenized() {
         let cases: [(&str, &[&str]); 18] = [
             ("The U.S. and the U.N. agreed.", &["The", "U.S.", "and", "the", "U.N.", "agreed"]),
             ("TROY, N.C. (AP)", &["TROY", "N.C.", "AP"]),
@@ -317,14 +321,14 @@ mod tests {
     }
 
     #[test]
-    fn shapes() {
+    fn shapes_are_recognised() {
         let shapes: Vec<Shape> = tokens("word Word NATO U.S. 26/11 $10 A Éire ÉIRE").map(|token| token.shape).collect();
         use Shape::*;
         assert_eq!(shapes, [Lower, Capital, Upper, Upper, Number, Number, Capital, Capital, Upper]);
     }
 
     #[test]
-    fn any_text_gives_tokens_in_order_on_character_boundaries() {
+    fn random_text_gives_tokens_in_order_on_character_boundaries() {
         let pieces = [
             "a", "'", "’", "s", ".", "-", "–", "&", "1", "$", "£", "%", " ", "é", "\u{301}", "中", "\u{FFFD}", "A",
             "/", "🎉",

@@ -1,10 +1,12 @@
+//! Vocabularies: the terms of a model with their inverse document frequencies.
+
 use super::{HashIndex, IndexError};
 
-/// idf is kept in sixteenths, in a byte: up to 15.9, which no corpus below eight million articles reaches. Training uses
-/// the rounded values too, so that the served features are the trained ones.
+/// Steps per unit of idf. idf is stored in one byte in sixteenths, up to 15.9, which suffices for corpora below eight million
+/// articles. Training uses the rounded values too, so that training and serving have the same features.
 const IDF_STEPS: f32 = 16.0;
 
-/// The words and word pairs that a model knows, by hash, with their idf. A term is its place in the index.
+/// The terms of a model, by hash, with their idf. A term number is the position in the index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vocabulary {
     index: HashIndex,
@@ -12,7 +14,7 @@ pub struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// A vocabulary of `terms`, (hash, number of documents that have it), out of `documents` documents.
+    /// Builds a vocabulary from pairs of hash and document frequency (df) in a corpus of `documents` documents.
     ///
     /// idf is `1 + ln((1 + documents) / (1 + df))`, as in scikit-learn's smooth idf.
     pub fn build(terms: impl IntoIterator<Item = (u64, u32)>, documents: usize) -> Self {
@@ -22,18 +24,18 @@ impl Vocabulary {
         Vocabulary { index, idf }
     }
 
-    /// Puts a vocabulary together from its parts, as [`parts`](Self::parts) gave them.
+    /// Restores a vocabulary from its [`parts`](Self::parts).
     ///
     /// # Errors
-    /// [`IndexError`] where they do not fit each other.
+    /// [`IndexError`] if `idf` does not have one non-zero value per term.
     pub fn from_parts(index: HashIndex, idf: Vec<u8>) -> Result<Self, IndexError> {
         if idf.len() != index.len() || idf.contains(&0) {
-            return Err(IndexError("the idf of the vocabulary is not one number above 0 a term"));
+            return Err(IndexError("invalid vocabulary: expected one idf above 0 per term"));
         }
         Ok(Vocabulary { index, idf })
     }
 
-    /// Index and idf, to be stored.
+    /// Index and idf in sixteenths, for storage.
     pub fn parts(&self) -> (&HashIndex, &[u8]) {
         (&self.index, &self.idf)
     }
@@ -48,14 +50,14 @@ impl Vocabulary {
         self.idf.is_empty()
     }
 
-    /// The term with this hash.
+    /// The term with this hash; `None` if unknown.
     #[inline]
     pub fn find(&self, hash: u64) -> Option<u32> {
         self.index.find(hash)
     }
 
-    /// What a linear layer reads of a document: tf-idf of its known terms (with repetitions, in any order), each
-    /// `(1 + ln tf) · idf`, scaled to length 1. Rising by term; empty where there is none.
+    /// The tf-idf features of a document from its known terms, given with repetitions in any order: `(1 + ln tf) · idf` per
+    /// term, scaled to length 1. Sorted by term; empty without known terms.
     pub fn tf_idf(&self, mut known: Vec<u32>) -> Vec<(u32, f32)> {
         known.sort_unstable();
         let mut features: Vec<(u32, f32)> =
@@ -65,7 +67,7 @@ impl Vocabulary {
         features
     }
 
-    /// The share of the training documents that have a term, from 0 to 1, as its idf tells.
+    /// The approximate share of the training documents that contain a term, from 0 to 1, computed from its idf.
     pub fn document_share(&self, term: u32) -> f32 {
         (1.0 - self.idf(term)).exp()
     }
@@ -87,18 +89,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rare_terms_weigh_more() {
+    fn rare_terms_have_a_higher_idf() {
         let vocabulary = Vocabulary::build([(1, 1), (2, 99)], 99);
-        let idf = |hash| vocabulary.idf(vocabulary.find(hash).expect("it is there"));
+        let idf = |hash| vocabulary.idf(vocabulary.find(hash).expect("a known term"));
         assert!((idf(2) - 1.0).abs() < 0.05);
         assert!((idf(1) - (1.0 + 50_f32.ln())).abs() < 0.05);
     }
 
     #[test]
-    fn parts_that_do_not_fit_are_refused() {
+    fn inconsistent_parts_are_rejected() {
         let vocabulary = Vocabulary::build([(7, 1)], 1);
         let (index, idf) = vocabulary.parts();
-        assert_eq!(Vocabulary::from_parts(index.clone(), idf.to_vec()).expect("they fit"), vocabulary);
+        assert_eq!(Vocabulary::from_parts(index.clone(), idf.to_vec()).expect("consistent parts"), vocabulary);
         assert!(Vocabulary::from_parts(index.clone(), vec![]).is_err());
         assert!(Vocabulary::from_parts(index.clone(), vec![0]).is_err());
     }

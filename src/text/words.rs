@@ -1,4 +1,4 @@
-//! Words and word pairs as hashes: what the models know a text by.
+//! Hashes of words, word pairs and character n-grams, the features of the models.
 
 use super::tokenizer::{Shape, Token, tokens};
 use crate::{
@@ -11,17 +11,17 @@ use xxhash_rust::xxh3::xxh3_64;
 /// A word of a document.
 #[derive(Debug, Clone, Copy)]
 pub struct Word {
-    /// Where it stands in the text of its section, and how it is written.
+    /// Its position in the text of its section, and its shape.
     pub token: Token,
     /// The section, as an index into [`Document::sections`].
     pub section: u8,
-    /// What the section is to the model.
+    /// The role of the section.
     pub role: Field,
     /// The hash of its normal form; see [`word_hash`].
     pub hash: u64,
 }
 
-/// The words of a document, section by section. Reuses the vector's memory.
+/// Replaces the content of `words` by the words of a document, section by section.
 pub fn words_into(document: &Document<'_>, words: &mut Vec<Word>) {
     words.clear();
     let mut buffer = Vec::with_capacity(64);
@@ -36,7 +36,7 @@ pub fn words_into(document: &Document<'_>, words: &mut Vec<Word>) {
     }
 }
 
-/// The place of some words that follow each other, in the text as the client sent it.
+/// The passage from word `first` to word `last` as evidence, with offsets in the field as the client sent it.
 pub fn evidence_at(document: &Document<'_>, first: &Word, last: &Word, weight: f32) -> Evidence {
     let section = &document.sections[first.section as usize];
     let range = first.token.start as usize..last.token.end as usize;
@@ -44,18 +44,18 @@ pub fn evidence_at(document: &Document<'_>, first: &Word, last: &Word, weight: f
     Evidence {
         term: section.text.as_str()[range].to_owned(),
         field: section.origin,
-        // Articles have at most 2 MiB, so offsets fit.
+        // Offsets fit in u32: articles have at most 2 MiB.
         start: source.start as u32,
         end: source.end as u32,
         weight,
     }
 }
 
-/// The hash of a word's normal form: lower case, straight apostrophe, no final point (`U.S.` and `U.S` are one). A number
-/// that is written in digits alone is known by its shape, so that "$12" and "$47" are one word and years are another;
-/// numbers that are names (`26/11`, `1990s`) stay.
+/// The hash of a word's normal form: lower case, straight apostrophe, no final full stop (`U.S.` and `U.S` are equal). In
+/// numbers without letters and slashes, each digit becomes 0, so that "$12" and "$47" are equal, as are all years; numbers that
+/// are names (`26/11`, `1990s`) are unchanged.
 ///
-/// XXH3 (64 bit) is specified byte for byte, so that a model gives the same answer on every platform.
+/// The hash is XXH3 with 64 bits, which is the same on every platform.
 pub fn word_hash(word: &str, shape: Shape, buffer: &mut Vec<u8>) -> u64 {
     buffer.clear();
     push_normal_form(word, shape, buffer);
@@ -69,7 +69,7 @@ fn push_normal_form(word: &str, shape: Shape, buffer: &mut Vec<u8>) {
         buffer.extend(word.bytes().map(|byte| byte.to_ascii_lowercase()));
     } else {
         let mut utf8 = [0; 4];
-        // The small form of "İ" is an i and a point to put on it.
+        // Drop the combining dot above, which lower-casing "İ" gives.
         for c in word.chars().flat_map(char::to_lowercase).filter(|c| *c != '\u{307}') {
             let c = match c {
                 '\u{2019}' => '\'',
@@ -90,11 +90,11 @@ fn push_normal_form(word: &str, shape: Shape, buffer: &mut Vec<u8>) {
     }
 }
 
-/// Lengths of character n-grams, in characters.
+/// Lengths of the character n-grams, in characters.
 const NGRAM_LENGTHS: RangeInclusive<usize> = 3..=5;
 
-/// Appends the hashes of the character n-grams of a word: all runs of three to five characters of its normal form, with a
-/// blank before and behind it. They find what words have in common in languages that build many forms of one stem.
+/// Appends the hashes of the character n-grams of a word: all runs of three to five characters of its normal form, padded
+/// with a space on both sides. They match different forms of a stem in morphologically rich languages.
 pub fn character_ngrams(word: &str, shape: Shape, hashes: &mut Vec<u64>) {
     const CHARACTERS: u64 = 0x6368_6172_6772_616D;
     let mut padded = vec![b' '];
@@ -108,9 +108,9 @@ pub fn character_ngrams(word: &str, shape: Shape, hashes: &mut Vec<u64>) {
     }
 }
 
-/// The hash of two words that follow each other.
+/// The hash of a pair of words, from the hashes of the words. The order matters.
 pub fn pair_hash(first: u64, second: u64) -> u64 {
-    // Multiply and fold: order matters, and every bit of both reaches every bit of the result.
+    // Multiply and fold, so that every bit of both hashes affects every bit of the result.
     let product = u128::from(first.rotate_left(25) ^ 0x9E37_79B9_7F4A_7C15) * u128::from(second | 1);
     (product as u64) ^ ((product >> 64) as u64) ^ second
 }
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn spellings_of_one_word_are_one() {
+    fn spellings_of_a_word_have_the_same_hash() {
         for (one, other) in [
             ("Word", "word"),
             ("U.S.", "u.s"),
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn different_words_differ() {
+    fn different_words_have_different_hashes() {
         for (one, other) in
             [("word", "words"), ("26/11", "9/11"), ("$12", "12"), ("5%", "5"), ("1990s", "1980s"), ("12", "123")]
         {
@@ -148,13 +148,13 @@ mod tests {
     }
 
     #[test]
-    fn ngrams_are_runs_of_characters() {
+    fn ngrams_are_character_runs_of_the_padded_word() {
         let ngrams = |word: &str| {
             let mut hashes = Vec::new();
             character_ngrams(word, Shape::Lower, &mut hashes);
             hashes
         };
-        // " ab" and "ab ", " ab ": two of three characters, one of four.
+        // Two n-grams of three characters, " ab" and "ab ", and one of four, " ab ".
         assert_eq!(ngrams("ab").len(), 3);
         assert_eq!(ngrams("éẹ́").len(), ngrams("abc").len(), "characters count, not bytes");
         let shared = ngrams("abantu").into_iter().filter(|hash| ngrams("umntu").contains(hash)).count();
@@ -163,15 +163,15 @@ mod tests {
     }
 
     #[test]
-    fn pairs_have_an_order() {
+    fn the_order_of_pairs_matters() {
         let (a, b) = (hash("white"), hash("house"));
         assert_ne!(pair_hash(a, b), pair_hash(b, a));
         assert_ne!(pair_hash(a, b), pair_hash(a, a));
     }
 
     #[test]
-    fn hashes_are_fixed_for_good() {
-        // A change here makes every saved model worthless: raise the model schema with it.
+    fn hashes_never_change() {
+        // Saved models depend on the hashes: if they change, increase the version of the model schema.
         assert_eq!(hash("election"), 9_459_608_786_904_618_304);
     }
 }

@@ -1,3 +1,5 @@
+//! The topic classifier: applies the layers of a topic model to the words of an article.
+
 use super::{
     ArticleTerms, DecisionLayer, Direction, Features, Form, LinearLayer, Subtopics, TopicError, WordVectors,
     decision::normalise,
@@ -11,37 +13,37 @@ use crate::{
 use ndarray::Array1;
 use std::sync::Arc;
 
-/// A topic that the model knows.
+/// A topic of a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Topic {
-    /// Its code, as it stood in the training data.
+    /// Its code, as in the training data.
     pub code: Arc<str>,
-    /// Its English name; the code again if none is known.
+    /// Its English name; the code if the name is unknown.
     pub name: Arc<str>,
-    /// AUTO begins here for this topic, if that is later than for all; above 1 if it is never AUTO.
+    /// Minimum confidence of AUTO for this topic, if higher than the model's threshold; above 1 if the topic is never AUTO.
     pub auto_from: f32,
 }
 
 /// The layers of a topic model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TopicLayers {
-    /// The terms that the model knows.
+    /// The terms of the model.
     pub vocabulary: Vocabulary,
     /// The word vectors.
     pub vectors: WordVectors,
-    /// Whether character n-grams are among the terms.
+    /// Whether the terms include character n-grams.
     pub ngrams: bool,
-    /// The scores of the topics.
+    /// Computes the scores of the topics.
     pub linear: LinearLayer,
-    /// Their probabilities.
+    /// Converts the scores to probabilities.
     pub decision: DecisionLayer,
-    /// Whether each article has exactly one topic: then probabilities sum to 1.
+    /// Whether each article has exactly one topic. If so, probabilities sum to 1.
     pub exclusive: bool,
     /// The sub-topics.
     pub subtopics: Subtopics,
 }
 
-/// Words in, topics with calibrated probabilities out.
+/// Classifies the words of an article into topics with calibrated probabilities.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TopicClassifier {
     topics: Vec<Topic>,
@@ -52,56 +54,58 @@ pub struct TopicClassifier {
 /// The topics of one article.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TopicAnswer {
-    /// Every topic, as an index into the classifier's topics, with its probability; most probable first.
+    /// All topics, as indices into the classifier's topics, with their probabilities; most probable first.
     pub ranked: Vec<(usize, f32)>,
-    /// Whether the model knew any word of the article. If not, the probabilities are those of the training data.
+    /// Whether the model knows any word of the article. If not, the probabilities depend only on the form of the article.
     pub knows_a_word: bool,
-    /// How many words the article has.
+    /// Number of words of headline and body.
     pub words: usize,
-    /// How many of the words the vocabulary knows.
+    /// Number of these words in the vocabulary.
     pub known_words: usize,
     features: Features,
     form: Form,
     scores: Array1<f64>,
 }
 
-/// Sub-topics of some topics of an article.
+/// The sub-topics of some topics of an article.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SubtopicAnswer {
-    /// Sub-topics, as indices into the classifier's, with their probabilities; most probable first.
+    /// Sub-topics, as indices into the classifier's sub-topics, with their probabilities; most probable first.
     pub ranked: Vec<(usize, f32)>,
     scores: Array1<f64>,
 }
 
 impl TopicAnswer {
-    /// The share of the article's words that the vocabulary knows, from 0 to 1.
+    /// The share of the article's words in the vocabulary, from 0 to 1.
     pub fn known_share(&self) -> f64 {
         self.known_words as f64 / self.words.max(1) as f64
     }
 }
 
 impl TopicClassifier {
-    /// Puts a classifier together.
+    /// Assembles a classifier.
     ///
     /// # Errors
-    /// [`TopicError::Tensor`] if the parts do not fit each other or hold numbers that are not finite.
+    /// [`TopicError::Tensor`] if the layers have different sizes or weights that are not finite, or thresholds are invalid.
     pub fn new(topics: Vec<Topic>, layers: TopicLayers, thresholds: Thresholds) -> Result<Self, TopicError> {
         let n = topics.len();
         let terms = layers.vocabulary.len();
         let dimensions = Features::vector_length(layers.vectors.dimensions());
         let subtopics = layers.subtopics.labels();
-        let fits = n >= 2
+        let is_consistent = n >= 2
             && layers.linear.has_shape(terms, dimensions, n)
             && layers.decision.has_shape(n)
             && layers.subtopics.layer().has_shape(terms, dimensions, subtopics.len())
             && subtopics.iter().all(|label| label.topic < n);
-        if !fits {
+        if !is_consistent {
             return Err(TopicError::Tensor(
-                "the layers of the topic model have different sizes, or weights that are not finite",
+                "invalid topic model: its layers have different sizes, or weights that are not finite",
             ));
         }
         if !thresholds.make_sense() || !topics.iter().all(|topic| topic.auto_from >= 0.0) {
-            return Err(TopicError::Tensor("the thresholds of the topic model are not probabilities in order"));
+            return Err(TopicError::Tensor(
+                "invalid topic model: expected thresholds from 0 to 1, with REVIEW at most AUTO",
+            ));
         }
         Ok(TopicClassifier { topics, layers, thresholds })
     }
@@ -111,11 +115,11 @@ impl TopicClassifier {
         &self.topics
     }
 
-    /// The name of a topic or sub-topic, by code; `None` if the model does not know it.
+    /// The name of a topic or sub-topic by its code; `None` if the model does not have the code.
     pub fn name_of(&self, code: &str) -> Option<&str> {
         let topics = self.topics.iter().map(|topic| (&topic.code, &topic.name));
         let subtopics = self.subtopics().labels().iter().map(|subtopic| (&subtopic.code, &subtopic.name));
-        topics.chain(subtopics).find(|(known, _)| ***known == *code).map(|(_, name)| &**name)
+        topics.chain(subtopics).find(|(own, _)| ***own == *code).map(|(_, name)| &**name)
     }
 
     /// The layers.
@@ -138,7 +142,7 @@ impl TopicClassifier {
         &self.layers.subtopics
     }
 
-    /// Where AUTO and REVIEW begin for all topics.
+    /// The thresholds of AUTO and REVIEW for all topics.
     pub fn thresholds(&self) -> Thresholds {
         self.thresholds
     }
@@ -165,31 +169,31 @@ impl TopicClassifier {
         }
     }
 
-    /// The sub-topics of an article within some of its topics, given as indices with their probabilities.
+    /// Classifies an article into the sub-topics of the given topics (indices with their probabilities).
     pub fn subtopics_within(&self, answer: &TopicAnswer, topics: &[(usize, f32)]) -> SubtopicAnswer {
         let subtopics = &self.layers.subtopics;
-        let known = topics.iter().filter(|(topic, _)| !subtopics.of_topic(*topic).is_empty());
-        let known: Vec<(usize, f32)> = known.copied().collect();
-        if known.is_empty() {
+        let parents = topics.iter().filter(|(topic, _)| !subtopics.of_topic(*topic).is_empty());
+        let parents: Vec<(usize, f32)> = parents.copied().collect();
+        if parents.is_empty() {
             return SubtopicAnswer { ranked: Vec::new(), scores: Array1::zeros(0) };
         }
         let scores = subtopics.scores(&answer.features);
-        let found = known.into_iter().flat_map(|(topic, p)| subtopics.of(topic, p, &scores, answer.form)).collect();
+        let found = parents.into_iter().flat_map(|(topic, p)| subtopics.of(topic, p, &scores, answer.form)).collect();
         SubtopicAnswer { ranked: ranked(found), scores }
     }
 
-    /// What a topic of an answer rests on. Weights add up to its log-odds.
+    /// Explains a topic of an answer. The weights and the remainder sum to its log-odds.
     pub fn explain(&self, answer: &TopicAnswer, topic: usize, words: &[Word], document: &Document<'_>) -> Explanation {
         self.explainer(answer, topic).explain(words, document)
     }
 
     fn explainer<'a>(&'a self, answer: &'a TopicAnswer, topic: usize) -> Explainer<'a, LinearLayer> {
-        let everything = 0..self.topics.len();
-        let direction = self.layers.decision.direction(topic, answer.scores.view(), everything, answer.form);
+        let all_topics = 0..self.topics.len();
+        let direction = self.layers.decision.direction(topic, answer.scores.view(), all_topics, answer.form);
         self.explainer_of(answer, &self.layers.linear, topic, direction)
     }
 
-    /// What a sub-topic of an answer rests on. Weights add up to its log-odds among articles on its topic.
+    /// Explains a sub-topic of an answer. The weights and the remainder sum to its log-odds given its topic.
     pub fn explain_subtopic(
         &self,
         (answer, found): (&TopicAnswer, &SubtopicAnswer),
@@ -214,7 +218,7 @@ impl TopicClassifier {
     }
 }
 
-/// Labels with their probabilities, most probable first; equal ones stay in the order of the labels.
+/// Sorts labels by probability, most probable first. The sort is stable: labels of equal probability keep their order.
 fn ranked(mut labels: Vec<(usize, f32)>) -> Vec<(usize, f32)> {
     labels.sort_by(|a, b| b.1.total_cmp(&a.1));
     labels
@@ -244,17 +248,17 @@ mod tests {
         Article { headline: TEXT[0].to_owned(), body: TEXT[1].to_owned(), ..Article::default() }
     }
 
-    /// Three topics and two sub-topics of the second, with weights by chance.
+    /// Three topics and two sub-topics of the second, with random weights.
     fn small_classifier(words: &[Word]) -> TopicClassifier {
         let mut random = SplitMix(11);
         let mut number = || (random.next_u64() >> 40) as f32 / (1 << 24) as f32 - 0.5;
         let hashes: Vec<u64> = words.iter().map(|word| word.hash).collect();
-        // All words but the last; "a" is in most articles.
-        let known = hashes[..hashes.len() - 1].iter().enumerate();
-        let terms = known.map(|(i, hash)| (*hash, if i == 2 || *hash == hashes[2] { 90 } else { 1 }));
+        // All words except the last; "a" is in most articles.
+        let known_words = hashes[..hashes.len() - 1].iter().enumerate();
+        let terms = known_words.map(|(i, hash)| (*hash, if i == 2 || *hash == hashes[2] { 90 } else { 1 }));
         let vocabulary = Vocabulary::build(terms.chain([(in_headline(hashes[0]), 3)]), 100);
         let values = Array2::from_shape_simple_fn((2, 4), || (number() * 200.0) as i8);
-        let vectors = WordVectors::build(&hashes[..2], &values).expect("one each");
+        let vectors = WordVectors::build(&hashes[..2], &values).expect("one vector per word");
         let rows = vocabulary.len() + 8;
         let weights = Array2::from_shape_simple_fn((rows, 3), &mut number);
         let linear = LinearLayer::quantise(&weights, &Array1::from_shape_simple_fn(3, &mut number), vocabulary.len());
@@ -262,7 +266,7 @@ mod tests {
             weights: Array2::from_shape_simple_fn((labels, DECISION_INPUTS), || f64::from(number())),
             intercept: Array1::from_shape_simple_fn(labels, || f64::from(number())),
         };
-        let of_topics = decision(3, &mut number);
+        let topic_decision = decision(3, &mut number);
         let reach = vec![1.0; vocabulary.len()];
         let columns: Vec<SparseColumn> = (0..2)
             .map(|_| {
@@ -272,19 +276,19 @@ mod tests {
             .collect();
         let layer = SparseLayer::of_columns(&columns, vocabulary.len(), 8, 100);
         let label = |code: &str| Subtopic { code: code.into(), name: code.into(), topic: 1, auto_from: 0.9 };
-        let subtopics =
-            Subtopics::new(vec![label("d"), label("e")], layer, decision(2, &mut number), 0.5).expect("they fit");
+        let subtopics = Subtopics::new(vec![label("d"), label("e")], layer, decision(2, &mut number), 0.5)
+            .expect("consistent parts");
         let topics = ["a", "b", "c"].map(|code| Topic { code: code.into(), name: code.into(), auto_from: 0.0 });
         let layers = TopicLayers {
             vocabulary,
             vectors,
             ngrams: false,
             linear,
-            decision: of_topics,
+            decision: topic_decision,
             exclusive: false,
             subtopics,
         };
-        TopicClassifier::new(topics.to_vec(), layers, Thresholds { auto: 0.9, review: 0.4 }).expect("the parts fit")
+        TopicClassifier::new(topics.to_vec(), layers, Thresholds { auto: 0.9, review: 0.4 }).expect("consistent parts")
     }
 
     #[test]
@@ -297,7 +301,7 @@ mod tests {
         let log_odds = |p: f32| f64::from((p / (1.0 - p)).ln());
         for (topic, p) in &answer.ranked {
             let explainer = classifier.explainer(&answer, *topic);
-            // All contributions, and what is left without them.
+            // The sum of all contributions and the log-odds without them.
             let sum: f64 = explainer.contributions(&words).iter().map(|(_, weight)| weight).sum();
             let score = |label: usize| f64::from(classifier.layers.linear.dense_of(label).1);
             let other = explainer.direction.other.map_or(0.0, |(other, weight)| weight * score(other));
@@ -317,13 +321,13 @@ mod tests {
     }
 
     #[test]
-    fn subtopics_are_no_surer_than_their_topic() {
+    fn subtopics_are_less_probable_than_their_topic() {
         let article = article();
         let document = clean_article(&article);
         let words = words_of(&document);
         let classifier = small_classifier(&words);
         let answer = classifier.classify(&words, &document);
-        let of = |topic: usize| answer.ranked.iter().find(|(one, _)| *one == topic).copied().expect("every topic");
+        let of = |topic: usize| answer.ranked.iter().find(|(one, _)| *one == topic).copied().expect("a ranked topic");
         assert!(classifier.subtopics_within(&answer, &[of(0), of(2)]).ranked.is_empty());
         let found = classifier.subtopics_within(&answer, &[of(0), of(1)]);
         assert_eq!(found.ranked.len(), 2);
@@ -337,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_other_sizes_are_refused() {
+    fn inconsistent_parts_are_rejected() {
         let article = article();
         let document = clean_article(&article);
         let classifier = small_classifier(&words_of(&document));

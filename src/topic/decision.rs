@@ -1,17 +1,19 @@
+//! Decision layers: convert the scores of labels to calibrated probabilities.
+
 use super::Form;
 use crate::linear::LogisticLayer;
 use ndarray::{Array1, Array2, ArrayView1};
 use std::ops::Range;
 
-/// How many numbers the layer reads for one label: its own score, the best score of the other labels, its own score times each
-/// factor of the article's form, and these factors.
+/// Number of inputs of the layer for one label: its score, the best score of the other labels, its score times each factor
+/// of the article's form, and these factors.
 pub const DECISION_INPUTS: usize = 2 + 2 * Form::FACTORS;
 
-/// The best other score of a label that has no others: what most labels score for most articles.
+/// The best other score of a label that has no others: the typical score of a label that does not apply.
 const NO_OTHER: f64 = -1.0;
 
-/// The calibrated decision layers: for each label the weights of a stock `linfa_logistic::LogisticRegression`, fitted on
-/// cross-fitted scores. Labels do not exclude each other, so the layer grows with their number, not with its square.
+/// The calibrated decision layers: for each label the weights of a `linfa_logistic::LogisticRegression`, fitted on cross-fitted
+/// scores. Each label reads only its own and the best other score, so the size is linear in the number of labels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecisionLayer {
     /// Labels × [`DECISION_INPUTS`].
@@ -20,7 +22,7 @@ pub struct DecisionLayer {
     pub intercept: Array1<f64>,
 }
 
-/// What the layer reads for one label.
+/// The inputs of the layer for one label.
 pub fn decision_inputs(own: f64, best_other: f64, form: Form) -> [f64; DECISION_INPUTS] {
     let mut inputs = [0.0; DECISION_INPUTS];
     (inputs[0], inputs[1]) = (own, best_other);
@@ -31,12 +33,12 @@ pub fn decision_inputs(own: f64, best_other: f64, form: Form) -> [f64; DECISION_
     inputs
 }
 
-/// For each label of a group of labels, the label of that group with the best score apart from itself, and that score.
+/// Returns a function that gives, for a label of a group, the other label of the group with the best score, and that score.
 pub fn best_others(scores: ArrayView1<'_, f64>, group: Range<usize>) -> impl Fn(usize) -> (Option<usize>, f64) {
     let mut best = [(None, NO_OTHER); 2];
     for label in group {
         let score = scores[label];
-        // The first of equals is the best.
+        // Of equal scores, the first is the best.
         if best[0].0.is_none() || score > best[0].1 {
             best = [(Some(label), score), best[0]];
         } else if best[1].0.is_none() || score > best[1].1 {
@@ -53,12 +55,12 @@ pub struct Direction {
     pub own: f64,
     /// The label with the best other score, and the weight of that score.
     pub other: Option<(usize, f64)>,
-    /// What does not depend on scores.
+    /// The part that does not depend on scores.
     pub constant: f64,
 }
 
 impl DecisionLayer {
-    /// From one fitted layer per label.
+    /// Combines one fitted layer per label.
     pub fn of_labels(layers: &[LogisticLayer]) -> Self {
         DecisionLayer {
             weights: Array2::from_shape_fn((layers.len(), DECISION_INPUTS), |(label, i)| layers[label].weights[i]),
@@ -66,14 +68,14 @@ impl DecisionLayer {
         }
     }
 
-    /// Whether the layer is for so many labels and has only finite weights.
+    /// Whether the layer has this number of labels and only finite weights.
     pub fn has_shape(&self, labels: usize) -> bool {
         self.weights.dim() == (labels, DECISION_INPUTS)
             && self.intercept.len() == labels
             && self.weights.iter().chain(&self.intercept).all(|weight| weight.is_finite())
     }
 
-    /// The probability of each label of a group, in its order.
+    /// The probability of each label of a group, in the order of the group.
     pub fn probabilities(&self, scores: ArrayView1<'_, f64>, group: Range<usize>, form: Form) -> Vec<f64> {
         let best_other = best_others(scores, group.clone());
         group.map(|label| self.probability(label, &decision_inputs(scores[label], best_other(label).1, form))).collect()
@@ -89,19 +91,19 @@ impl DecisionLayer {
     pub fn direction(&self, label: usize, scores: ArrayView1<'_, f64>, group: Range<usize>, form: Form) -> Direction {
         let weights = self.weights.row(label);
         let factors = form.factors();
-        let of_factors =
+        let weighted_factors =
             |from: usize| -> f64 { factors.iter().zip(weights.iter().skip(from)).map(|(f, w)| f * w).sum() };
         let (other, best_other) = best_others(scores, group)(label);
-        let without_other = if other.is_none() { weights[1] * best_other } else { 0.0 };
+        let default_other = if other.is_none() { weights[1] * best_other } else { 0.0 };
         Direction {
-            own: weights[0] + of_factors(2),
+            own: weights[0] + weighted_factors(2),
             other: other.map(|other| (other, weights[1])),
-            constant: self.intercept[label] + of_factors(2 + Form::FACTORS) + without_other,
+            constant: self.intercept[label] + weighted_factors(2 + Form::FACTORS) + default_other,
         }
     }
 }
 
-/// Probabilities of labels of which each article has exactly one: each label's own, divided by their sum (Zadrozny, Elkan:
+/// Normalises the probabilities of mutually exclusive labels: divides each by their sum (Zadrozny, Elkan:
 /// Transforming Classifier Scores into Accurate Multiclass Probability Estimates, KDD 2002).
 pub fn normalise(probabilities: &mut [f64]) {
     let sum: f64 = probabilities.iter().sum();
@@ -124,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_direction_gives_the_log_odds() {
+    fn directions_give_the_log_odds() {
         let weights = Array2::from_shape_fn((3, DECISION_INPUTS), |(i, j)| (i as f64 - 1.0) * 0.3 + j as f64 * 0.11);
         let layer = DecisionLayer { weights, intercept: array![0.2, -0.1, 0.4] };
         let scores = array![0.7, -1.3, 0.2];

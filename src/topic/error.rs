@@ -1,7 +1,9 @@
-/// Why a topic model cannot be put together.
+//! Errors of assembling a topic model.
+
+/// A topic model cannot be assembled.
 #[derive(Debug, thiserror::Error)]
 pub enum TopicError {
-    /// Its parts do not fit each other.
+    /// Its parts are inconsistent or invalid.
     #[error("{0}")]
     Tensor(&'static str),
 }

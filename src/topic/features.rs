@@ -1,18 +1,20 @@
+//! The features of an article: tf-idf of its terms and sums of its word vectors.
+
 use super::{ArticleTerms, WordVectors};
 use crate::text::{Vocabulary, dampened};
 
-/// What the linear layers read of an article.
+/// The features of an article, the input of the linear layers.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Features {
-    /// tf-idf of the terms that the vocabulary knows: `(1 + ln tf) · idf`, scaled to length 1. Rising by term; empty if no
-    /// term is known.
+    /// tf-idf of the terms in the vocabulary: `(1 + ln tf) · idf`, scaled to length 1. Sorted by term; empty if no term is
+    /// known.
     pub terms: Vec<(u32, f32)>,
-    /// Two sums of word vectors, one behind the other: over the whole article and over its opening. Each word counts
-    /// `1 + ln tf` times, and each sum is scaled to length 1; zeros if no word has a vector.
+    /// Two concatenated sums of word vectors: over the article and over its opening. Each distinct word has the weight
+    /// `1 + ln tf`, and each sum is scaled to length 1; zeros if no word has a vector.
     pub vector: Vec<f32>,
     /// The factors that scaled the two sums.
     pub vector_scales: [f32; 2],
-    /// How many of the article's words the vocabulary knows.
+    /// Number of the article's words in the vocabulary.
     pub known_words: usize,
 }
 
@@ -24,8 +26,8 @@ impl Features {
         let mut opening = article.words[article.opening()].to_vec();
         opening.sort_unstable();
         let (mut vector, whole_scale) = unit_sum(vectors, &words);
-        let (of_opening, opening_scale) = unit_sum(vectors, &opening);
-        vector.extend(of_opening);
+        let (opening_vector, opening_scale) = unit_sum(vectors, &opening);
+        vector.extend(opening_vector);
 
         let mut known: Vec<u32> = words.iter().filter_map(|word| vocabulary.find(*word)).collect();
         let known_words = known.len();
@@ -33,16 +35,16 @@ impl Features {
         Features { terms: vocabulary.tf_idf(known), vector, vector_scales: [whole_scale, opening_scale], known_words }
     }
 
-    /// The length of [`vector`](Self::vector), for word vectors of so many dimensions.
+    /// The length of [`vector`](Self::vector) for word vectors of this number of dimensions.
     pub fn vector_length(dimensions: usize) -> usize {
         2 * dimensions
     }
 }
 
-/// The sum of the vectors of some words, which are sorted, scaled to length 1, and the factor that scaled it.
+/// The sum of the vectors of sorted words, scaled to length 1, and the scale factor (0 if no word has a vector).
 fn unit_sum(vectors: &WordVectors, sorted: &[u64]) -> (Vec<f32>, f32) {
-    let different = sorted.chunk_by(|a, b| a == b).map(|same| (same[0], dampened(same.len())));
-    let (mut sum, length) = vectors.sum(different);
+    let distinct = sorted.chunk_by(|a, b| a == b).map(|same| (same[0], dampened(same.len())));
+    let (mut sum, length) = vectors.sum(distinct);
     let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
     sum.iter_mut().for_each(|value| *value *= scale);
     (sum, scale)
@@ -52,16 +54,16 @@ fn unit_sum(vectors: &WordVectors, sorted: &[u64]) -> (Vec<f32>, f32) {
 mod tests {
     use super::{super::terms::in_headline, *};
 
-    fn of(vocabulary: &Vocabulary, hashes: &[u64]) -> Features {
+    fn features(vocabulary: &Vocabulary, hashes: &[u64]) -> Features {
         let article = ArticleTerms { words: hashes.to_vec(), ..ArticleTerms::default() };
         Features::new(vocabulary, &WordVectors::none(), &article)
     }
 
     #[test]
-    fn one_document_alone_has_the_features_it_has_among_others() {
-        // idf is the vocabulary's: nothing about other documents can reach the features of this one.
+    fn features_do_not_depend_on_other_documents() {
+        // idf comes from the vocabulary, so other documents cannot affect the features.
         let vocabulary = Vocabulary::build([(1, 1), (2, 9)], 10);
-        let features = of(&vocabulary, &[1, 2, 2, 3]);
+        let features = features(&vocabulary, &[1, 2, 2, 3]);
         assert_eq!(features.known_words, 3);
         let features = features.terms;
         let raw = [vocabulary.idf(0), vocabulary.idf(1) * (1.0 + 2_f32.ln())];
@@ -72,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_the_headline_count_twice() {
+    fn words_of_the_headline_have_additional_terms() {
         let vocabulary = Vocabulary::build([(7, 1), (in_headline(7), 1)], 10);
         let terms = |headline| {
             let article = ArticleTerms { words: vec![7], headline, ..ArticleTerms::default() };
@@ -84,13 +86,13 @@ mod tests {
     #[test]
     fn an_article_without_known_words_has_no_features() {
         let vocabulary = Vocabulary::build([(1, 1)], 10);
-        assert_eq!(of(&vocabulary, &[5]), Features::default());
-        assert_eq!(of(&vocabulary, &[]), Features::default());
+        assert_eq!(features(&vocabulary, &[5]), Features::default());
+        assert_eq!(features(&vocabulary, &[]), Features::default());
     }
 
     #[test]
     fn vectors_of_article_and_opening_have_length_one() {
-        let vectors = WordVectors::build(&[7, 8], &ndarray::array![[30, 0], [0, 40]]).expect("one each");
+        let vectors = WordVectors::build(&[7, 8], &ndarray::array![[30, 0], [0, 40]]).expect("one vector per word");
         let words = [vec![7, 7, 7], vec![9; 40], vec![8, 8]].concat();
         let article = ArticleTerms { words, headline: 1, ..ArticleTerms::default() };
         let features = Features::new(&Vocabulary::build([], 0), &vectors, &article);
@@ -101,6 +103,6 @@ mod tests {
         }
         let ratio = 30.0 * (1.0 + 3_f32.ln()) / (40.0 * (1.0 + 2_f32.ln()));
         assert!((whole[0] / whole[1] - ratio).abs() < 1e-6);
-        assert_eq!(opening[1], 0.0, "the last two words stand behind the opening");
+        assert_eq!(opening[1], 0.0, "the last two words follow the opening");
     }
 }

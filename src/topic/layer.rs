@@ -1,17 +1,20 @@
+//! The dense linear layer that scores topics, with quantised weights.
+
 use super::Features;
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 
-/// The weights of a term are padded to a multiple of this, so that the inner loop runs over whole vectors.
+/// The weights of a term are padded to a multiple of this, so that the inner loop uses full SIMD vectors.
 const LANES: usize = 16;
 
 /// The linear layer of the topics: each label's score is the dot product of its weights with an article's [`Features`].
 ///
-/// Weights of terms are stored as one byte each, in units of a scale per term; those of word vectors as they are.
+/// The weights of terms are quantised to one byte each, with one scale per term; the weights of word vectors are stored as
+/// `f32`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LinearLayer {
     /// Terms × labels, each row padded with zeros to a multiple of [`LANES`], in units of the term's scale.
     weights: Vec<i8>,
-    /// The largest weight of each term, divided by 127.
+    /// The largest absolute weight of each term, divided by 127.
     scales: Vec<f32>,
     /// Dimensions of [`Features::vector`] × labels.
     dense: Array2<f32>,
@@ -20,34 +23,34 @@ pub struct LinearLayer {
 }
 
 impl LinearLayer {
-    /// Rounds fitted weights (features × labels, of which the first `n_terms` rows are those of terms) to a byte each.
+    /// Quantises fitted weights (features × labels; the first `n_terms` rows are those of terms).
     pub fn quantise(weights: &Array2<f32>, bias: &Array1<f32>, n_terms: usize) -> Self {
-        let (of_terms, dense) = weights.view().split_at(Axis(0), n_terms);
-        let scales: Vec<f32> = of_terms
+        let (term_weights, dense) = weights.view().split_at(Axis(0), n_terms);
+        let scales: Vec<f32> = term_weights
             .rows()
             .into_iter()
             .map(|row| row.iter().fold(0.0_f32, |most, weight| most.max(weight.abs())) / 127.0)
             .collect();
-        let mut quantised = Array2::zeros(of_terms.dim());
-        for ((row, scale), mut stored) in of_terms.rows().into_iter().zip(&scales).zip(quantised.rows_mut()) {
+        let mut quantised = Array2::zeros(term_weights.dim());
+        for ((row, scale), mut stored) in term_weights.rows().into_iter().zip(&scales).zip(quantised.rows_mut()) {
             if *scale > 0.0 {
                 stored.assign(&row.mapv(|weight| (weight / scale).round() as i8));
             }
         }
-        // Not `to_owned`: ndarray 0.16 panics on views without rows.
+        // Not `to_owned`, because ndarray 0.16 panics on views without rows.
         let dense = Array2::from_shape_fn(dense.dim(), |at| dense[at]);
         LinearLayer::new(&quantised, scales, dense, bias.to_vec())
     }
 
-    /// From weights (terms × labels, in units of each term's scale), scales (one per term), weights of the vector's dimensions
-    /// (dimensions × labels) and bias (one per label).
+    /// Creates a layer from weights (terms × labels, in units of each term's scale), scales (one per term), weights of the
+    /// vector's dimensions (dimensions × labels) and bias (one per label).
     pub fn new(weights: &Array2<i8>, scales: Vec<f32>, dense: Array2<f32>, bias: Vec<f32>) -> Self {
         let padding = vec![0; weights.ncols().next_multiple_of(LANES) - weights.ncols()];
         let padded = weights.rows().into_iter().flat_map(|row| row.into_iter().chain(&padding)).copied().collect();
         LinearLayer { weights: padded, scales, dense, bias }
     }
 
-    /// The weights, terms × labels, and their scales.
+    /// The weights of the terms (terms × labels) in units of their scales, and the scales.
     pub fn term_weights(&self) -> (Array2<i8>, &[f32]) {
         (
             Array2::from_shape_fn((self.scales.len(), self.bias.len()), |(term, label)| self.row(term)[label]),
@@ -55,7 +58,7 @@ impl LinearLayer {
         )
     }
 
-    /// The weights of the vector's dimensions, dimensions × labels, and the bias.
+    /// The weights of the vector's dimensions (dimensions × labels), and the bias.
     pub fn dense_weights(&self) -> (&Array2<f32>, &[f32]) {
         (&self.dense, &self.bias)
     }

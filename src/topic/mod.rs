@@ -1,10 +1,9 @@
-//! What an article is about: words in, topics and sub-topics with calibrated probabilities out.
+//! The topic model: classifies the words of an article into topics and sub-topics with calibrated probabilities.
 //!
-//! The features are tf-idf of words, word pairs and the words of headline and opening, beside the sums of word vectors over
-//! article and opening. A one-vs-rest linear layer scores the topics, and a decision layer per topic turns scores into
-//! probabilities, knowing how the article is put together. Topics are independent: an article may have several. The labels
-//! are those of the training data: nothing here knows a taxonomy by heart. Training lives in `train`; this room holds what
-//! training and serving share.
+//! Features are the tf-idf of words, word pairs and the words of headline and opening, and the sums of word vectors over
+//! article and opening. A one-vs-rest linear layer scores the topics; a decision layer per topic converts scores to
+//! probabilities, depending on the article's [`Form`]. Topics are independent: an article may have several. The labels are
+//! those of the training data, not of a built-in taxonomy. Training itself is in `train`.
 
 mod classifier;
 mod decision;

@@ -1,15 +1,17 @@
+//! The sparse linear layer that scores sub-topics.
+
 use super::Features;
 use ndarray::{Array1, Array2, ArrayView1};
 
-/// The linear layer of the sub-topics. As [`LinearLayer`](super::LinearLayer), but of all weights only those that
-/// say most are kept: a hundred labels then need a few weights per term.
+/// The linear layer of the sub-topics. Unlike [`LinearLayer`](super::LinearLayer), it keeps only the most influential
+/// weights, so that a hundred labels need a few weights per term.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SparseLayer {
-    /// Where the cells of each term begin, and the end of the last.
+    /// The start of the cells of each term, followed by the number of cells.
     starts: Vec<u32>,
-    /// Label and weight, in units of the label's scale; rising by label within a term.
+    /// Label and weight, in units of the label's scale; ascending by label within a term.
     cells: Vec<(u16, i8)>,
-    /// The largest weight of each label, divided by 127.
+    /// The largest absolute weight of each label, divided by 127.
     scales: Vec<f32>,
     /// Dimensions of [`Features::vector`] × labels.
     dense: Array2<f32>,
@@ -17,22 +19,23 @@ pub struct SparseLayer {
     bias: Vec<f32>,
 }
 
-/// The weights of one label as they were fitted.
+/// The fitted weights of one label.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SparseColumn {
-    /// Term, weight, and how much the weight says.
+    /// Term, weight and influence of the weight, in ascending order of terms.
     cells: Vec<(u32, f32, f32)>,
     dense: Array1<f32>,
     bias: f32,
 }
 
 impl SparseColumn {
-    /// The weights of all features, the terms first, of which the `most` that say most are held. `reach` tells for each term how
-    /// far the scores of all articles would be off without a weight of 1.
+    /// Keeps the `most` most influential weights of terms. `weights` has one weight per feature, terms first. `reach` has for each
+    /// term the Euclidean norm of the score errors over all articles if a weight of 1 is dropped. The influence of a weight is its
+    /// absolute value times the reach.
     pub fn new(weights: ArrayView1<'_, f32>, bias: f32, reach: &[f32], most: usize) -> Self {
-        let of_terms = weights.iter().zip(reach).enumerate().filter(|(_, (weight, _))| **weight != 0.0);
+        let term_weights = weights.iter().zip(reach).enumerate().filter(|(_, (weight, _))| **weight != 0.0);
         let mut cells: Vec<(u32, f32, f32)> =
-            of_terms.map(|(term, (weight, reach))| (term as u32, *weight, weight.abs() * reach)).collect();
+            term_weights.map(|(term, (weight, reach))| (term as u32, *weight, weight.abs() * reach)).collect();
         if cells.len() > most {
             cells.select_nth_unstable_by(most, |a, b| b.2.total_cmp(&a.2).then(a.0.cmp(&b.0)));
             cells.truncate(most);
@@ -43,17 +46,18 @@ impl SparseColumn {
 }
 
 impl SparseLayer {
-    /// Puts a layer together from the weights of its labels: of all these, the `most` that say most.
+    /// Builds a layer from the `most` most influential weights of all labels.
     pub fn of_columns(columns: &[SparseColumn], n_terms: usize, dimensions: usize, most: usize) -> Self {
-        let mut says: Vec<f32> = columns.iter().flat_map(|column| column.cells.iter().map(|cell| cell.2)).collect();
-        let least = match says.len().checked_sub(most) {
-            Some(at) if at > 0 => *says.select_nth_unstable_by(at, f32::total_cmp).1,
+        let mut influences: Vec<f32> =
+            columns.iter().flat_map(|column| column.cells.iter().map(|cell| cell.2)).collect();
+        let threshold = match influences.len().checked_sub(most) {
+            Some(at) if at > 0 => *influences.select_nth_unstable_by(at, f32::total_cmp).1,
             _ => 0.0,
         };
         let mut by_term: Vec<Vec<(u16, i8)>> = vec![Vec::new(); n_terms];
         let mut scales = Vec::with_capacity(columns.len());
         for (label, column) in columns.iter().enumerate() {
-            let kept = || column.cells.iter().filter(|(_, _, says)| *says >= least);
+            let kept = || column.cells.iter().filter(|(_, _, influence)| *influence >= threshold);
             let scale = kept().fold(0.0_f32, |most, (_, weight, _)| most.max(weight.abs())) / 127.0;
             scales.push(scale);
             for (term, weight, _) in kept() {
@@ -65,8 +69,8 @@ impl SparseLayer {
         }
         let mut starts = vec![0_u32];
         let mut cells = Vec::new();
-        for of_term in by_term {
-            cells.extend(of_term);
+        for term_cells in by_term {
+            cells.extend(term_cells);
             starts.push(cells.len() as u32);
         }
         SparseLayer {
@@ -78,7 +82,8 @@ impl SparseLayer {
         }
     }
 
-    /// Puts a layer together from its parts, as they were stored; `None` if they do not fit each other.
+    /// Restores a layer from its stored parts ([`cells_by_term`](Self::cells_by_term),
+    /// [`parts_by_label`](Self::parts_by_label)); `None` if they are inconsistent or not finite.
     pub fn from_parts(
         lengths: &[u16],
         cells: Vec<(u16, i8)>,
@@ -90,15 +95,15 @@ impl SparseLayer {
         for length in lengths {
             starts.push(starts.last()?.checked_add(u32::from(*length))?);
         }
-        let sound = starts.last().map(|end| *end as usize) == Some(cells.len())
+        let is_consistent = starts.last().map(|end| *end as usize) == Some(cells.len())
             && scales.len() == bias.len()
             && dense.ncols() == bias.len()
             && cells.iter().all(|(label, _)| usize::from(*label) < bias.len())
             && scales.iter().chain(&dense).chain(&bias).all(|value| value.is_finite());
-        sound.then_some(SparseLayer { starts, cells, scales, dense, bias })
+        is_consistent.then_some(SparseLayer { starts, cells, scales, dense, bias })
     }
 
-    /// How many cells each term has, and all cells, term by term.
+    /// The number of cells of each term, and all cells in the order of terms.
     pub fn cells_by_term(&self) -> (Vec<u16>, &[(u16, i8)]) {
         (self.starts.windows(2).map(|pair| (pair[1] - pair[0]) as u16).collect(), &self.cells)
     }
@@ -113,14 +118,15 @@ impl SparseLayer {
         self.starts.len() == terms + 1 && self.bias.len() == labels && self.dense.nrows() == dimensions
     }
 
+    /// The cells of a term.
     fn cells(&self, term: u32) -> &[(u16, i8)] {
         &self.cells[self.starts[term as usize] as usize..self.starts[term as usize + 1] as usize]
     }
 
     /// The weight of a term for a label; 0 if it was not kept.
     pub fn weight(&self, term: u32, label: usize) -> f32 {
-        let of_label = self.cells(term).iter().find(|(other, _)| usize::from(*other) == label);
-        of_label.map_or(0.0, |(_, weight)| f32::from(*weight) * self.scales[label])
+        let cell = self.cells(term).iter().find(|(other, _)| usize::from(*other) == label);
+        cell.map_or(0.0, |(_, weight)| f32::from(*weight) * self.scales[label])
     }
 
     /// The weights of the vector's dimensions for a label, and its bias.
@@ -150,8 +156,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kept_weights_score_as_all_do_where_few_say_much() {
-        // Two labels over six terms and two dimensions; term 4 is rare and its weight small.
+    fn the_most_influential_weights_approximate_the_scores() {
+        // Two labels, six terms and two dimensions; term 4 is rare and has small weights.
         let weights = ndarray::array![
             [1.0, -0.5],
             [0.0, 0.25],
@@ -178,9 +184,9 @@ mod tests {
         }
         let (lengths, cells) = layer.cells_by_term();
         let (scales, dense, bias) = layer.parts_by_label();
-        let again = |cells| SparseLayer::from_parts(&lengths, cells, scales.to_vec(), dense.clone(), bias.to_vec());
-        assert_eq!(again(cells.to_vec()), Some(layer.clone()));
-        assert_eq!(again(cells[1..].to_vec()), None);
-        assert_eq!(again(vec![(7, 1); cells.len()]), None, "there is no label 7");
+        let restored = |cells| SparseLayer::from_parts(&lengths, cells, scales.to_vec(), dense.clone(), bias.to_vec());
+        assert_eq!(restored(cells.to_vec()), Some(layer.clone()));
+        assert_eq!(restored(cells[1..].to_vec()), None);
+        assert_eq!(restored(vec![(7, 1); cells.len()]), None, "label 7 does not exist");
     }
 }

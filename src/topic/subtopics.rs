@@ -1,45 +1,47 @@
+//! Sub-topics: narrower topics within the topics of a model.
+
 use super::{DecisionLayer, Direction, Features, Form, SparseLayer};
 use ndarray::Array1;
 use std::{ops::Range, sync::Arc};
 
-/// A sub-topic that the model knows.
+/// A sub-topic of a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subtopic {
-    /// Its code, as it stood in the training data.
+    /// Its code, as in the training data.
     pub code: Arc<str>,
-    /// Its English name; the code again if none is known.
+    /// Its English name; the code if the name is unknown.
     pub name: Arc<str>,
-    /// The topic that it belongs to, as an index into the classifier's topics.
+    /// Its topic, as an index into the classifier's topics.
     pub topic: usize,
-    /// AUTO begins here for this sub-topic; above 1 if it is never AUTO.
+    /// Minimum confidence of AUTO for this sub-topic; above 1 if it is never AUTO.
     pub auto_from: f32,
 }
 
-/// The sub-topics of a model: narrower topics, each within one topic.
+/// The sub-topics of a model, each within one topic.
 ///
-/// Each is learned from the articles of its topic alone. Its probability is that of the topic times the probability that an
-/// article on the topic is on the sub-topic.
+/// A sub-topic is trained on the articles of its topic only. Its probability is that of the topic times the conditional
+/// probability of the sub-topic given the topic.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subtopics {
     labels: Vec<Subtopic>,
     layer: SparseLayer,
     decision: DecisionLayer,
-    /// REVIEW begins here.
+    /// Minimum confidence of REVIEW.
     review_from: f32,
 }
 
 impl Subtopics {
-    /// The most sub-topics that one model can have.
+    /// Maximum number of sub-topics of a model.
     pub const MOST: usize = u16::MAX as usize;
 
-    /// Puts sub-topics together; `None` if the parts do not fit each other, or the labels are not in the order of their topics.
+    /// Assembles sub-topics; `None` if the parts are inconsistent, thresholds are invalid, or `labels` is not sorted by topic.
     pub fn new(labels: Vec<Subtopic>, layer: SparseLayer, decision: DecisionLayer, review_from: f32) -> Option<Self> {
-        let sound = labels.len() <= Self::MOST
+        let is_consistent = labels.len() <= Self::MOST
             && labels.is_sorted_by_key(|label| label.topic)
             && labels.iter().all(|label| label.auto_from >= 0.0)
             && (0.0..=1.0).contains(&review_from)
             && decision.has_shape(labels.len());
-        sound.then_some(Subtopics { labels, layer, decision, review_from })
+        is_consistent.then_some(Subtopics { labels, layer, decision, review_from })
     }
 
     /// The sub-topics, in the order of the layers.
@@ -57,7 +59,7 @@ impl Subtopics {
         &self.decision
     }
 
-    /// REVIEW begins here.
+    /// Minimum confidence of REVIEW.
     pub fn review_from(&self) -> f32 {
         self.review_from
     }
@@ -72,11 +74,11 @@ impl Subtopics {
         self.layer.scores(features)
     }
 
-    /// The sub-topics of a topic with their probabilities, given that of the topic.
-    pub fn of(&self, topic: usize, of_topic: f32, scores: &Array1<f64>, form: Form) -> Vec<(usize, f32)> {
+    /// The sub-topics of a topic with their probabilities, given the probability of the topic.
+    pub fn of(&self, topic: usize, topic_probability: f32, scores: &Array1<f64>, form: Form) -> Vec<(usize, f32)> {
         let group = self.of_topic(topic);
         let given_topic = self.decision.probabilities(scores.view(), group.clone(), form);
-        group.zip(given_topic).map(|(label, p)| (label, of_topic * p as f32)).collect()
+        group.zip(given_topic).map(|(label, p)| (label, topic_probability * p as f32)).collect()
     }
 
     /// How the log-odds of a sub-topic, given its topic, depend on the scores.
@@ -85,7 +87,7 @@ impl Subtopics {
     }
 }
 
-/// The sub-topics of a topic among some that are in the order of their topics.
+/// The sub-topics of a topic in `labels`, which is sorted by topic.
 pub fn group(labels: &[Subtopic], topic: usize) -> Range<usize> {
     labels.partition_point(|label| label.topic < topic)..labels.partition_point(|label| label.topic <= topic)
 }

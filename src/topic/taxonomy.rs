@@ -1,5 +1,5 @@
-//! Names for codes. The model carries its own labels; this table only lends English names, and the topic that a narrower code
-//! belongs to, to codes that it knows.
+//! The table of the IPTC Media Topics: English names and first-level topics of codes. Models have their own labels; the
+//! table only adds names and topics for codes it contains.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -11,18 +11,18 @@ static IPTC: LazyLock<HashMap<&str, (&str, &str)>> = LazyLock::new(|| {
         .collect()
 });
 
-/// The English name of a code; `None` if the table does not have it.
+/// The English name of a code; `None` if the table does not contain the code.
 pub fn name(code: &str) -> Option<&'static str> {
     IPTC.get(code).map(|(_, name)| *name)
 }
 
-/// The code of the first-level topic that a code belongs to, itself for a first-level topic; `None` if the table does not have
-/// it.
+/// The code of the first-level topic of a code, which for a first-level topic is the code itself; `None` if the table does
+/// not contain the code.
 pub fn topic_of(code: &str) -> Option<&'static str> {
     IPTC.get(code).map(|(topic, _)| *topic)
 }
 
-/// The codes of the first-level topics, in order.
+/// The codes of the first-level topics, in ascending order.
 pub fn topics() -> impl Iterator<Item = &'static str> {
     let mut codes: Vec<&str> = IPTC.iter().filter(|(code, (topic, _))| *code == topic).map(|(code, _)| *code).collect();
     codes.sort_unstable();

@@ -1,3 +1,5 @@
+//! The terms of an article that the topic model reads, as hashes.
+
 use crate::{
     article::Field,
     document::Document,
@@ -5,80 +7,80 @@ use crate::{
 };
 use std::ops::Range;
 
-/// The hash of a word as it occurs in the headline. The vocabulary holds it beside the word itself: headlines have words of
-/// their own ("slams", "eyes") and say most of what an article is about.
+/// The hash of a word as it occurs in the headline, a term in addition to the word itself. Headlines have words of their own
+/// ("slams", "eyes") and are the most informative part of an article.
 pub fn in_headline(word: u64) -> u64 {
     const HEADLINE: u64 = 0x6865_6164_6C69_6E65;
     pair_hash(HEADLINE, word)
 }
 
-/// The hash of a word as it occurs in the opening: the headline and the first words of the body sum the story up.
+/// The hash of a word as it occurs in the opening. The headline and the first words of the body summarise the article.
 pub fn in_opening(word: u64) -> u64 {
     const OPENING: u64 = 0x6C65_6164_6C65_6164;
     pair_hash(OPENING, word)
 }
 
-/// The opening is the headline and this many words of the body.
+/// Number of words of the body that belong to the opening, after the headline.
 const OPENING_BODY_WORDS: usize = 40;
 
-/// The terms of an article, as hashes: all that the topic model reads of it.
+/// The terms of an article, as hashes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ArticleTerms {
-    /// Its words, those of the headline first.
+    /// Words of headline and body, in this order.
     pub words: Vec<u64>,
-    /// Its word pairs.
+    /// Word pairs.
     pub pairs: Vec<u64>,
-    /// Its character n-grams; empty unless the model reads them.
+    /// Character n-grams; empty unless the model uses them.
     pub ngrams: Vec<u64>,
-    /// How many of the words stand in the headline.
+    /// Number of words in the headline.
     pub headline: usize,
 }
 
 impl ArticleTerms {
-    /// The terms among the words of a document; its character n-grams only if asked for.
-    pub fn of(found: &[Word], document: &Document<'_>, with_ngrams: bool) -> Self {
+    /// The terms of a document, from its words; character n-grams only if `with_ngrams`.
+    pub fn of(all_words: &[Word], document: &Document<'_>, with_ngrams: bool) -> Self {
         let mut ngrams = Vec::new();
         if with_ngrams {
-            for word in found.iter().filter(|word| word.role != Field::Dateline) {
+            for word in all_words.iter().filter(|word| word.role != Field::Dateline) {
                 character_ngrams(text_of(word, document), word.token.shape, &mut ngrams);
             }
         }
         ArticleTerms {
-            words: words(found).map(|term| term.hash).collect(),
-            pairs: pairs(found).map(|term| term.hash).collect(),
+            words: words(all_words).map(|term| term.hash).collect(),
+            pairs: pairs(all_words).map(|term| term.hash).collect(),
             ngrams,
-            headline: found.iter().filter(|word| word.role == Field::Headline).count(),
+            headline: all_words.iter().filter(|word| word.role == Field::Headline).count(),
         }
     }
 
-    /// The words of the opening, as a range of all words.
+    /// The words of the opening, as a range of [`words`](Self::words).
     pub fn opening(&self) -> Range<usize> {
         opening(self.words.len(), self.headline)
     }
 
-    /// The words of headline and opening once more, as [`in_headline`] and [`in_opening`].
-    fn placed(&self) -> impl Iterator<Item = u64> + '_ {
+    /// The terms [`in_headline`] of the words of the headline and [`in_opening`] of the words of the opening.
+    fn positional(&self) -> impl Iterator<Item = u64> + '_ {
         let headline = self.words[..self.headline].iter().map(|word| in_headline(*word));
         headline.chain(self.words[self.opening()].iter().map(|word| in_opening(*word)))
     }
 
-    /// The words, and those of headline and opening once more.
+    /// The words, followed by the terms of words in headline and opening.
     pub fn words_by_place(&self) -> Vec<u64> {
-        self.words.iter().copied().chain(self.placed()).collect()
+        self.words.iter().copied().chain(self.positional()).collect()
     }
 
-    /// All terms except the plain words.
+    /// All terms except the words.
     pub fn others(&self) -> impl Iterator<Item = u64> + '_ {
-        self.pairs.iter().copied().chain(self.placed()).chain(self.ngrams.iter().copied())
+        self.pairs.iter().copied().chain(self.positional()).chain(self.ngrams.iter().copied())
     }
 }
 
-/// The opening of an article with this many words, of which `headline` stand in the headline.
+/// The opening of an article of `words` words, of which `headline` are in the headline, as a range of words.
 pub fn opening(words: usize, headline: usize) -> Range<usize> {
     0..words.min(headline + OPENING_BODY_WORDS)
 }
 
-/// A word as it is written.
+/// The text of a word, before normalisation.
 pub fn text_of<'d>(word: &Word, document: &'d Document<'_>) -> &'d str {
     word.token.of(document.sections[word.section as usize].text.as_str())
 }

@@ -1,12 +1,14 @@
+//! Static word vectors, looked up by word hash.
+
 use super::TopicError;
 use crate::text::HashIndex;
 use ndarray::Array2;
 
-/// What words mean, as vectors: words that are used alike point the same way, so that an article's topic can be told from
-/// words that no training article has.
+/// Word vectors. Words with similar use have vectors of similar direction, so that the model generalises to words that are
+/// not in the training articles.
 ///
-/// A table look-up: the vectors were distilled from a sentence encoder (`data/distil.py` says how), with how telling a word is
-/// as the length of its vector, so that the sum over an article's words points where the encoder would.
+/// The vectors are distilled from a sentence encoder by `data/distil.py`. The length of a vector is the importance of its
+/// word, so that the sum over an article's words approximates the direction of the encoder's embedding.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WordVectors {
     index: HashIndex,
@@ -15,40 +17,40 @@ pub struct WordVectors {
 }
 
 impl WordVectors {
-    /// No vectors: articles have no dimensions.
+    /// An empty table with 0 dimensions.
     pub fn none() -> Self {
         WordVectors { index: HashIndex::build(std::iter::empty::<(u64, ())>()).0, values: Array2::zeros((0, 0)) }
     }
 
-    /// Vectors of words, given by hash.
+    /// Builds a table from word hashes and their vectors (words × dimensions).
     ///
     /// # Errors
-    /// [`TopicError::Tensor`] where there is not one vector a word.
+    /// [`TopicError::Tensor`] if there is not one vector per word.
     pub fn build(hashes: &[u64], vectors: &Array2<i8>) -> Result<Self, TopicError> {
         if hashes.len() != vectors.nrows() {
-            return Err(TopicError::Tensor("there is not one vector a word"));
+            return Err(TopicError::Tensor("invalid word vectors: expected one vector per word"));
         }
         let (index, order) = HashIndex::build(hashes.iter().copied().enumerate().map(|(row, hash)| (hash, row)));
         Ok(WordVectors { index, values: vectors.select(ndarray::Axis(0), &order) })
     }
 
-    /// Puts a table together from its parts, as [`parts`](Self::parts) gave them.
+    /// Restores a table from its [`parts`](Self::parts).
     ///
     /// # Errors
-    /// [`TopicError::Tensor`] where they do not fit each other.
+    /// [`TopicError::Tensor`] if index and values have different numbers of words.
     pub fn from_parts(index: HashIndex, values: Array2<i8>) -> Result<Self, TopicError> {
         if values.nrows() != index.len() {
-            return Err(TopicError::Tensor("the word vectors do not fit their index"));
+            return Err(TopicError::Tensor("invalid word vectors: their number differs from that of the index"));
         }
         Ok(WordVectors { index, values })
     }
 
-    /// Index and values (words × dimensions), to be stored.
+    /// Index and values (words × dimensions), for storage.
     pub fn parts(&self) -> (&HashIndex, &Array2<i8>) {
         (&self.index, &self.values)
     }
 
-    /// The number of dimensions; 0 where there are no vectors.
+    /// The number of dimensions; 0 for an empty table.
     pub fn dimensions(&self) -> usize {
         self.values.ncols()
     }
@@ -58,18 +60,18 @@ impl WordVectors {
         self.values.nrows()
     }
 
-    /// Whether there are no vectors.
+    /// Whether the table is empty.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// The vector of a word, by hash.
+    /// The vector of a word, by hash; `None` if unknown.
     pub fn of(&self, word: u64) -> Option<&[i8]> {
         let row = self.index.find(word)? as usize;
         self.values.as_slice()?.get(row * self.dimensions()..(row + 1) * self.dimensions())
     }
 
-    /// The sum of the vectors of some words, each times its weight, and its length.
+    /// The weighted sum of the vectors of words, and its Euclidean norm. Words without a vector are ignored.
     pub fn sum(&self, words: impl Iterator<Item = (u64, f32)>) -> (Vec<f32>, f32) {
         let mut sum = vec![0.0_f32; self.dimensions()];
         if !sum.is_empty() {
@@ -87,8 +89,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_summed() {
-        let vectors = WordVectors::build(&[9 << 50, 5], &ndarray::array![[3, 0], [0, 4]]).expect("they fit");
+    fn vectors_are_summed() {
+        let vectors = WordVectors::build(&[9 << 50, 5], &ndarray::array![[3, 0], [0, 4]]).expect("one vector per word");
         assert_eq!(vectors.of(5), Some(&[0, 4][..]));
         assert_eq!(vectors.sum([(5, 1.0), (9 << 50, 2.0), (77, 1.0)].into_iter()), (vec![6.0, 4.0], 52_f32.sqrt()));
         assert_eq!(vectors.sum(std::iter::empty()), (vec![0.0, 0.0], 0.0));

@@ -1,9 +1,12 @@
-//! Certificates and files for servers that ask who calls.
+//! Certificates for tests of TLS.
 
+use super::TempDir;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use std::{fs, path::PathBuf};
 
-/// An authority that signs certificates.
+/// The year in which certificates of these tests expire, unless a test needs an expired one.
+const VALID_UNTIL: i32 = 2100;
+
+/// A certificate authority.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pub pem: String,
@@ -11,40 +14,31 @@ pub struct Authority {
 
 impl Authority {
     pub fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        let mut params = CertificateParams::new(Vec::new()).expect("the parameters are valid");
         params.distinguished_name.push(DnType::CommonName, "an authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().expect("a key");
-        let pem = params.self_signed(&key).expect("it signs itself").pem();
+        let key = KeyPair::generate().expect("a key can be generated");
+        let pem = params.self_signed(&key).expect("the authority signs itself").pem();
         Authority { issuer: Issuer::new(params, key), pem }
     }
 
-    /// A certificate for `localhost` and its key, valid until a year.
-    pub fn sign(&self, until: i32) -> (String, String) {
-        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+    /// A certificate for `localhost` and its key, in PEM.
+    pub fn sign(&self) -> (String, String) {
+        self.sign_until(VALID_UNTIL)
+    }
+
+    /// A certificate for `localhost` that expires at the beginning of a year, and its key, in PEM.
+    pub fn sign_until(&self, year: i32) -> (String, String) {
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("the name is valid");
         params.distinguished_name.push(DnType::CommonName, "a desk");
-        params.not_after = rcgen::date_time_ymd(until, 1, 1);
-        let key = KeyPair::generate().expect("a key");
-        (params.signed_by(&key, &self.issuer).expect("it is signed").pem(), key.serialize_pem())
-    }
-}
-
-/// The files that a server is given.
-pub struct Files {
-    folder: tempfile::TempDir,
-}
-
-impl Files {
-    pub fn new() -> Self {
-        Files { folder: tempfile::tempdir().expect("a folder") }
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        let key = KeyPair::generate().expect("a key can be generated");
+        (params.signed_by(&key, &self.issuer).expect("the certificate is signed").pem(), key.serialize_pem())
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    pub fn put(&self, name: &str, text: &str) -> String {
-        fs::write(self.path(name), text).expect("it is written");
-        self.path(name).to_str().expect("UTF-8").to_owned()
+    /// Signs a certificate for a server, writes `cert.pem` and `key.pem`, and returns their paths.
+    pub fn write_pair(&self, folder: &TempDir) -> (String, String) {
+        let (certificate, key) = self.sign();
+        (folder.write("cert.pem", certificate), folder.write("key.pem", key))
     }
 }

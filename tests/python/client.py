@@ -1,4 +1,4 @@
-"""Talks to a Dateline server as a client team would: grpcio, stubs made from the proto files, reflection and health.
+"""Calls a Dateline server with grpcio and stubs generated from the proto files: streams, single calls, health, reflection.
 
 Usage: client.py ADDRESS PROTO_FOLDER STUB_FOLDER
 """
@@ -29,7 +29,7 @@ INVALID = [
 
 
 def requests():
-    """A thousand articles, every tenth invalid in one way or another."""
+    """A thousand articles, every tenth of them invalid."""
     for i in range(1000):
         if i % 10 == 9:
             request = pb.ClassifyRequest()
@@ -44,7 +44,7 @@ def requests():
 with grpc.insecure_channel(address) as channel:
     classifier = rpc.ClassifierStub(channel)
     answers = list(classifier.ClassifyStream(requests(), timeout=60))
-    assert [answer.id for answer in answers] == [f"a{i}" for i in range(1000)], "in order, ids echoed"
+    assert [answer.id for answer in answers] == [f"a{i}" for i in range(1000)], "answers are in order and carry the ids of their articles"
     outcomes = [answer.WhichOneof("outcome") for answer in answers]
     assert (outcomes.count("classification"), outcomes.count("error")) == (900, 100), outcomes
     assert all((outcome == "error") == (i % 10 == 9) for i, outcome in enumerate(outcomes))
@@ -62,7 +62,7 @@ with grpc.insecure_channel(address) as channel:
     evidence = explained.regions[0].label.evidence[0]
     assert (evidence.term, evidence.field) == ("Kenya", pb.Evidence.BODY), evidence
     sent = "<p>Caf&eacute; owners in Kenya</p><p>Share this article</p>".encode()
-    assert sent[evidence.start : evidence.end] == b"Kenya", "offsets are bytes of what was sent"
+    assert sent[evidence.start : evidence.end] == b"Kenya", "offsets count bytes of the body as sent"
     assert [sent[part.start : part.end] for part in explained.removed] == [b"Share this article"], explained.removed
 
     assert classifier.GetModel(pb.GetModelRequest()).version == first.model_version

@@ -1,4 +1,4 @@
-"""What a client in Python sees of certificates, tokens and a drain.
+"""Checks certificates, tokens and a drain from a Python client.
 
 Usage: operations.py ADDRESS SERVER_PROCESS CERTIFICATES PROTO_FOLDER STUB_FOLDER
 """
@@ -33,21 +33,22 @@ def request(i):
     return pb.ClassifyRequest(article=pb.Article(id=str(i), body=f"LIMA (Reuters) - Rain fell on day {i}."))
 
 
-def refused(channel, metadata):
+def refusal(channel, metadata):
+    """The status code of a call that must fail."""
     try:
         rpc.ClassifierStub(channel).Classify(request(0), metadata=metadata, timeout=10)
     except grpc.RpcError as error:
         return error.code()
-    raise AssertionError("it was let in")
+    raise AssertionError("the call was accepted")
 
 
 token = [("authorization", "Bearer " + read("token").decode())]
-assert refused(channel(ca="other-ca.pem"), token) == grpc.StatusCode.UNAVAILABLE, "another CA"
-assert refused(channel(identity=False), token) == grpc.StatusCode.UNAVAILABLE, "no certificate of the client's"
-assert refused(channel(), []) == grpc.StatusCode.UNAUTHENTICATED, "no token"
-assert refused(channel(), [("authorization", "Bearer wrong-0123456789")]) == grpc.StatusCode.UNAUTHENTICATED
+assert refusal(channel(ca="other-ca.pem"), token) == grpc.StatusCode.UNAVAILABLE, "the client does not trust the server's CA"
+assert refusal(channel(identity=False), token) == grpc.StatusCode.UNAVAILABLE, "no client certificate"
+assert refusal(channel(), []) == grpc.StatusCode.UNAUTHENTICATED, "no token"
+assert refusal(channel(), [("authorization", "Bearer wrong-0123456789")]) == grpc.StatusCode.UNAUTHENTICATED
 
-# The server is asked to stop while articles keep coming: it answers what it has read, and says that it did not read on.
+# SIGTERM in the middle of a stream: the server answers the articles it has read, then ends the stream with UNAVAILABLE.
 sent = 0
 
 
@@ -67,9 +68,9 @@ with channel() as open_channel:
             answered += 1
             if answered == 500:
                 os.kill(int(process), signal.SIGTERM)
-        raise AssertionError("the stream has no end")
+        raise AssertionError("the stream ended without a status")
     except grpc.RpcError as error:
         assert error.code() == grpc.StatusCode.UNAVAILABLE, error
         assert "send again" in error.details(), error
 assert 500 <= answered <= sent, (answered, sent)
-print(f"{answered} of {sent} answered before the end")
+print(f"{answered} of {sent} articles answered before the stream ended")

