@@ -255,7 +255,7 @@ fn exit_statuses_distinguish_failures() {
         (&["classify", "--model", "tests/data", "-"], 1, "tests/data: not a model folder"),
         (&["classify", "--server", "http://127.0.0.1:9", "-"], 1, "is `dateline serve` running there?"),
         (&["classify", "--server", "not a url", "-"], 2, "invalid server address"),
-        (&["classify", "--server", "https://127.0.0.1:9", "-"], 2, "invalid server address https://127.0.0.1:9"),
+        (&["classify", "--server", "ftp://127.0.0.1:9", "-"], 2, "invalid server address ftp://127.0.0.1:9"),
         (&["classify", "--min-confidence", "7", "-"], 2, "from 0 to 1"),
         (&["serve", "--listen", "8080"], 2, "write ADDRESS:PORT"),
         (&["classify", "--no-such-flag"], 2, "unexpected argument"),

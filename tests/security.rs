@@ -123,9 +123,9 @@ fn unsafe_settings_are_refused_at_start() {
         (&["--tls-cert", &text], 2, "tls-cert needs tls-key"),
         (&["--client-ca", &text], 2, "client-ca needs tls-cert"),
         (&["--admin-listen", "127.0.0.1:0"], 2, "admin-listen needs admin-tokens"),
-        (&["--listen", "127.0.0.1:0", "--tls-cert", &text, "--tls-key", &text], 1, "text: "),
-        (&["--listen", "127.0.0.1:0", "--tokens", &short], 1, "line 1: a token needs at least 16 characters"),
-        (&["--listen", "127.0.0.1:0", "--tokens", "/no/such/file"], 1, "/no/such/file"),
+        (&["--listen", "127.0.0.1:0", "--tls-cert", &text, "--tls-key", &text], 2, "text: "),
+        (&["--listen", "127.0.0.1:0", "--tokens", &short], 2, "line 1: a token needs at least 16 characters"),
+        (&["--listen", "127.0.0.1:0", "--tokens", "/no/such/file"], 2, "/no/such/file"),
     ];
     for (args, status, message) in cases {
         let output = run(&[&["serve"], args].concat(), b"");

@@ -75,9 +75,10 @@ fn errors_in_a_file_name_the_line_and_the_setting() {
         ("listen = [\"127.0.0.1:0\", \"127.0.0.1:1\"]\n", 2, "listen has one value, not 2"),
         ("max-articles = 2026-11-25\n", 2, "dateline.toml:1: max-articles: write a text"),
         ("[listen]\nport = 3\n", 2, "dateline.toml:1: listen: write a text"),
+        ("insecure = true\n[serve]\nlisten = \"127.0.0.1:0\"\n", 2, "dateline.toml:2: [serve] is a section"),
         ("tls-cert = \"cert.pem\"\n", 2, "tls-cert needs tls-key"),
         ("listen = \"0.0.0.0:0\"\n", 2, "can be reached from other machines"),
-        ("tokens = \"none\"\n", 1, "none: "),
+        ("tokens = \"none\"\n", 2, "none: "),
         ("model = \"none\"\n", 1, "none"),
         (
             "otlp-headers = \"hidden\"\notlp-endpoint = \"http://127.0.0.1:1\"\n",
@@ -87,7 +88,7 @@ fn errors_in_a_file_name_the_line_and_the_setting() {
         ("otlp-endpoint = \"collector\"\n", 2, "otlp-endpoint is not a valid URL"),
         ("otlp-endpoint = \"https://me:hidden@collector\"\n", 2, "otlp-endpoint contains a user and password"),
         ("max-message-bytes = 0\n", 2, "0 is not in 1024..=1073741824"),
-        ("web-origin = \"*\"\n", 1, "\"*\" is no origin"),
+        ("web-origin = \"*\"\n", 2, "\"*\" is no origin"),
     ] {
         let folder = with_settings(settings);
         let output = check(&folder, &[], &[]);
@@ -96,7 +97,7 @@ fn errors_in_a_file_name_the_line_and_the_setting() {
         assert!(!stderr(&output).contains("hidden"), "{}", stderr(&output));
     }
     let output = dateline().args(["serve", "--config", "/no/such.toml"]).output().expect("the command runs");
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("/no/such.toml: "), "{}", stderr(&output));
 }
 

@@ -104,7 +104,7 @@ async fn grpc_web_is_disabled_without_origins() {
 fn invalid_origins_are_refused() {
     for wrong in ["*", "desk.example", "https://desk.example/path", "https://"] {
         let output = run(&["serve", "--listen", "127.0.0.1:0", "--web-origin", wrong], b"");
-        assert_eq!(output.status.code(), Some(1), "{wrong}");
+        assert_eq!(output.status.code(), Some(2), "{wrong}");
         assert!(stderr(&output).contains("is no origin: write it as browsers do"), "{}", stderr(&output));
     }
 }

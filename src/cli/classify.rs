@@ -5,18 +5,19 @@ use super::{
     answers::{self, ArticleFault},
     input, model,
     output::printable,
+    remote::ServerArgs,
 };
 use crate::{
     article::{Article, Classification, Options},
     document::UNDETERMINED,
     formats::{self, InputError, Item, Reading, Record, Source, newsml, ninjs},
-    wire::{Client, ClientError, WINDOW},
+    wire::{ClientError, WINDOW},
 };
 use rayon::prelude::*;
 use std::{borrow::Cow, io::Write, path::PathBuf, thread};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Code;
+use tonic::{Code, transport::Endpoint};
 
 /// Classify articles by topic and country
 ///
@@ -68,9 +69,8 @@ pub struct Args {
     /// The folder of a model; the bundled model by default
     #[arg(long, value_name = "DIR", conflicts_with = "server")]
     model: Option<PathBuf>,
-    /// Classify by a running server
-    #[arg(long, value_name = "URL")]
-    server: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
     #[command(flatten)]
     reading: input::ReadingArgs,
 }
@@ -94,8 +94,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
     };
     let mut printer = Printer { out: anstream::stdout(), form, articles: 0, faults: 0 };
     let inputs = read(&args.files, args.reading.reading());
-    match &args.server {
-        Some(url) => classify_on_server(url, options, inputs, &mut printer)?,
+    match args.server.endpoint()? {
+        Some(endpoint) => classify_on_server(&args.server, endpoint, options, inputs, &mut printer)?,
         None => {
             let model = model(args.model.as_ref()).map_err(Failure::failed)?;
             classify_locally(inputs, &mut printer, |record| {
@@ -158,17 +158,19 @@ fn classify_locally(
 
 /// Classifies the input by a server, on one stream.
 fn classify_on_server(
-    url: &str,
+    server: &ServerArgs,
+    endpoint: Endpoint,
     options: Options,
     inputs: mpsc::Receiver<Input>,
     printer: &mut Printer,
 ) -> Result<(), Failure> {
+    let url = endpoint.uri().clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
     runtime.block_on(async {
         let unreachable = |error: &dyn std::fmt::Display| {
             Failure::Failed(format!("cannot reach {url}: {error}; is `dateline serve` running there?"))
         };
-        let channel = super::server(url)?.connect().await.map_err(|error| unreachable(&root_cause(&error)))?;
+        let channel = endpoint.connect().await.map_err(|error| unreachable(&root_cause(&error)))?;
         let failed = |error: ClientError| match error {
             ClientError::Incompatible => Failure::Failed(format!("{url}: {error}")),
             ended => Failure::failed(ended),
@@ -178,7 +180,7 @@ fn classify_on_server(
         let (send_article, articles) = mpsc::channel(WINDOW);
         let (send_plan, mut plan) = mpsc::channel(4 * WINDOW);
         let sending = tokio::spawn(send_inputs(inputs, send_article, send_plan));
-        let mut client = Client::new(channel);
+        let mut client = server.client(channel);
         let mut responses = client.classify_stream(ReceiverStream::new(articles), options).await.map_err(failed)?;
         while let Some(input) = plan.recv().await {
             let record = match input {
@@ -233,7 +235,7 @@ fn without_labels() -> Classification {
         regions: Vec::new(),
         language: UNDETERMINED.to_owned(),
         model_version: "".into(),
-        notes: vec!["the item is canceled: no labels".to_owned()],
+        notes: vec!["the item is canceled: it passes without labels".to_owned()],
         removed: Vec::new(),
     }
 }

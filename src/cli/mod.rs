@@ -8,6 +8,7 @@ mod models;
 mod output;
 mod progress;
 mod relay;
+mod remote;
 mod serve;
 mod settings;
 mod signals;
@@ -19,8 +20,8 @@ use crate::{
 };
 use anstream::eprintln;
 use clap::{Parser, Subcommand};
-use std::{io, path::PathBuf, process::ExitCode};
-use tonic::transport::Endpoint;
+use std::{io, path::PathBuf, process::ExitCode, time::Duration};
+use tokio::runtime::Runtime;
 
 /// Classifies news articles by topic (IPTC Media Topics) and region (ISO 3166 countries in the UN M49 tree), with calibrated
 /// confidence
@@ -104,14 +105,17 @@ pub fn run() -> ExitCode {
     ExitCode::from(status)
 }
 
-/// A Dateline server by its address.
-fn server(url: &str) -> Result<Endpoint, Failure> {
-    // The default scheme is http. Other schemes are refused: a request to https must not go out in plain text.
-    let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-    let plain = Some(full).filter(|full| full.starts_with("http://"));
-    plain.and_then(|full| Endpoint::from_shared(full).ok()).ok_or_else(|| {
-        Failure::Usage(format!("invalid server address {url}: write one such as http://127.0.0.1:50051"))
-    })
+/// Runs a command inside a tokio runtime. At its end, work that still blocks a thread, such as reading a model from a file system that
+/// hangs, is abandoned.
+fn in_runtime(command: impl FnOnce(&Runtime) -> Result<(), Failure>) -> Result<(), Failure> {
+    const LAST_WORK: Duration = Duration::from_secs(1);
+    let runtime = Runtime::new().map_err(Failure::failed)?;
+    let outcome = {
+        let _inside = runtime.enter();
+        command(&runtime)
+    };
+    runtime.shutdown_timeout(LAST_WORK);
+    outcome
 }
 
 /// The model in `folder`, or the bundled one.

@@ -1,15 +1,19 @@
 //! `dateline relay`: the worker of a message broker.
 
 use super::{
-    Failure, settings,
+    Failure, in_runtime,
+    remote::ServerArgs,
+    settings,
     signals::{Signals, drain_requested},
 };
 use crate::{
     live::ModelSlot,
     observe::{self, LogFormat, Ready, Telemetry, serve_probes},
-    relay::{Labeller, Metrics, NewStreams, Relay, Settings, Template, is_subject},
+    relay::{Labeller, Metrics, NewStreams, Relay, RelayError, Settings, Template, is_subject},
 };
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{ffi::OsString, io::Write, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use tokio::runtime::Runtime;
+use tonic::transport::Endpoint;
 
 /// Label the articles of a message broker
 ///
@@ -73,15 +77,17 @@ pub struct Args {
     /// The most unfinished messages
     #[arg(long, env = "DATELINE_IN_FLIGHT", default_value_t = 256, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     in_flight: u32,
+    /// The most bytes of unfinished messages; one message of the largest size always fits
+    #[arg(long, env = "DATELINE_IN_FLIGHT_BYTES", default_value_t = 64 << 20, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1 << 20..=64 << 30))]
+    in_flight_bytes: u64,
     /// The longest time for a drain, in seconds
     #[arg(long, env = "DATELINE_DRAIN_TIMEOUT", default_value_t = 10.0, value_name = "SECONDS", value_parser = settings::seconds)]
     drain_timeout: f64,
     /// The folder of a model, watched for changes; the bundled model by default
-    #[arg(long, env = "DATELINE_MODEL", value_name = "DIR")]
+    #[arg(long, env = "DATELINE_MODEL", value_name = "DIR", conflicts_with = "server")]
     model: Option<PathBuf>,
-    /// Classify by a Dateline server instead of a model in this process
-    #[arg(long, env = "DATELINE_SERVER", value_name = "URL", conflicts_with = "model")]
-    server: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
     /// The address of /metrics (Prometheus), /livez and /readyz over HTTP; disabled by default
     #[arg(long, env = "DATELINE_METRICS_LISTEN", value_name = "ADDRESS:PORT", value_parser = settings::address)]
     metrics_listen: Option<SocketAddr>,
@@ -120,6 +126,17 @@ fn ack_wait(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|seconds| (1.0..=3600.0).contains(seconds)).ok_or_else(wrong)
 }
 
+impl From<RelayError> for Failure {
+    fn from(error: RelayError) -> Self {
+        match error {
+            RelayError::Setting(_) | RelayError::File { .. } | RelayError::Loop { .. } => {
+                Failure::Usage(error.to_string())
+            }
+            _ => Failure::failed(error),
+        }
+    }
+}
+
 impl Args {
     /// The command line of this program that classifies redelivered articles in a separate process.
     fn isolated(&self) -> Result<Vec<OsString>, Failure> {
@@ -150,6 +167,7 @@ impl Args {
             max_deliver: self.max_deliver,
             ack_wait: Duration::from_secs_f64(self.ack_wait),
             in_flight: self.in_flight as usize,
+            in_flight_bytes: usize::try_from(self.in_flight_bytes).unwrap_or(usize::MAX),
             create: self
                 .create
                 .then(|| NewStreams { labelled: self.labelled_stream.clone(), dead_letters: self.dead_stream.clone() }),
@@ -162,66 +180,82 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let settings = settings::read::<Args>("relay", args.config.config.as_deref())?;
     let args = &settings.args;
     if args.config.check_config {
-        return Ok(settings.print(&mut anstream::stdout().lock(), args.config.json)?);
+        settings.print(&mut anstream::stdout().lock(), args.config.json)?;
     }
-    let runtime = tokio::runtime::Runtime::new().map_err(Failure::failed)?;
-    let _inside = runtime.enter();
-    let _telemetry = Telemetry::start(args.log, None)?;
-    observe::log_panics();
-    let slot = match &args.server {
+    in_runtime(|runtime| start(args, runtime))
+}
+
+fn start(args: &Args, runtime: &Runtime) -> Result<(), Failure> {
+    runtime.block_on(args.settings().check())?;
+    let endpoint = args.server.endpoint()?;
+    let slot = match &endpoint {
         Some(_) => None,
         None => Some(Arc::new(ModelSlot::open(args.model.clone()).map_err(Failure::failed)?)),
     };
-    let labeller = match (&slot, &args.server) {
-        (Some(slot), _) => Labeller::Local { slot: slot.clone(), isolated: args.isolated()? },
-        (None, url) => Labeller::server(
-            // A server that vanished silently must be noticed: the broker gets progress acknowledgements meanwhile.
-            super::server(url.as_deref().unwrap_or_default())?
-                .connect_timeout(Duration::from_secs(5))
-                .http2_keep_alive_interval(Duration::from_secs(10))
-                .keep_alive_timeout(Duration::from_secs(5))
-                .keep_alive_while_idle(true)
-                .connect_lazy(),
-        ),
-    };
-    runtime.block_on(async {
-        let signals = Signals::listen().map_err(Failure::failed)?;
-        let reloaded = slot.clone();
-        let draining = signals.draining(move || reloaded.iter().for_each(|slot| drop(slot.reload())));
-        let relay = tokio::select! {
-            relay = Relay::connect(args.settings()) => relay.map_err(Failure::failed)?,
-            () = drain_requested(draining.clone()) => {
-                tracing::info!("stopped before the broker was reached");
-                return Ok(());
-            }
+    if args.config.check_config {
+        let by = match (&slot, &endpoint) {
+            (Some(slot), _) => format!("the model is {}", slot.current().version()),
+            (None, Some(endpoint)) => format!("the server is {}", endpoint.uri()),
+            (None, None) => String::new(),
         };
-        let metrics = Arc::new(Metrics::default());
-        let mut listening = None;
-        if let Some(address) = args.metrics_listen {
-            let refused = |error: std::io::Error| Failure::Failed(format!("cannot listen on {address}: {error}"));
-            let listener = tokio::net::TcpListener::bind(address).await.map_err(refused)?;
-            listening = listener.local_addr().ok();
-            let (connected, draining, metrics) = (relay.connected(), draining.clone(), metrics.clone());
-            let ready = move || match (*draining.borrow(), *connected.borrow()) {
-                (true, _) => Ready(false, "draining"),
-                (false, false) => Ready(false, "the broker is away"),
-                (false, true) => Ready(true, "ready"),
-            };
-            tokio::spawn(serve_probes(listener, move || metrics.text(), ready));
+        return Ok(writeln!(anstream::stderr().lock(), "all settings are valid; {by}")?);
+    }
+    let _telemetry = Telemetry::start(args.log, None)?;
+    observe::log_panics();
+    let labeller = match (&slot, endpoint) {
+        (Some(slot), _) => Labeller::Local { slot: slot.clone(), isolated: args.isolated()? },
+        (None, Some(endpoint)) => Labeller::Server(args.server.client(patient(endpoint).connect_lazy())),
+        (None, None) => return Err(Failure::failed("neither a model nor a server is given")),
+    };
+    runtime.block_on(relay(args, labeller, slot))
+}
+
+/// The connection to a server that may vanish silently: that must be noticed, because the broker gets progress acknowledgements
+/// meanwhile.
+fn patient(endpoint: Endpoint) -> Endpoint {
+    endpoint
+        .connect_timeout(Duration::from_secs(5))
+        .http2_keep_alive_interval(Duration::from_secs(10))
+        .keep_alive_timeout(Duration::from_secs(5))
+        .keep_alive_while_idle(true)
+}
+
+async fn relay(args: &Args, labeller: Labeller, slot: Option<Arc<ModelSlot>>) -> Result<(), Failure> {
+    let signals = Signals::listen().map_err(Failure::failed)?;
+    let reloaded = slot.clone();
+    let draining = signals.draining(move || reloaded.iter().for_each(|slot| drop(slot.reload())));
+    let metrics = Arc::new(Metrics::default());
+    let relay = tokio::select! {
+        relay = Relay::connect(args.settings(), metrics.clone()) => relay?,
+        () = drain_requested(draining.clone()) => {
+            tracing::info!("stopped before the broker was reached");
+            return Ok(());
         }
-        tracing::info!(
-            stream = args.stream,
-            durable = args.durable,
-            publish = %args.publish,
-            metrics = listening.map(tracing::field::display),
-            model = slot.as_ref().map(|slot| tracing::field::display(slot.current().version().to_owned())),
-            server = args.server,
-            "relaying"
-        );
-        if let Some(slot) = &slot {
-            tokio::spawn(slot.clone().watch());
-        }
-        relay.run(labeller, metrics, drain_requested(draining)).await;
-        Ok(())
-    })
+    };
+    let mut listening = None;
+    if let Some(address) = args.metrics_listen {
+        let refused = |error: std::io::Error| Failure::Failed(format!("cannot listen on {address}: {error}"));
+        let listener = tokio::net::TcpListener::bind(address).await.map_err(refused)?;
+        listening = listener.local_addr().ok();
+        let (health, draining) = (relay.health(), draining.clone());
+        let ready = move || match (*draining.borrow(), health.problem()) {
+            (true, _) => Ready(false, "draining"),
+            (false, Some(problem)) => Ready(false, problem),
+            (false, None) => Ready(true, "ready"),
+        };
+        tokio::spawn(serve_probes(listener, move || metrics.text(), ready));
+    }
+    tracing::info!(
+        stream = args.stream,
+        durable = args.durable,
+        publish = %args.publish,
+        metrics = listening.map(tracing::field::display),
+        model = slot.as_ref().map(|slot| tracing::field::display(slot.current().version().to_owned())),
+        server = args.server.server,
+        "relaying"
+    );
+    if let Some(slot) = &slot {
+        tokio::spawn(slot.clone().watch());
+    }
+    Ok(relay.run(labeller, drain_requested(draining)).await?)
 }

@@ -1,17 +1,18 @@
 //! `dateline serve`: the gRPC server.
 
 use super::{
-    Failure, settings,
+    Failure, in_runtime, settings,
     signals::{Signals, drain_requested},
 };
 use crate::{
     geography,
     live::ModelSlot,
     observe::{self, LogFormat, Otlp, Telemetry},
-    service::{Addresses, Limits, Listening, Models, Settings, TlsFiles},
+    service::{Addresses, Limits, Listening, Models, ServeError, Settings, TlsFiles},
 };
 use clap::builder::BoolishValueParser;
 use std::{io::Write, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use tokio::runtime::Runtime;
 
 /// Classify articles over gRPC
 ///
@@ -182,6 +183,15 @@ fn check(args: &Args) -> Result<(), Failure> {
     }
 }
 
+impl From<ServeError> for Failure {
+    fn from(error: ServeError) -> Self {
+        match error {
+            ServeError::Origin(_) | ServeError::Security(_) => Failure::Usage(error.to_string()),
+            ServeError::Listen { .. } | ServeError::Threads(_) | ServeError::Transport(_) => Failure::failed(error),
+        }
+    }
+}
+
 /// A share from 0 to 1.
 fn share(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| "write a number from 0 to 1".to_owned())
@@ -237,11 +247,13 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         settings.print(&mut anstream::stdout().lock(), args.config.json)?;
     }
     check(args)?;
+    in_runtime(|runtime| serve(args, runtime))
+}
+
+fn serve(args: &Args, runtime: &Runtime) -> Result<(), Failure> {
     let otlp = args.otlp()?;
-    let runtime = tokio::runtime::Runtime::new().map_err(Failure::failed)?;
-    let _inside = runtime.enter();
     if args.config.check_config {
-        args.settings().check().map_err(Failure::failed)?;
+        args.settings().check()?;
         let models = args.models()?;
         let model = models.live.current();
         return writeln!(anstream::stderr().lock(), "all settings are valid; the model is {}", model.version())
@@ -254,9 +266,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     runtime.block_on(async {
         // Before the log line "listening", after which signals may come.
         let signals = Signals::listen().map_err(Failure::failed)?;
-        args.settings().check().map_err(Failure::failed)?;
+        args.settings().check()?;
         let addresses = Addresses { classifier: args.listen, admin: args.admin_listen, metrics: args.metrics_listen };
-        let listening = Listening::on(addresses).await.map_err(Failure::failed)?;
+        let listening = Listening::on(addresses).await?;
         let model = models.live.current();
         let addresses = listening.addresses();
         tracing::info!(
@@ -272,6 +284,6 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         drop(model);
         let reloaded = models.live.clone();
         let draining = signals.draining(move || drop(reloaded.reload()));
-        listening.serve(models, args.settings(), drain_requested(draining)).await.map_err(Failure::failed)
+        Ok(listening.serve(models, args.settings(), drain_requested(draining)).await?)
     })
 }

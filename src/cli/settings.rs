@@ -59,7 +59,7 @@ pub fn read<A: clap::Args>(name: &'static str, file: Option<&Path>) -> Result<Se
         None => BTreeMap::new(),
         Some(path) => {
             let text = fs::read_to_string(path).map_err(|error| {
-                Failure::failed(format!("{}: {error}; --config names a file of settings in TOML", path.display()))
+                Failure::Usage(format!("{}: {error}; --config names a file of settings in TOML", path.display()))
             })?;
             parse(path, &text, &command())?
         }
@@ -104,6 +104,11 @@ fn parse(path: &Path, text: &str, command: &Command) -> Result<BTreeMap<String, 
         let line = line_of(key.span().start);
         let fault = |reason: String| Failure::Usage(format!("{}:{line}: {reason}", path.display()));
         let key = key.get_ref().to_string();
+        if !known.contains(&key) && matches!(value.get_ref(), DeValue::Table(_)) {
+            return Err(fault(format!(
+                "[{key}] is a section: write its settings at the top of the file, without sections"
+            )));
+        }
         if !known.contains(&key) {
             let nearest = known.iter().max_by(|a, b| {
                 let likeness = |other: &str| strsim::jaro_winkler(&key, other);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The longest wait, without its jitter.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(5);
+pub const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// Waits that double from the first to the longest, plus a random time of up to the same length.
 pub struct BackOff(ExponentialBackoff);

@@ -1,23 +1,45 @@
-//! The connection to the broker: addresses, credentials, TLS, and whether it stands.
+//! The connection to the broker: addresses, credentials and TLS.
 
-use super::{error::RelayError, settings::Settings};
-use async_nats::{Client, ConnectOptions, Event, ServerAddr};
+use super::{
+    error::RelayError,
+    health::{Health, Need},
+    settings::Settings,
+};
+use async_nats::{
+    Client, ConnectOptions, Event, ServerAddr,
+    rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
 use percent_encoding::percent_decode_str;
-use std::path::Path;
-use tokio::sync::watch;
+use std::{path::Path, sync::Arc, time::Duration};
 
-/// Connects to the broker. `connected` holds whether the connection stands, from then on.
-pub async fn connect(settings: &Settings, connected: watch::Sender<bool>) -> Result<Client, RelayError> {
+/// The longest pause between attempts to reconnect.
+const LONGEST_RECONNECT_PAUSE: Duration = Duration::from_secs(2);
+
+/// Checks addresses, and that all files of the settings hold what they should.
+///
+/// # Errors
+/// [`RelayError::Setting`], [`RelayError::File`].
+pub async fn check(settings: &Settings) -> Result<(), RelayError> {
+    with_certificates(settings, with_identity(settings).await?)?;
+    addresses(settings.nats.split(',').map(|address| without_user(address.trim())))?;
+    Ok(())
+}
+
+/// Connects to the broker; `health` knows whether the connection stands, from then on.
+pub async fn connect(settings: &Settings, health: Arc<Health>) -> Result<Client, RelayError> {
     let refused = |reason: String| RelayError::Connect { nats: without_passwords(&settings.nats), reason };
     let options = with_certificates(settings, with_identity(settings).await?)?;
     // The client gets addresses without passwords, so that none can reach its log.
-    let addresses = addresses(settings.nats.split(',').map(|address| without_user(address.trim())))
-        .map_err(|reason| refused(reason.to_owned()))?;
+    let addresses = addresses(settings.nats.split(',').map(|address| without_user(address.trim())))?;
     options
         .name("dateline relay")
         .event_callback(move |event| {
-            observe(&event, &connected);
+            observe(&event, &health);
             async {}
+        })
+        .reconnect_delay_callback(|attempt| {
+            let doubled = Duration::from_millis(1 << attempt.min(16));
+            doubled.min(LONGEST_RECONNECT_PAUSE)
         })
         .connect(addresses)
         .await
@@ -30,9 +52,7 @@ async fn with_identity(settings: &Settings) -> Result<ConnectOptions, RelayError
         Some(path) => ConnectOptions::with_credentials_file(path).await.map_err(|error| file_error(path, &error))?,
         None => ConnectOptions::new(),
     };
-    let given = addresses(settings.nats.split(',').map(|address| address.trim().to_owned()));
-    let given = given
-        .map_err(|reason| RelayError::Connect { nats: without_passwords(&settings.nats), reason: reason.to_owned() })?;
+    let given = addresses(settings.nats.split(',').map(|address| address.trim().to_owned()))?;
     // The client ignores the user of an address.
     let Some(named) = given.iter().find(|address| address.username().is_some()) else { return Ok(options) };
     let user = percent_decoded(named.username().unwrap_or_default());
@@ -43,46 +63,65 @@ async fn with_identity(settings: &Settings) -> Result<ConnectOptions, RelayError
 }
 
 fn with_certificates(settings: &Settings, mut options: ConnectOptions) -> Result<ConnectOptions, RelayError> {
-    let pair = settings.certificate.iter().flat_map(|(certificate, key)| [certificate, key]);
-    for path in settings.ca.iter().chain(pair) {
-        // The client's own error would not name the file.
-        std::fs::read(path).map_err(|error| file_error(path, &error))?;
-    }
     if let Some(ca) = &settings.ca {
+        certificates(ca)?;
         options = options.add_root_certificates(ca.clone()).require_tls(true);
     }
     if let Some((certificate, key)) = &settings.certificate {
+        certificates(certificate)?;
+        private_key(key)?;
         options = options.add_client_certificate(certificate.clone(), key.clone()).require_tls(true);
     }
     Ok(options)
+}
+
+/// Checks that a file holds certificates: the client's own error would not name the file.
+fn certificates(path: &Path) -> Result<(), RelayError> {
+    let text = std::fs::read(path).map_err(|error| file_error(path, &error))?;
+    let found = CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>();
+    match found.is_ok_and(|found| !found.is_empty()) {
+        true => Ok(()),
+        false => Err(RelayError::File { path: path.to_owned(), reason: "no certificate in PEM".to_owned() }),
+    }
+}
+
+fn private_key(path: &Path) -> Result<(), RelayError> {
+    let text = std::fs::read(path).map_err(|error| file_error(path, &error))?;
+    match PrivateKeyDer::from_pem_slice(&text) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(RelayError::File { path: path.to_owned(), reason: "no private key in PEM".to_owned() }),
+    }
 }
 
 fn file_error(path: &Path, error: &std::io::Error) -> RelayError {
     RelayError::File { path: path.to_owned(), reason: error.to_string() }
 }
 
-/// Logs an event of the connection, and keeps `connected` up to date.
-fn observe(event: &Event, connected: &watch::Sender<bool>) {
+/// Logs an event of the connection, and keeps `health` up to date.
+fn observe(event: &Event, health: &Health) {
     match event {
         Event::Connected => {
             tracing::info!("connected to the broker");
-            connected.send_replace(true);
+            health.set(Need::Broker, true);
         }
         Event::Disconnected => {
             tracing::warn!("disconnected from the broker, reconnecting");
-            connected.send_replace(false);
+            health.set(Need::Broker, false);
         }
         Event::Closed => {
             // Expected at shutdown.
             tracing::debug!("connection to the broker closed");
-            connected.send_replace(false);
+            health.set(Need::Broker, false);
         }
-        event => tracing::warn!(%event, "event of the broker"),
+        // One for each attempt to reconnect.
+        event if !health.has(Need::Broker) => tracing::debug!(%event, "event of the connection"),
+        event => tracing::warn!(%event, "event of the connection"),
     }
 }
 
-fn addresses(given: impl Iterator<Item = String>) -> Result<Vec<ServerAddr>, &'static str> {
-    given.map(|address| address.parse()).collect::<Result<_, _>>().map_err(|_| "write nats://HOST:PORT")
+fn addresses(given: impl Iterator<Item = String>) -> Result<Vec<ServerAddr>, RelayError> {
+    let invalid = || RelayError::Setting("invalid address of the broker: write nats://HOST:PORT".to_owned());
+    given.map(|address| address.parse().map_err(|_| invalid())).collect()
 }
 
 /// Addresses for logs and errors: all before the last `@` is masked, for a password may hold any character.

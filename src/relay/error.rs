@@ -39,6 +39,19 @@ pub enum RelayError {
         /// The broker's answer.
         reason: String,
     },
+    /// The relay would read what it publishes.
+    #[error(
+        "{output} would be read again: the relay reads {input}; choose other subjects for --publish, --dead-letter or --subjects"
+    )]
+    Loop {
+        /// A subject, or pattern, to publish to.
+        output: String,
+        /// The pattern to read.
+        input: String,
+    },
+    /// A setting is invalid.
+    #[error("{0}")]
+    Setting(String),
     /// The configuration of an existing consumer is unsafe.
     #[error("the consumer {durable} {reason}")]
     Unfit {

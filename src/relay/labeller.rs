@@ -13,7 +13,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, Status};
 
 /// What classifies the articles of a relay.
 #[derive(Clone)]
@@ -55,11 +55,6 @@ impl StreamBroken {
 }
 
 impl Labeller {
-    /// A server on a connection, which may be lazy.
-    pub fn server(channel: Channel) -> Self {
-        Labeller::Server(Client::new(channel))
-    }
-
     /// A separate process with the same model; `None` with a server, which is one already.
     pub fn isolated(&self) -> Option<Isolated> {
         match self {

@@ -10,6 +10,14 @@ use async_nats::HeaderMap;
 /// The field of a JSON row for its labels.
 const LABELS: &str = "classification";
 
+/// The header with the durable name of the relay that published a message.
+pub const PUBLISHED_BY: &str = "Dateline-Relay";
+
+/// Whether the relay of this durable name published the message.
+pub fn is_published_by(durable: &str, headers: Option<&HeaderMap>) -> bool {
+    headers.and_then(|headers| headers.get(PUBLISHED_BY)).is_some_and(|relay| relay.as_str() == durable)
+}
+
 /// An article read from a message.
 #[derive(Debug)]
 pub struct Incoming {

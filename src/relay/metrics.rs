@@ -1,5 +1,6 @@
 //! The metrics of a relay.
 
+use super::health::Need;
 use crate::observe::{Process, encode};
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -20,10 +21,13 @@ pub struct Metrics {
     pub duplicates: Counter,
     /// Unfinished messages of this relay.
     pub in_flight: Gauge,
-    /// Messages that the durable consumer has not delivered yet.
-    pub lag: Gauge,
-    /// Unfinished messages of all relays of the durable consumer.
-    pub ack_pending: Gauge,
+    /// Bytes of these messages.
+    pub in_flight_bytes: Gauge,
+    /// Messages that the durable consumer has not delivered yet; unset if the broker does not answer.
+    lag: Family<NoLabels, Gauge>,
+    /// Unfinished messages of all relays of the durable consumer; unset if the broker does not answer.
+    ack_pending: Family<NoLabels, Gauge>,
+    available: Family<Part, Gauge>,
     /// Seconds from the delivery of a message to its acknowledgement.
     pub whole: Histogram,
 }
@@ -32,6 +36,15 @@ pub struct Metrics {
 struct Outcome {
     outcome: &'static str,
 }
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Part {
+    part: &'static str,
+}
+
+/// The labels of a gauge that can be unset.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NoLabels {}
 
 /// The outcome of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +55,12 @@ pub enum MessageOutcome {
     Passed,
     /// Published as a dead letter.
     Dead,
+    /// Dropped: published by this relay itself.
+    Looped,
 }
+
+const OUTCOMES: [MessageOutcome; 4] =
+    [MessageOutcome::Labelled, MessageOutcome::Passed, MessageOutcome::Dead, MessageOutcome::Looped];
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -56,8 +74,10 @@ impl Default for Metrics {
             retries: Counter::default(),
             duplicates: Counter::default(),
             in_flight: Gauge::default(),
-            lag: Gauge::default(),
-            ack_pending: Gauge::default(),
+            in_flight_bytes: Gauge::default(),
+            lag: Family::default(),
+            ack_pending: Family::default(),
+            available: Family::default(),
             whole: Histogram::new(seconds),
         };
         let mut registry = Registry::with_prefix("dateline_relay");
@@ -74,6 +94,13 @@ impl Default for Metrics {
             metrics.duplicates.clone(),
         );
         registry.register("in_flight", "Unfinished messages of this relay", metrics.in_flight.clone());
+        let what = "Bytes of the unfinished messages of this relay";
+        registry.register_with_unit("in_flight", what, Unit::Bytes, metrics.in_flight_bytes.clone());
+        registry.register(
+            "available",
+            "1 if the broker, the consumer and the output streams are there",
+            metrics.available.clone(),
+        );
         registry.register("lag", "Messages that the durable consumer has not delivered yet", metrics.lag.clone());
         registry.register(
             "ack_pending",
@@ -82,7 +109,7 @@ impl Default for Metrics {
         );
         let what = "Seconds from the delivery of a message to its acknowledgement";
         registry.register_with_unit("article", what, Unit::Seconds, metrics.whole.clone());
-        for outcome in [MessageOutcome::Labelled, MessageOutcome::Passed, MessageOutcome::Dead] {
+        for outcome in OUTCOMES {
             metrics.count(outcome).inc_by(0);
         }
         metrics.registries = vec![registry, own];
@@ -97,8 +124,25 @@ impl Metrics {
             MessageOutcome::Labelled => "labelled",
             MessageOutcome::Passed => "passed",
             MessageOutcome::Dead => "dead",
+            MessageOutcome::Looped => "looped",
         };
         self.articles.get_or_create(&Outcome { outcome }).clone()
+    }
+
+    /// Sets the backlog of the durable consumer: messages not delivered yet, and messages not acknowledged yet. `None` unsets both.
+    pub fn set_backlog(&self, backlog: Option<(u64, usize)>) {
+        let Some((lag, ack_pending)) = backlog else {
+            self.lag.clear();
+            self.ack_pending.clear();
+            return;
+        };
+        self.lag.get_or_create(&NoLabels {}).set(i64::try_from(lag).unwrap_or(i64::MAX));
+        self.ack_pending.get_or_create(&NoLabels {}).set(i64::try_from(ack_pending).unwrap_or(i64::MAX));
+    }
+
+    /// The gauge of a part that the relay needs.
+    pub fn available(&self, need: Need) -> Gauge {
+        self.available.get_or_create(&Part { part: need.as_str() }).clone()
     }
 
     /// All metrics in the Prometheus text format.

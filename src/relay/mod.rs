@@ -6,8 +6,10 @@
 //! are published as dead letters, with the reason. Relays that share a durable consumer share the work.
 
 mod backoff;
+mod budget;
 mod connect;
 mod error;
+mod health;
 mod isolation;
 mod labeller;
 mod message;
@@ -21,6 +23,7 @@ mod tracking;
 mod worker;
 
 pub use error::{LabelError, RelayError};
+pub use health::{Health, Need};
 pub use labeller::Labeller;
 pub use metrics::{MessageOutcome, Metrics};
 pub use pull::Relay;

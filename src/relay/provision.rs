@@ -3,11 +3,12 @@
 use super::{
     error::{RelayError, cause},
     settings::{NewStreams, Settings},
+    subject::overlap,
 };
 use async_nats::jetstream::{
     Context,
     consumer::{AckPolicy, PullConsumer, pull},
-    stream,
+    stream::{self, Stream},
 };
 use std::time::Duration;
 
@@ -21,13 +22,44 @@ pub async fn provision(context: &Context, settings: &Settings) -> Result<PullCon
     if let Some(names) = &settings.create {
         create_streams(context, settings, names).await?;
     }
-    let consumer = open_consumer(context, settings).await?;
+    let stream = context
+        .get_stream(&settings.stream)
+        .await
+        .map_err(|error| RelayError::Missing { what: format!("stream {}", settings.stream), reason: cause(&error) })?;
+    let consumer = open_consumer(&stream, settings).await?;
     check_consumer(&consumer, settings)?;
+    // An existing consumer may read other subjects than the settings say.
+    let config = &consumer.cached_info().config;
+    let filters = config.filter_subjects.iter().chain(Some(&config.filter_subject).filter(|one| !one.is_empty()));
+    let filters: Vec<String> = filters.cloned().collect();
+    let inputs = if filters.is_empty() { &stream.cached_info().config.subjects } else { &filters };
+    check_no_loop(settings, inputs)?;
     check_target_streams(context, settings, consumer.cached_info().config.ack_wait).await?;
     Ok(consumer)
 }
 
-async fn create_streams(context: &Context, settings: &Settings, names: &NewStreams) -> Result<(), RelayError> {
+/// Checks that the relay does not read what it publishes, as far as the settings show.
+///
+/// # Errors
+/// [`RelayError::Loop`].
+pub fn check_subjects(settings: &Settings) -> Result<(), RelayError> {
+    check_no_loop(settings, &settings.subjects)
+}
+
+fn check_no_loop(settings: &Settings, inputs: &[String]) -> Result<(), RelayError> {
+    for output in [settings.publish.pattern(), settings.dead_letter.clone()] {
+        if let Some(input) = inputs.iter().find(|input| overlap(input, &output)) {
+            return Err(RelayError::Loop { output, input: input.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// Creates the streams that are missing.
+///
+/// # Errors
+/// [`RelayError::Create`].
+pub async fn create_streams(context: &Context, settings: &Settings, names: &NewStreams) -> Result<(), RelayError> {
     let streams = [
         (&settings.stream, settings.subjects.clone()),
         (&names.labelled, vec![settings.publish.pattern()]),
@@ -47,12 +79,8 @@ async fn create_streams(context: &Context, settings: &Settings, names: &NewStrea
     Ok(())
 }
 
-async fn open_consumer(context: &Context, settings: &Settings) -> Result<PullConsumer, RelayError> {
+async fn open_consumer(stream: &Stream, settings: &Settings) -> Result<PullConsumer, RelayError> {
     let Settings { stream: name, durable, .. } = settings;
-    let stream = context
-        .get_stream(name)
-        .await
-        .map_err(|error| RelayError::Missing { what: format!("stream {name}"), reason: cause(&error) })?;
     if settings.create.is_none() {
         return stream.get_consumer(durable).await.map_err(|error| RelayError::Missing {
             what: format!("consumer {durable} of the stream {name}"),

@@ -3,7 +3,8 @@
 use super::{
     backoff::{BackOff, LONGEST_WAIT},
     error::cause,
-    message::{Outgoing, one_line, passed_on},
+    health::{Health, Need},
+    message::{Outgoing, PUBLISHED_BY, one_line, passed_on},
     metrics::{MessageOutcome, Metrics},
     settings::Settings,
     tracking::{Action, Held},
@@ -26,6 +27,8 @@ const REDELIVERY_DELAY: Duration = Duration::from_secs(1);
 pub struct Publisher {
     context: Context,
     metrics: Arc<Metrics>,
+    health: Arc<Health>,
+    durable: String,
     /// The stream that messages are read from.
     stream: String,
     /// The subject of dead letters.
@@ -34,8 +37,9 @@ pub struct Publisher {
 
 impl Publisher {
     /// A publisher to `context`.
-    pub fn new(context: Context, metrics: Arc<Metrics>, settings: &Settings) -> Self {
-        Publisher { context, metrics, stream: settings.stream.clone(), dead_letter: settings.dead_letter.clone() }
+    pub fn new(context: Context, metrics: Arc<Metrics>, health: Arc<Health>, settings: &Settings) -> Self {
+        let Settings { durable, stream, dead_letter, .. } = settings.clone();
+        Publisher { context, metrics, health, durable, stream, dead_letter }
     }
 
     /// Applies an action to a message.
@@ -47,6 +51,11 @@ impl Publisher {
                 self.metrics.retries.inc();
                 let _ = held.acker.ack_with(AckKind::Nak(Some(REDELIVERY_DELAY))).await;
             }
+            Action::Drop(reason) => {
+                tracing::warn!(message = held.place(), reason, "message dropped");
+                let _ = held.acker.ack_with(AckKind::Term).await;
+                self.metrics.count(MessageOutcome::Looped).inc();
+            }
             Action::Publish(outgoing, outcome) => self.publish_labelled(held, outgoing, outcome).await,
         }
     }
@@ -54,6 +63,7 @@ impl Publisher {
     async fn publish_labelled(&self, held: Held, outgoing: Outgoing, outcome: MessageOutcome) {
         let mut headers = passed_on(held.message.headers.as_ref());
         headers.insert(NATS_MESSAGE_ID, held.id.as_str());
+        headers.insert(PUBLISHED_BY, self.durable.as_str());
         for (name, value) in outgoing.headers {
             headers.insert(name, value);
         }
@@ -70,6 +80,7 @@ impl Publisher {
         tracing::warn!(message = held.place(), reason, "dead letter");
         let mut headers = passed_on(held.message.headers.as_ref());
         headers.insert(NATS_MESSAGE_ID, format!("dead:{}", held.id));
+        headers.insert(PUBLISHED_BY, self.durable.as_str());
         headers.insert("Dateline-Reason", one_line(&reason));
         headers.insert("Dateline-Stream", self.stream.as_str());
         headers.insert("Dateline-Subject", one_line(&held.message.subject));
@@ -92,7 +103,7 @@ impl Publisher {
     /// Publishes a dead letter that is too large: only the headers by which the message is found in its stream.
     async fn publish_without_payload(&self, headers: &HeaderMap) -> bool {
         let mut kept = HeaderMap::new();
-        for name in ["Nats-Msg-Id", "Dateline-Reason", "Dateline-Stream", "Dateline-Sequence"] {
+        for name in ["Nats-Msg-Id", PUBLISHED_BY, "Dateline-Reason", "Dateline-Stream", "Dateline-Sequence"] {
             headers.get(name).into_iter().for_each(|value| kept.insert(name, value.clone()));
         }
         kept.insert("Dateline-Cut-Off", "the message is too large; read it from its stream by its sequence number");
@@ -112,11 +123,17 @@ impl Publisher {
             };
             match acknowledged {
                 Ok(acknowledgement) => {
+                    if self.health.set(Need::Outputs, true) {
+                        tracing::info!(subject = %message.subject, "streams to publish to are there again");
+                    }
                     self.metrics.duplicates.inc_by(u64::from(acknowledgement.duplicate));
                     return true;
                 }
                 Err(error) if is_too_large(&error) => return false,
                 Err(error) => {
+                    if error.kind() == PublishErrorKind::StreamNotFound {
+                        self.health.set(Need::Outputs, false);
+                    }
                     self.metrics.retries.inc();
                     tracing::warn!(subject = %message.subject, reason = cause(&error), "not published, trying again");
                     back_off.wait().await;

@@ -1,8 +1,18 @@
-//! The relay's main loop: pulls messages from the consumer and gives them to the worker, until it is asked to stop.
+//! The relay's main loop: pulls messages from the consumer and gives them to the worker, until it is asked to stop. If the consumer
+//! or a stream is missing, it sets them up again, or ends.
 
 use super::{
-    backoff::BackOff, connect::connect, error::RelayError, labeller::Labeller, metrics::Metrics, provision::provision,
-    settings::Settings, tracking::Held, worker::Worker,
+    backoff::BackOff,
+    budget::{Allowance, Budget},
+    connect::{self, connect},
+    error::RelayError,
+    health::{Health, Need},
+    labeller::Labeller,
+    metrics::Metrics,
+    provision::{check_subjects, create_streams, provision},
+    settings::Settings,
+    tracking::Held,
+    worker::Worker,
 };
 use async_nats::{
     Client,
@@ -10,17 +20,14 @@ use async_nats::{
         self, Context,
         consumer::{
             PullConsumer,
-            pull::{Batch, BatchError, BatchErrorKind},
+            pull::{Batch, BatchError},
         },
-        context::ContextBuilder,
+        context::{ConsumerInfoErrorKind, ContextBuilder},
     },
 };
 use futures_util::{FutureExt, future::Shared};
 use std::{future::Future, sync::Arc, time::Duration};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
-    task::JoinSet,
-};
+use tokio::task::JoinSet;
 use tokio_stream::StreamExt;
 
 /// How long a pull waits for messages; a relay that is asked to stop waits for its last pull.
@@ -29,8 +36,10 @@ const PULL_EXPIRES: Duration = Duration::from_secs(2);
 const CHUNK: usize = 64;
 /// A chunk of this many bytes takes no further message.
 const CHUNK_BYTES: usize = 4 << 20;
-/// The interval between readings of the consumer's backlog.
-const BACKLOG_INTERVAL: Duration = Duration::from_secs(2);
+/// The interval between looks at the consumer.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// Bytes that the broker counts beside payload and headers: the subjects of a message.
+const SUBJECT_BYTES: usize = 4 << 10;
 
 /// A relay that is connected to its broker.
 pub struct Relay {
@@ -38,7 +47,19 @@ pub struct Relay {
     client: Client,
     context: Context,
     consumer: PullConsumer,
-    connected: watch::Receiver<bool>,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+}
+
+impl Settings {
+    /// Checks what can be checked without the broker: addresses, files, and that the relay does not read what it publishes.
+    ///
+    /// # Errors
+    /// [`RelayError::Setting`], [`RelayError::File`], [`RelayError::Loop`].
+    pub async fn check(&self) -> Result<(), RelayError> {
+        check_subjects(self)?;
+        connect::check(self).await
+    }
 }
 
 impl Relay {
@@ -46,46 +67,59 @@ impl Relay {
     ///
     /// # Errors
     /// [`RelayError`].
-    pub async fn connect(settings: Settings) -> Result<Self, RelayError> {
-        let (sender, connected) = watch::channel(false);
-        let client = connect(&settings, sender).await?;
+    pub async fn connect(settings: Settings, metrics: Arc<Metrics>) -> Result<Self, RelayError> {
+        settings.check().await?;
+        let health = Arc::new(Health::new(metrics.clone()));
+        let client = connect(&settings, health.clone()).await?;
+        // The event of the connection may come later.
+        health.set(Need::Broker, true);
         // Each message waits for the acknowledgement of its publication and then of its own.
         let context = ContextBuilder::new().max_ack_inflight(4 * settings.in_flight.max(CHUNK)).build(client.clone());
         let consumer = provision(&context, &settings).await?;
-        Ok(Relay { settings, client, context, consumer, connected })
+        Ok(Relay { settings, client, context, consumer, health, metrics })
     }
 
-    /// Whether the connection to the broker stands.
-    pub fn connected(&self) -> watch::Receiver<bool> {
-        self.connected.clone()
+    /// What the relay needs, and whether it is there.
+    pub fn health(&self) -> Arc<Health> {
+        self.health.clone()
     }
 
-    /// Processes messages until `stop` completes, and then finishes what it holds, within the drain time.
-    pub async fn run(self, labeller: Labeller, metrics: Arc<Metrics>, stop: impl Future<Output = ()>) {
-        let Settings { in_flight, drain, ack_wait, .. } = self.settings;
+    /// Processes messages until `stop` completes, and then finishes what it holds, within the drain time. A consumer or stream that
+    /// goes missing is created again with [`Settings::create`].
+    ///
+    /// # Errors
+    /// [`RelayError::Missing`] if the consumer or its stream is missing, and is not to be created.
+    pub async fn run(self, labeller: Labeller, stop: impl Future<Output = ()>) -> Result<(), RelayError> {
+        let Relay { settings, client, context, consumer, health, metrics } = self;
+        let (in_flight, in_flight_bytes, drain) = (settings.in_flight, settings.in_flight_bytes, settings.drain);
         // An existing consumer may have another wait than the settings.
-        let ack_wait = ack_wait.min(self.consumer.cached_info().config.ack_wait);
-        let backlog = tokio::spawn(watch_backlog(self.consumer.clone(), metrics.clone()));
-        let worker = Arc::new(Worker::new(labeller, metrics, self.context, self.settings, ack_wait));
+        let ack_wait = settings.ack_wait.min(consumer.cached_info().config.ack_wait);
+        let look = tokio::spawn(look(consumer.clone(), metrics.clone(), health.clone()));
+        let worker = Worker::new(labeller, metrics, health.clone(), context.clone(), settings.clone(), ack_wait);
+        let worker = Arc::new(worker);
         let progress = tokio::spawn(worker.clone().acknowledge_progress());
+        let restore = tokio::spawn(restore_outputs(context.clone(), settings.clone(), health.clone()));
         let mut puller = Puller {
             worker,
-            consumer: self.consumer,
-            permits: Arc::new(Semaphore::new(in_flight)),
-            in_flight,
+            consumer,
+            budget: Budget::new(in_flight, in_flight_bytes, client.max_payload() + SUBJECT_BYTES),
+            client,
+            context,
+            settings,
+            health,
             tasks: JoinSet::new(),
             back_off: BackOff::default(),
         };
-        let stop = stop.shared();
-        while let Some((permits, batch)) = puller.next_batch(&stop).await {
-            puller.process(batch, permits, &stop).await;
-        }
+        let outcome = puller.pull_until(&stop.shared()).await;
+        let client = puller.client.clone();
         puller.drain(drain).await;
-        progress.abort();
-        backlog.abort();
+        for task in [look, progress, restore] {
+            task.abort();
+        }
         // Acknowledgements may still be buffered.
-        let _ = tokio::time::timeout(PULL_EXPIRES, self.client.flush()).await;
+        let _ = tokio::time::timeout(PULL_EXPIRES, client.flush()).await;
         tracing::info!("stopped");
+        outcome
     }
 }
 
@@ -93,59 +127,97 @@ impl Relay {
 struct Puller {
     worker: Arc<Worker>,
     consumer: PullConsumer,
-    /// A permit for each message that may be unfinished.
-    permits: Arc<Semaphore>,
-    in_flight: usize,
+    budget: Budget,
+    client: Client,
+    context: Context,
+    settings: Settings,
+    health: Arc<Health>,
     tasks: JoinSet<()>,
     back_off: BackOff,
 }
 
+/// The result of waiting for messages.
+enum Next {
+    Batch(Allowance, Box<Batch>),
+    /// The consumer, or its stream, is missing.
+    Missing,
+    Stop,
+}
+
 impl Puller {
-    /// The next batch, with a permit for each of its messages; `None` once `stop` has completed.
-    async fn next_batch<F: Future<Output = ()>>(&mut self, stop: &Shared<F>) -> Option<(OwnedSemaphorePermit, Batch)> {
+    async fn pull_until<F: Future<Output = ()>>(&mut self, stop: &Shared<F>) -> Result<(), RelayError> {
+        loop {
+            match self.next(stop).await {
+                Next::Stop => return Ok(()),
+                Next::Batch(allowance, batch) => self.process(*batch, allowance, stop).await,
+                Next::Missing => {
+                    tokio::select! {
+                        biased;
+                        () = stop.clone() => return Ok(()),
+                        restored = self.restore_consumer() => restored?,
+                    }
+                }
+            }
+        }
+    }
+
+    /// The next batch, with an allowance for its messages.
+    async fn next<F: Future<Output = ()>>(&mut self, stop: &Shared<F>) -> Next {
         loop {
             // Finished tasks are dropped. One that panicked has left its messages to be redelivered.
             while self.tasks.try_join_next().is_some() {}
             let pulled = tokio::select! {
                 biased;
-                () = stop.clone() => return None,
+                () = stop.clone() => return Next::Stop,
+                () = self.health.missing(Need::Consumer) => return Next::Missing,
                 pulled = self.pull() => pulled,
             };
             match pulled {
-                Ok(pulled) => return Some(pulled),
+                Ok(Some((allowance, batch))) => return Next::Batch(allowance, Box::new(batch)),
+                // The semaphores are never closed.
+                Ok(None) => return Next::Stop,
                 Err(error) => self.wait_after(&error, stop).await,
             }
         }
     }
 
-    /// Asks for as many messages as there are permits, once a quarter of them is free.
-    async fn pull(&self) -> Result<(OwnedSemaphorePermit, Batch), BatchError> {
-        let wanted = self.permits.available_permits().max(self.in_flight / 4).max(1);
-        let permits = self.permits.clone().acquire_many_owned(wanted as u32).await;
-        let permits = permits.map_err(|closed| BatchError::with_source(BatchErrorKind::Pull, closed))?;
-        let batch = self.consumer.batch().max_messages(wanted).expires(PULL_EXPIRES).messages().await?;
-        Ok((permits, batch))
+    /// Asks for as many messages and bytes as are free, once these are enough.
+    async fn pull(&self) -> Result<Option<(Allowance, Batch)>, BatchError> {
+        self.health.until(Need::Broker, true).await;
+        let Some(allowance) = self.budget.allowance(self.client.max_payload() + SUBJECT_BYTES).await else {
+            return Ok(None);
+        };
+        let pull = self.consumer.batch().max_messages(allowance.messages()).max_bytes(allowance.bytes());
+        let batch = pull.expires(PULL_EXPIRES).messages().await?;
+        Ok(Some((allowance, batch)))
     }
 
     /// Starts the processing of a batch's messages as they arrive. A batch is read to its end even after `stop`: the broker counts
-    /// its messages as delivered.
-    async fn process<F: Future<Output = ()>>(
-        &mut self,
-        mut batch: Batch,
-        mut permits: OwnedSemaphorePermit,
-        stop: &Shared<F>,
-    ) {
-        while let Some(chunk) = next_chunk(&mut batch).await {
+    /// its messages as delivered. After a broken connection, or without the consumer, no more arrive.
+    async fn process<F: Future<Output = ()>>(&mut self, mut batch: Batch, mut allowance: Allowance, stop: &Shared<F>) {
+        let health = self.health.clone();
+        let mut open = true;
+        while open {
+            let chunk = tokio::select! {
+                biased;
+                chunk = next_chunk(&mut batch) => chunk,
+                () = health.missing(Need::Broker) => None,
+                () = health.missing(Need::Consumer) => None,
+            };
+            let Some(chunk) = chunk else { return };
             let mut messages = Vec::with_capacity(chunk.len());
             for message in chunk {
                 match message {
                     Ok(message) => {
                         self.back_off = BackOff::default();
-                        if let Some(permit) = permits.split(1) {
+                        if let Some(permit) = allowance.take(message.length) {
                             messages.extend(self.worker.track(message, permit));
                         }
                     }
-                    Err(error) => self.wait_after(&*error, stop).await,
+                    Err(error) => {
+                        open = false;
+                        self.wait_after(&*error, stop).await;
+                    }
                 }
             }
             let (redelivered, first): (Vec<Held>, Vec<Held>) = messages.into_iter().partition(Held::is_redelivered);
@@ -170,9 +242,34 @@ impl Puller {
         }
     }
 
+    /// Creates the consumer and its stream again.
+    ///
+    /// # Errors
+    /// [`RelayError::Missing`] if they are not to be created; [`RelayError::Loop`], [`RelayError::Unfit`] if others have created them
+    /// in a way that does not fit.
+    async fn restore_consumer(&mut self) -> Result<(), RelayError> {
+        let mut back_off = BackOff::default();
+        loop {
+            match provision(&self.context, &self.settings).await {
+                Ok(consumer) => {
+                    self.consumer = consumer;
+                    self.health.set(Need::Consumer, true);
+                    tracing::info!(durable = self.settings.durable, "the consumer is there again");
+                    return Ok(());
+                }
+                Err(error @ (RelayError::Loop { .. } | RelayError::Unfit { .. })) => return Err(error),
+                Err(error @ RelayError::Missing { .. }) if self.settings.create.is_none() => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot create the consumer again, trying again");
+                    back_off.wait().await;
+                }
+            }
+        }
+    }
+
     /// Waits for unfinished messages, up to a time.
     async fn drain(mut self, longest: Duration) {
-        tracing::info!(unfinished = self.in_flight - self.permits.available_permits(), "drain started");
+        tracing::info!(unfinished = self.budget.held(), "drain started");
         let finished = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(longest, finished).await.is_err() {
             tracing::warn!("drain timed out: unfinished messages will be redelivered");
@@ -195,13 +292,43 @@ async fn next_chunk(batch: &mut Batch) -> Option<Vec<Result<jetstream::Message, 
     Some(chunk)
 }
 
-/// Reads the consumer's backlog into the metrics, at intervals.
-async fn watch_backlog(mut consumer: PullConsumer, metrics: Arc<Metrics>) {
+/// Looks at the consumer, at intervals: whether it is there, and its backlog.
+async fn look(mut consumer: PullConsumer, metrics: Arc<Metrics>, health: Arc<Health>) {
     loop {
-        if let Ok(info) = consumer.info().await {
-            metrics.lag.set(i64::try_from(info.num_pending).unwrap_or(i64::MAX));
-            metrics.ack_pending.set(i64::try_from(info.num_ack_pending).unwrap_or(i64::MAX));
+        let info = tokio::select! {
+            info = consumer.info() => info,
+            () = health.missing(Need::Broker) => {
+                metrics.set_backlog(None);
+                health.until(Need::Broker, true).await;
+                continue;
+            }
+        };
+        match info {
+            Ok(info) => metrics.set_backlog(Some((info.num_pending, info.num_ack_pending))),
+            Err(error) => {
+                metrics.set_backlog(None);
+                let is_missing =
+                    matches!(error.kind(), ConsumerInfoErrorKind::NotFound | ConsumerInfoErrorKind::StreamNotFound);
+                if is_missing && health.set(Need::Consumer, false) {
+                    tracing::warn!(%error, "the consumer is missing");
+                }
+            }
         }
-        tokio::time::sleep(BACKLOG_INTERVAL).await;
+        tokio::time::sleep(LOOK_INTERVAL).await;
+    }
+}
+
+/// Creates the streams to publish to again, if that is asked for, whenever one of them is missing. The publisher finds out whether
+/// they are there.
+async fn restore_outputs(context: Context, settings: Settings, health: Arc<Health>) {
+    loop {
+        health.missing(Need::Outputs).await;
+        tracing::warn!("a stream to publish to is missing");
+        if let Some(names) = &settings.create
+            && let Err(error) = create_streams(&context, &settings, names).await
+        {
+            tracing::warn!(%error, "cannot create the streams again, trying again");
+        }
+        tokio::time::sleep(LOOK_INTERVAL).await;
     }
 }

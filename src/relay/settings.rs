@@ -30,6 +30,8 @@ pub struct Settings {
     pub ack_wait: Duration,
     /// The most unfinished messages.
     pub in_flight: usize,
+    /// The most bytes of unfinished messages. One message of the largest size that the broker accepts always fits.
+    pub in_flight_bytes: usize,
     /// Create missing streams and the consumer; the names of the streams to publish to.
     pub create: Option<NewStreams>,
     /// The longest time to finish messages in after a request to stop.

@@ -83,6 +83,19 @@ pub fn is_subject(text: &str) -> Result<(), String> {
     }
 }
 
+/// Whether some subject matches both patterns, in which `*` matches a token and a final `>` one or more (NATS subjects).
+pub fn overlap(a: &str, b: &str) -> bool {
+    let (mut a, mut b) = (a.split('.'), b.split('.'));
+    loop {
+        match (a.next(), b.next()) {
+            (None, None) => return true,
+            (Some(">"), Some(_)) | (Some(_), Some(">")) => return true,
+            (Some(x), Some(y)) if x == y || x == "*" || y == "*" => {}
+            _ => return false,
+        }
+    }
+}
+
 impl Template {
     /// The subject for an answer; `None` for an article that is published without labels.
     pub fn subject(&self, answer: Option<&Classification>) -> String {
@@ -191,6 +204,22 @@ mod tests {
         assert_eq!(other.pattern(), "*.*.*");
         answer.topics[0].decision = Decision::Abstain;
         assert_eq!(other.subject(Some(&answer)), "a-none.abstain.en");
+    }
+
+    #[test]
+    fn patterns_overlap() {
+        for (a, b, expected) in [
+            ("news.in.>", "news.in.a.b", true),
+            ("news.in.>", "news.in", false),
+            ("news.*.a", "news.in.*", true),
+            ("news.*", "labelled.*", false),
+            (">", "dead.dateline", true),
+            ("labelled.*.*", "labelled.>", true),
+            ("a.b", "a.b", true),
+            ("a.b", "a.b.c", false),
+        ] {
+            assert_eq!((overlap(a, b), overlap(b, a)), (expected, expected), "{a} {b}");
+        }
     }
 
     #[test]

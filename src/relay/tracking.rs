@@ -4,7 +4,10 @@ use super::{
     message::Outgoing,
     metrics::{MessageOutcome, Metrics},
 };
-use async_nats::jetstream::{self, AckKind, message::Acker};
+use async_nats::{
+    HeaderMap,
+    jetstream::{self, AckKind, message::Acker},
+};
 use std::{
     collections::HashMap,
     sync::{
@@ -38,7 +41,15 @@ pub struct Held {
     sequence: u64,
     pub(super) deliveries: i64,
     pub(super) since: Instant,
-    _permit: OwnedSemaphorePermit,
+    _permit: Permit,
+}
+
+/// Permission to hold one message: by number and by size.
+pub struct Permit {
+    /// One of the messages that may be unfinished.
+    pub _message: OwnedSemaphorePermit,
+    /// The KiB of the message, of those that may be unfinished.
+    pub _kib: Option<OwnedSemaphorePermit>,
 }
 
 /// What to do with a message.
@@ -49,6 +60,8 @@ pub enum Action {
     DeadLetter(String),
     /// Ask the broker to redeliver it, for this reason.
     Redeliver(String),
+    /// Drop it, for this reason.
+    Drop(String),
 }
 
 impl Action {
@@ -69,7 +82,7 @@ impl Tracker {
     }
 
     /// Tracks a message; `None` if it does not come from a stream.
-    pub fn track(self: &Arc<Self>, message: jetstream::Message, permit: OwnedSemaphorePermit) -> Option<Held> {
+    pub fn track(self: &Arc<Self>, message: jetstream::Message, permit: Permit) -> Option<Held> {
         let info = message.info().ok()?;
         let place = format!("{}:{}", info.stream, info.stream_sequence);
         // The durable name distinguishes it from the same message published by another relay, the time from a message of an earlier stream
@@ -84,6 +97,7 @@ impl Tracker {
         let key = self.next_key.fetch_add(1, Ordering::Relaxed);
         self.unfinished.lock().unwrap_or_else(PoisonError::into_inner).insert(key, acker.clone());
         self.metrics.in_flight.inc();
+        self.metrics.in_flight_bytes.inc_by(size_of(&message));
         let (tracker, since) = (self.clone(), Instant::now());
         Some(Held { tracker, key, message, acker, place, id, sequence, deliveries, since, _permit: permit })
     }
@@ -118,6 +132,11 @@ impl Held {
         &self.place
     }
 
+    /// The headers of the message.
+    pub fn headers(&self) -> Option<&HeaderMap> {
+        self.message.headers.as_ref()
+    }
+
     /// The bytes of the message.
     pub fn payload(&self) -> &[u8] {
         &self.message.payload
@@ -128,5 +147,10 @@ impl Drop for Held {
     fn drop(&mut self) {
         self.tracker.unfinished.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
         self.tracker.metrics.in_flight.dec();
+        self.tracker.metrics.in_flight_bytes.dec_by(size_of(&self.message));
     }
+}
+
+fn size_of(message: &async_nats::Message) -> i64 {
+    i64::try_from(message.length).unwrap_or(i64::MAX)
 }

@@ -3,13 +3,14 @@
 use super::{
     backoff::BackOff,
     error::LabelError,
+    health::Health,
     isolation::Isolated,
     labeller::{Labeller, StreamBroken},
-    message::Incoming,
+    message::{Incoming, is_published_by},
     metrics::{MessageOutcome, Metrics},
     publisher::Publisher,
     settings::Settings,
-    tracking::{Action, Held, INTERNAL_ERROR, Tracker},
+    tracking::{Action, Held, INTERNAL_ERROR, Permit, Tracker},
 };
 use crate::article::{Article, Classification};
 use async_nats::jetstream::{self, Context};
@@ -19,7 +20,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tonic::Code;
 
 /// The most KiB of messages that are processed at once: each is in memory several times meanwhile.
@@ -51,6 +52,8 @@ struct Sorted {
     dead: Vec<(Held, String)>,
     /// Those that caused an internal error.
     failed: Vec<Held>,
+    /// Those that this relay published itself.
+    looped: Vec<Held>,
 }
 
 impl Worker {
@@ -58,13 +61,14 @@ impl Worker {
     pub fn new(
         labeller: Labeller,
         metrics: Arc<Metrics>,
+        health: Arc<Health>,
         context: Context,
         settings: Settings,
         ack_wait: Duration,
     ) -> Self {
         Worker {
             isolated: labeller.isolated().map(tokio::sync::Mutex::new),
-            publisher: Publisher::new(context, metrics.clone(), &settings),
+            publisher: Publisher::new(context, metrics.clone(), health, &settings),
             tracker: Arc::new(Tracker::new(metrics.clone(), settings.durable.clone(), ack_wait)),
             processing: Semaphore::new(PROCESSING_KIB),
             labeller,
@@ -74,7 +78,7 @@ impl Worker {
     }
 
     /// Tracks a message until it is finished; `None` if it does not come from a stream.
-    pub fn track(&self, message: jetstream::Message, permit: OwnedSemaphorePermit) -> Option<Held> {
+    pub fn track(&self, message: jetstream::Message, permit: Permit) -> Option<Held> {
         self.tracker.track(message, permit)
     }
 
@@ -86,13 +90,13 @@ impl Worker {
     /// Processes messages together.
     pub async fn process(self: Arc<Self>, messages: Vec<Held>) {
         let Some(_permit) = self.admit(&messages).await else { return };
-        let Sorted { mut articles, canceled, dead, failed } = read(messages).await;
+        let (mut articles, rest) = self.read(messages).await.split();
         let label = async {
             let wanted = articles.iter_mut().map(|(_, incoming)| std::mem::take(&mut incoming.article)).collect();
             let answers = self.label(wanted).await;
             self.finish(articles, answers.into_iter().map(Some).collect()).await;
         };
-        tokio::join!(label, self.finish_without_labels(canceled, dead, failed));
+        tokio::join!(label, self.finish_without_labels(rest));
     }
 
     /// Processes redelivered messages one at a time: one of them may have crashed the process that had it. With a model in this process,
@@ -106,7 +110,7 @@ impl Worker {
                 continue;
             };
             let Some(_permit) = self.admit(&messages).await else { return };
-            let Sorted { articles, canceled, dead, failed } = read(messages).await;
+            let (articles, rest) = self.read(messages).await.split();
             for (held, mut incoming) in articles {
                 let article = std::mem::take(&mut incoming.article);
                 let answer = isolated.lock().await.classify(&article, &self.labeller.model()).await;
@@ -119,7 +123,7 @@ impl Worker {
                 };
                 self.finish(vec![(held, incoming)], answers.into_iter().map(Some).collect()).await;
             }
-            self.finish_without_labels(canceled, dead, failed).await;
+            self.finish_without_labels(rest).await;
         }
     }
 
@@ -190,20 +194,31 @@ impl Worker {
         back_off.wait().await;
     }
 
-    /// Finishes messages that are not classified: canceled items, dead letters, and those that caused an internal error.
-    async fn finish_without_labels(
-        &self,
-        canceled: Vec<(Held, Incoming)>,
-        dead: Vec<(Held, String)>,
-        failed: Vec<Held>,
-    ) {
+    /// Reads messages, on a blocking thread.
+    async fn read(&self, messages: Vec<Held>) -> Sorted {
+        let durable = self.settings.durable.clone();
+        spawn_blocking(move || {
+            let mut sorted = Sorted::default();
+            messages.into_iter().for_each(|held| sorted.read(held, &durable));
+            sorted
+        })
+        .await
+    }
+
+    /// Finishes messages that are not classified.
+    async fn finish_without_labels(&self, messages: Sorted) {
+        let Sorted { canceled, dead, failed, looped, .. } = messages;
         let answers = canceled.iter().map(|_| None).collect();
         let dead = dead.into_iter().map(|(held, reason)| (held, Action::DeadLetter(reason)));
         let failed = failed.into_iter().map(|held| {
             let action = Action::after_error(&held, INTERNAL_ERROR.to_owned(), self.settings.max_deliver);
             (held, action)
         });
-        let actions = dead.chain(failed).map(|(held, action)| self.publisher.apply(held, action));
+        let looped = looped.into_iter().map(|held| {
+            let reason = "this relay published it: its output subjects overlap its input";
+            (held, Action::Drop(reason.to_owned()))
+        });
+        let actions = dead.chain(failed).chain(looped).map(|(held, action)| self.publisher.apply(held, action));
         tokio::join!(self.finish(canceled, answers), join_all(actions));
     }
 
@@ -244,28 +259,32 @@ fn probe() -> Article {
     Article { headline: "Rain is expected in the north".to_owned(), ..Article::default() }
 }
 
-/// Reads messages, on a blocking thread.
-async fn read(messages: Vec<Held>) -> Sorted {
-    spawn_blocking(move || {
-        let mut sorted = Sorted::default();
-        for held in messages {
-            let read = catch_unwind(AssertUnwindSafe(|| Incoming::read(held.payload(), held.place())));
-            let Ok(read) = read else {
-                sorted.failed.push(held);
-                continue;
-            };
-            match read {
-                Ok(incoming) if incoming.is_canceled() => sorted.canceled.push((held, incoming)),
-                Ok(incoming) => match incoming.article.check() {
-                    Ok(()) => sorted.articles.push((held, incoming)),
-                    Err(error) => sorted.dead.push((held, error.to_string())),
-                },
-                Err(reason) => sorted.dead.push((held, reason)),
-            }
+impl Sorted {
+    /// Reads a message.
+    fn read(&mut self, held: Held, durable: &str) {
+        if is_published_by(durable, held.headers()) {
+            self.looped.push(held);
+            return;
         }
-        sorted
-    })
-    .await
+        let read = catch_unwind(AssertUnwindSafe(|| Incoming::read(held.payload(), held.place())));
+        let Ok(read) = read else {
+            self.failed.push(held);
+            return;
+        };
+        match read {
+            Ok(incoming) if incoming.is_canceled() => self.canceled.push((held, incoming)),
+            Ok(incoming) => match incoming.article.check() {
+                Ok(()) => self.articles.push((held, incoming)),
+                Err(error) => self.dead.push((held, error.to_string())),
+            },
+            Err(reason) => self.dead.push((held, reason)),
+        }
+    }
+
+    /// The messages to be classified, and the others.
+    fn split(mut self) -> (Vec<(Held, Incoming)>, Sorted) {
+        (std::mem::take(&mut self.articles), self)
+    }
 }
 
 /// Runs work on a thread that may block: parsing megabytes of JSON must not delay the connection to the broker. A panic drops the

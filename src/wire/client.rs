@@ -5,12 +5,63 @@ use super::{
     proto::dateline::v1::{ClassifyRequest, ClassifyResponse, classifier_client::ClassifierClient},
 };
 use crate::article::{Article, Classification, Options};
+use std::path::PathBuf;
 use tokio_stream::{Stream, StreamExt};
-use tonic::{Code, Status, Streaming, transport::Channel};
+use tonic::{
+    Code, Request, Status, Streaming,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::Channel,
+};
 
 /// A client of a Dateline server.
 #[derive(Debug, Clone)]
-pub struct Client(ClassifierClient<Channel>);
+pub struct Client(ClassifierClient<InterceptedService<Channel, Authorization>>);
+
+/// A file with a token.
+#[derive(Debug, Clone)]
+pub struct TokenFile(PathBuf);
+
+/// Sends the token of a file, if there is one, with each call.
+#[derive(Debug, Clone)]
+struct Authorization(Option<TokenFile>);
+
+impl TokenFile {
+    /// The file at a path.
+    pub fn new(path: PathBuf) -> Self {
+        TokenFile(path)
+    }
+
+    /// The token as the value of the header `authorization`.
+    ///
+    /// # Errors
+    /// Why the file has no valid token; the message does not quote it.
+    pub fn read(&self) -> Result<MetadataValue<Ascii>, String> {
+        let path = self.0.display();
+        let text = std::fs::read_to_string(&self.0).map_err(|error| format!("{path}: {error}"))?;
+        let invalid = |reason: &str| format!("{path}: {reason}; write one token on one line, in ASCII");
+        if text.starts_with('\u{FEFF}') {
+            return Err(invalid("the file begins with a byte order mark"));
+        }
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let (Some(token), None) = (lines.next(), lines.next()) else {
+            return Err(invalid("the file does not have one line with a token"));
+        };
+        let mut value: MetadataValue<Ascii> =
+            format!("Bearer {token}").parse().map_err(|_| invalid("the token has invalid characters"))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+}
+
+impl Interceptor for Authorization {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(file) = &self.0 {
+            request.metadata_mut().insert("authorization", file.read().map_err(Status::unauthenticated)?);
+        }
+        Ok(request)
+    }
+}
 
 /// The responses of one `ClassifyStream` call, in the order of its articles.
 #[derive(Debug)]
@@ -40,10 +91,10 @@ pub enum ClientError {
 }
 
 impl Client {
-    /// A client on a connection. Requests may be twice the default limit of a server: the server refuses those that are over its own.
-    pub fn new(channel: Channel) -> Self {
+    /// A client on a connection; it sends a token if given. Requests may be twice the default limit of a server: the server refuses those that are over its own.
+    pub fn new(channel: Channel, token: Option<TokenFile>) -> Self {
         Client(
-            ClassifierClient::new(channel)
+            ClassifierClient::with_interceptor(channel, Authorization(token))
                 .max_encoding_message_size(2 * MAX_MESSAGE_BYTES)
                 .max_decoding_message_size(usize::MAX),
         )
@@ -74,5 +125,29 @@ impl Responses {
         };
         let Some(answer) = answer_from_proto(response) else { return Some(Err(ClientError::Incompatible)) };
         Some(Ok(answer.map_err(|error| ArticleStatus { code: Code::from(error.code), message: error.message })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_file_has_one_token() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("token");
+        for (text, token) in [
+            ("secret-1\n", Some("Bearer secret-1")),
+            ("# for the desk\n\n secret-2 \n", Some("Bearer secret-2")),
+            ("", None),
+            ("one\ntwo\n", None),
+            ("\u{FEFF}secret-3\n", None),
+            ("s\u{E9}cret\n", None),
+        ] {
+            std::fs::write(&file, text).expect("it is written");
+            let read = TokenFile::new(file.clone()).read();
+            assert_eq!(read.as_ref().ok().and_then(|value| value.to_str().ok()), token, "{read:?}");
+            assert!(read.err().is_none_or(|error| !error.contains("cret")));
+        }
     }
 }

@@ -22,7 +22,7 @@ pub mod proto {
     }
 }
 
-pub use client::{Answer, ArticleStatus, Client, ClientError, Responses};
+pub use client::{Answer, ArticleStatus, Client, ClientError, Responses, TokenFile};
 pub(crate) use convert::{
     answer_from_proto, answer_to_proto, article_from_proto, article_to_proto, error_to_proto, fitted,
     options_from_proto, options_to_proto, shortened_id,
