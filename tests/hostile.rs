@@ -304,7 +304,7 @@ async fn slow_calls_and_idle_streams_are_ended() {
     let begun = Instant::now();
     let end = end_status(&mut answers).await;
     assert_eq!(end.code(), Code::Unavailable, "{end}");
-    assert!(end.message().contains("no article has come"), "{end}");
+    assert!(end.message().contains("no article within the idle timeout"), "{end}");
     assert!(begun.elapsed() > Duration::from_millis(900), "the idle time elapses first");
     wait_until_idle(&metrics).await;
     // The client reconnects by itself.
@@ -335,7 +335,7 @@ async fn connections_that_reach_their_maximum_age_drain() {
     let (count, end) = read_until_status(&mut answers, |_| {}).await;
     assert!(count > 10, "{count}");
     assert_eq!(end.code(), Code::Unavailable, "{end}");
-    assert!(end.message().contains("the connection is old"), "{end}");
+    assert!(end.message().contains("the connection reached its maximum age"), "{end}");
     sender.await.expect("the sender ends");
     // The old connection accepts no new calls: the client opens a new one.
     let (send, mut answers) = open_stream(&mut client).await;
@@ -417,7 +417,7 @@ async fn unread_answers_are_bounded_and_their_streams_end() {
             Ok(answer) => panic!("a status, not the answer to {}", answer.id),
             Err(status) => {
                 assert_eq!(status.code(), Code::Aborted, "{status}");
-                assert!(status.message().contains("took no answer for 4 s"), "{status}");
+                assert!(status.message().contains("read no answers for 4 s"), "{status}");
                 ended += 1;
             }
         }

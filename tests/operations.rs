@@ -51,13 +51,13 @@ async fn a_drain_answers_all_requests_sent_before_it() {
     }
     let end = end_status(&mut answers).await;
     assert_eq!(end.code(), Code::Unavailable, "{end}");
-    assert!(end.message().contains("send again"), "{end}");
+    assert!(end.message().contains("resend unanswered articles"), "{end}");
     // A stream that its client ended completes without an error.
     assert_eq!(next_answer(&mut of_ended).await.id, "1");
     assert!(of_ended.next().await.is_none());
     assert_eq!(end_status(&mut of_idle).await.code(), Code::Unavailable);
     assert_eq!(server.wait().code(), Some(0), "{}", server.log());
-    assert!(server.log().contains("draining"));
+    assert!(server.log().contains("drain started"));
 }
 
 /// Sends articles with this body and the ids 0, 1, 2 and so on until the stream is closed.
@@ -96,7 +96,7 @@ async fn a_drain_ends_a_stream_whose_client_never_pauses() {
     };
     let (_, end) = read_until_status(&mut answers, terminate_at_100).await;
     assert_eq!(end.code(), Code::Unavailable, "{end}");
-    assert!(end.message().contains("send again"), "{end}");
+    assert!(end.message().contains("resend unanswered articles"), "{end}");
     assert_eq!(
         watch.next().await.expect("the health is sent").expect("an answer, not a status").status(),
         ServingStatus::NotServing

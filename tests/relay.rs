@@ -86,7 +86,7 @@ async fn articles_are_labelled_and_invalid_messages_become_dead_letters() {
         })
         .collect();
     for (payload, reason) in
-        [("secret", "not a JSON object"), ("{\"id\": \"empty\"}", "no text"), ("", "there is no article in it")]
+        [("secret", "not a JSON object"), ("{\"id\": \"empty\"}", "no text"), ("", "no article found")]
     {
         assert!(
             dead.iter().any(|(text, why)| text == payload && why.contains(reason)),

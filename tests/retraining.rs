@@ -230,11 +230,8 @@ fn better_models_are_promoted_worse_ones_refused_and_earlier_ones_restored() {
 
     let output = promote(&mislabelled, &[]);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    assert!(
-        stdout(&output).contains("topics.micro_f1") && stdout(&output).contains("may be worse by"),
-        "{}",
-        stdout(&output)
-    );
+    let text = stdout(&output);
+    assert!(text.contains("topics.micro_f1") && text.contains("may be worse by"), "{text}");
     assert!(stderr(&output).contains("not promoted") && stderr(&output).contains("--out"), "{}", stderr(&output));
     assert_eq!(live_version(), second);
     let floor = format!("{}=1", topics_of(&live)[0]);
@@ -242,11 +239,8 @@ fn better_models_are_promoted_worse_ones_refused_and_earlier_ones_restored() {
     let output =
         promote(&mislabelled, &["--seed", "2", "--tolerance", "1", "--label-tolerance", "1", "--floor", &floor]);
     assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
-    assert!(
-        stdout(&output).contains("below its floor") && !stdout(&output).contains("may be worse"),
-        "{}",
-        stdout(&output)
-    );
+    let text = stdout(&output);
+    assert!(text.contains("below its floor") && !text.contains("may be worse"), "{text}");
     let output = promote(&training, &["--tolerance", "1", "--label-tolerance", "1", "--floor", "medtop:misspelt=0.5"]);
     assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
     assert!(stdout(&output).contains("no test row carries it"), "{}", stdout(&output));
@@ -418,12 +412,16 @@ fn bad_rows_are_named_counted_and_limited() {
     for (args, status, message) in [
         (&["--topics", &one, "--min-rows", "0", "--out", &out][..], 2, "1.."),
         (&["--topics", &same, "--out", &out], 3, "no topic has 5 different rows"),
-        (&["--topics", &none, "--out", &out], 3, "there is no article in it"),
-        (&["--topics", &empty, "--out", &out], 3, "there is no file in this folder"),
-        (&["--topics", &table, "--out", &out], 3, "no column is called body, headline, text or title; there are a, b"),
+        (&["--topics", &none, "--out", &out], 3, "no article found"),
+        (&["--topics", &empty, "--out", &out], 3, "the folder has no files"),
+        (
+            &["--topics", &table, "--out", &out],
+            3,
+            "no column is named body, headline, text or title; the columns are a, b",
+        ),
         (&["--topics", TOPICS, "--columns", "topics=Text", "--out", &out], 3, "no row has text"),
-        (&["--topics", TOPICS, "--columns", "text=Text", "--out", &out], 2, "\"text\" is no field"),
-        (&["--topics", TOPICS, "--encoding", "klingon", "--out", &out], 2, "\"klingon\" is no encoding"),
+        (&["--topics", TOPICS, "--columns", "text=Text", "--out", &out], 2, "unknown field \"text\""),
+        (&["--topics", TOPICS, "--encoding", "klingon", "--out", &out], 2, "unknown encoding \"klingon\""),
         (&["--topics", TOPICS, "--map", &wrong_map, "--out", &out], 3, "map.csv:1: 3 cells"),
         (&["--topics", TOPICS, "--hold-out", "0.9", "--out", &out], 2, "write a number from 0.01 to 0.5"),
         (&["--topics", TOPICS, "--floor", "a", "--out", &out], 2, "write CODE=F1"),

@@ -98,7 +98,7 @@ async fn invalid_requests_get_errors_in_band() {
     let cases = [
         (ClassifyRequest::default(), "the request has no article"),
         (request("e", ""), "the article has no text"),
-        (odd_format, "9 is no format"),
+        (odd_format, "invalid format 9"),
         (with_options(Options { min_confidence: Some(f32::NAN), ..Options::default() }), "from 0 to 1"),
         (with_options(Options { min_confidence: Some(-0.5), ..Options::default() }), "from 0 to 1"),
         (with_options(Options { auto_from: Some(2.0), ..Options::default() }), "invalid auto_from 2"),

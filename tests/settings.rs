@@ -88,7 +88,7 @@ fn errors_in_a_file_name_the_line_and_the_setting() {
         ("otlp-endpoint = \"collector\"\n", 2, "otlp-endpoint is not a valid URL"),
         ("otlp-endpoint = \"https://me:hidden@collector\"\n", 2, "otlp-endpoint contains a user and password"),
         ("max-message-bytes = 0\n", 2, "0 is not in 1024..=1073741824"),
-        ("web-origin = \"*\"\n", 2, "\"*\" is no origin"),
+        ("web-origin = \"*\"\n", 2, "invalid web origin \"*\""),
     ] {
         let folder = with_settings(settings);
         let output = check(&folder, &[], &[]);

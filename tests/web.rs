@@ -105,6 +105,7 @@ fn invalid_origins_are_refused() {
     for wrong in ["*", "desk.example", "https://desk.example/path", "https://"] {
         let output = run(&["serve", "--listen", "127.0.0.1:0", "--web-origin", wrong], b"");
         assert_eq!(output.status.code(), Some(2), "{wrong}");
-        assert!(stderr(&output).contains("is no origin: write it as browsers do"), "{}", stderr(&output));
+        let message = format!("invalid web origin {wrong:?}: expected scheme and host as browsers send them");
+        assert!(stderr(&output).contains(&message), "{}", stderr(&output));
     }
 }

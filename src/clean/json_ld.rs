@@ -1,7 +1,6 @@
 //! Extracts the article body from the JSON-LD of a page (<https://schema.org/articleBody>), for pages that render their
 //! text with scripts.
 
-use super::html;
 use crate::document::MappedText;
 use std::{collections::HashSet, ops::Range};
 
@@ -14,8 +13,12 @@ const MAX_ENTRIES: usize = 500;
 
 /// The longest `articleBody` in the given scripts (byte ranges of `source`), or all distinct ones if the page is a live
 /// blog. The result maps to the page. The function searches for the key instead of parsing the JSON, because the JSON of
-/// pages is often invalid and the key may be at any depth.
-pub fn article_body(source: &str, scripts: &[Range<usize>]) -> Option<MappedText<'static>> {
+/// pages is often invalid and the key may be at any depth. A body that is an HTML fragment is converted by `fragment_to_text`.
+pub fn article_body(
+    source: &str,
+    scripts: &[Range<usize>],
+    fragment_to_text: impl Fn(&str) -> MappedText<'static>,
+) -> Option<MappedText<'static>> {
     let texts = || scripts.iter().filter_map(|script| Some((script.end, source.get(script.clone())?)));
     let strings = texts().flat_map(|(end, text)| {
         text.match_indices(BODY).filter_map(move |(at, _)| {
@@ -43,7 +46,7 @@ pub fn article_body(source: &str, scripts: &[Range<usize>]) -> Option<MappedText
     if !body.as_str().contains(['<', '&']) {
         return Some(body);
     }
-    Some(html::fragment_to_text(body.as_str()).through(&body))
+    Some(fragment_to_text(body.as_str()).through(&body))
 }
 
 /// The length in bytes of a JSON string up to its closing quote, or of the whole text if there is none.
@@ -96,11 +99,12 @@ fn escape(text: &str) -> (char, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clean::html::fragment_to_text;
 
     fn body(script: &str) -> Option<String> {
         let page = format!("<script>{script}</script>");
         let range = 8..8 + script.len();
-        article_body(&page, std::slice::from_ref(&range)).map(|body| body.as_str().trim().to_owned())
+        article_body(&page, std::slice::from_ref(&range), fragment_to_text).map(|body| body.as_str().trim().to_owned())
     }
 
     #[test]
@@ -143,7 +147,7 @@ mod tests {
     fn bodies_map_to_the_page() {
         let page = r#"<script>{"articleBody": "Caf\u00e9 in <b>Oslo<\/b>"}</script>"#;
         let range = 8..page.len() - 9;
-        let body = article_body(page, std::slice::from_ref(&range)).expect("a body");
+        let body = article_body(page, std::slice::from_ref(&range), fragment_to_text).expect("a body");
         for (word, source) in [("Café", r"Caf\u00e9"), ("Oslo", "Oslo")] {
             let start = body.as_str().find(word).expect("the body contains the word");
             assert_eq!(&page[body.source(start..start + word.len())], source);

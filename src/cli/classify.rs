@@ -328,7 +328,7 @@ impl Printer {
     }
 
     fn print_fault(&mut self, error: &InputError) -> Result<(), Failure> {
-        self.print(&error.place, None, &Err(ArticleFault::invalid(&error.message)))
+        self.print(&error.place.to_string(), None, &Err(ArticleFault::invalid(&error.message)))
     }
 }
 

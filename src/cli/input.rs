@@ -71,11 +71,11 @@ pub fn print_left_out(left_out: &LeftOut) {
         }
     }
     if let Some(place) = &left_out.first_undated {
-        let place = output::printable(place);
+        let place = output::printable(&place.to_string());
         eprintln!("{} rows are kept without their date, the first at {place}: {DATES}", left_out.undated);
     }
     if let Some(place) = &left_out.first_orphan_subtopic {
-        let place = output::printable(place);
+        let place = output::printable(&place.to_string());
         let orphans = left_out.orphan_subtopics;
         eprintln!(
             "{orphans} sub-topics stand in rows without their topic and are not learned there, the first at {place}"

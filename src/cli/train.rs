@@ -430,7 +430,8 @@ fn check_text(check: &Check) -> String {
         }
         text.push_str(&format!("{}\n", labels.to_terminal()));
         for (first, second) in &part.conflicts {
-            text.push_str(&format!("copies with different labels: {} and {}\n", printable(first), printable(second)));
+            let (first, second) = (printable(&first.to_string()), printable(&second.to_string()));
+            text.push_str(&format!("copies with different labels: {first} and {second}\n"));
         }
     }
     if check.unlabelled > 0 {

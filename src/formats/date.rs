@@ -1,4 +1,4 @@
-//! Dates of publication, as archives write them.
+//! Parses dates of publication in the formats that archives and feeds use.
 
 use jiff::{
     Timestamp,
@@ -7,7 +7,7 @@ use jiff::{
     tz::TimeZone,
 };
 
-/// Dates with the names of months, in full or as three letters, in any case; a time may follow.
+/// Formats with the name of the month, in full or as three letters, in any case; a time may follow.
 const WITH_MONTH_NAMES: [&str; 10] = [
     "%d-%b-%Y",
     "%d %b %Y",
@@ -21,18 +21,18 @@ const WITH_MONTH_NAMES: [&str; 10] = [
     "%B %d %Y",
 ];
 
-/// The day that a text names: `2024-05-31`, `20240531`, RFC 3339, RFC 2822, `20240531T101112Z`, seconds or milliseconds since
-/// 1970, and day, month and year with the name of the month. The day is that of the time zone in which it is written. `None` for
-/// anything else, such as 05/06/2024, which is two days.
+/// Parses a day: `2024-05-31`, `20240531`, RFC 3339, RFC 2822, `20240531T101112Z`, seconds or milliseconds since 1970, or day,
+/// month and year with the name of the month. It is the day in the time zone of the text; numbers since 1970 are in UTC. `None`
+/// for anything else, such as the ambiguous 05/06/2024.
 pub fn day(text: &str) -> Option<Date> {
     let text = text.trim();
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return digits(text);
+        return number(text);
     }
-    iso(text).or_else(|| basic(text)).or_else(|| with_month_name(text))
+    extended(text).or_else(|| basic(text)).or_else(|| with_month_name(text))
 }
 
-/// The time that a text names, with its zone, as RFC 3339 writes it; `None` if it names none, or only a day.
+/// Parses a time with its zone, and formats it as RFC 3339; `None` if it is not one, or only a day.
 pub fn rfc3339(text: &str) -> Option<String> {
     let text = text.trim();
     let stamp = |stamp: Timestamp| stamp.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
@@ -43,15 +43,16 @@ pub fn rfc3339(text: &str) -> Option<String> {
         let number: i64 = text.parse().ok()?;
         return Timestamp::from_second(if text.len() > 11 { number / 1000 } else { number }).ok().map(stamp);
     }
-    // Of RFC 3339 the zone is kept as it is written.
+    // RFC 3339 is returned unchanged, with its zone.
     let time: Timestamp = text.parse().ok()?;
-    let written = text.len() >= 20 && text.as_bytes().get(4) == Some(&b'-') && text.as_bytes().get(10) == Some(&b'T');
+    let is_extended =
+        text.len() >= 20 && text.as_bytes().get(4) == Some(&b'-') && text.as_bytes().get(10) == Some(&b'T');
     let has_colon = text.ends_with(['Z', 'z']) || text.as_bytes().get(text.len() - 3) == Some(&b':');
-    Some(if written && has_colon { text.to_owned() } else { stamp(time) })
+    Some(if is_extended && has_colon { text.to_owned() } else { stamp(time) })
 }
 
-/// `2024-05-31`, also with slashes or points, and a time behind it.
-fn iso(text: &str) -> Option<Date> {
+/// `2024-05-31`, also with slashes or points; a time may follow.
+fn extended(text: &str) -> Option<Date> {
     let (day, rest) = text.split_at_checked(10)?;
     let separator = *day.as_bytes().get(4)?;
     if !b"-/.".contains(&separator) || rest.starts_with(|c: char| c.is_ascii_digit()) {
@@ -64,21 +65,21 @@ fn iso(text: &str) -> Option<Date> {
 fn basic(text: &str) -> Option<Date> {
     let (day, time) = text.split_at_checked(8)?;
     let is_basic = day.bytes().all(|byte| byte.is_ascii_digit()) && time.starts_with(['T', 't', ' ']);
-    if is_basic { of_eight(day) } else { None }
+    if is_basic { eight_digits(day) } else { None }
 }
 
-fn of_eight(day: &str) -> Option<Date> {
+fn eight_digits(day: &str) -> Option<Date> {
     let (year, rest) = day.split_at_checked(4)?;
     let (month, day) = rest.split_at_checked(2)?;
     Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?).ok()
 }
 
-/// `20240531`, `20240531101112`, or a time since 1970.
-fn digits(text: &str) -> Option<Date> {
+/// `20240531`, `20240531101112`, or seconds or milliseconds since 1970.
+fn number(text: &str) -> Option<Date> {
     let since_1970 = |seconds: i64| Some(Timestamp::from_second(seconds).ok()?.to_zoned(TimeZone::UTC).date());
     match text.len() {
-        8 => of_eight(text),
-        14 => of_eight(text.get(..8)?),
+        8 => eight_digits(text),
+        14 => eight_digits(text.get(..8)?),
         9..=11 => since_1970(text.parse().ok()?),
         12..=13 => since_1970(text.parse::<i64>().ok()? / 1000),
         _ => None,
@@ -103,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_are_read_as_archives_write_them() {
+    fn common_formats_of_days_are_parsed() {
         let expected = Date::constant(2024, 5, 6);
         for text in [
             "2024-05-06",
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_written_as_rfc_3339() {
+    fn times_are_formatted_as_rfc_3339() {
         for (text, time) in [
             ("2024-05-06T10:11:12+02:00", Some("2024-05-06T10:11:12+02:00")),
             ("2024-05-06T10:11:12+0000", Some("2024-05-06T10:11:12Z")),
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_one_day_is_none() {
+    fn ambiguous_and_invalid_days_are_none() {
         for text in [
             "",
             "yesterday",

@@ -1,25 +1,25 @@
-//! Folders: of files that are read one after the other, or of folders, one a label, with an article a file.
+//! Folders of input: files with rows, or one folder per label with one article per file.
 
-use super::{InputError, Kind, reason};
+use super::{InputError, Place, kind::FileKind, source};
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-/// A file in a folder, and the label of the folder that it stands in.
+/// A file in a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// The file.
     pub path: PathBuf,
-    /// The name of its folder, where it is one of a label's; then the file is one article.
+    /// The label, if the file is in the folder of one; the file is then one article.
     pub label: Option<String>,
 }
 
-/// The files of a folder by name, those of the folders in it too, hidden ones apart. Where a folder has folders, their names
-/// are labels.
+/// The files of a folder and of its direct subfolders, without hidden ones, in the order of their names. The names of
+/// subfolders are labels; files next to subfolders are included only if their names are those of files with rows.
 ///
 /// # Errors
-/// What the system says, with the path.
+/// If the folder cannot be read, or has no files.
 pub fn members(folder: &Path) -> Result<Vec<Member>, InputError> {
     let mut members = Vec::new();
     for entry in sorted(folder)? {
@@ -28,24 +28,28 @@ pub fn members(folder: &Path) -> Result<Vec<Member>, InputError> {
             let files = sorted(&entry)?.into_iter().filter(|path| path.is_file());
             members.extend(files.map(|path| Member { path, label: Some(label.clone()) }));
         } else {
-            // Beside folders of labels, only files that hold rows say what they are.
             members.push(Member { path: entry, label: None });
         }
     }
     if members.iter().any(|member| member.label.is_some()) {
         members.retain(|member| {
             let name = member.path.to_string_lossy();
-            member.label.is_some() || Kind::of_name(&name).is_some_and(Kind::has_rows)
+            member.label.is_some() || FileKind::of_name(&name).is_some_and(FileKind::has_rows)
         });
     }
     if members.is_empty() {
-        return Err(InputError::new(&folder.display().to_string(), "there is no file in this folder"));
+        return Err(InputError::new(&place(folder), "the folder has no files"));
     }
     Ok(members)
 }
 
+fn place(folder: &Path) -> Place {
+    Place::of_file(folder.display().to_string())
+}
+
+/// The entries of a folder that are not hidden, in the order of their names.
 fn sorted(folder: &Path) -> Result<Vec<PathBuf>, InputError> {
-    let fault = |error: io::Error| InputError::new(&folder.display().to_string(), reason(&error));
+    let fault = |error: io::Error| InputError::new(&place(folder), source::explain(&error));
     let entries = fs::read_dir(folder).map_err(fault)?;
     let mut paths: Vec<PathBuf> =
         entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<_>>().map_err(fault)?;
@@ -66,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_of_labels_and_folders_of_files() {
+    fn subfolders_are_labels_and_other_folders_have_rows() {
         let folder = tempfile::tempdir().expect("a folder");
         let put = |name: &str, text: &str| {
             let path = folder.path().join(name);
@@ -80,8 +84,8 @@ mod tests {
         put(".hidden/1", "no");
         let members = members(folder.path()).expect("a folder");
         let records: Vec<Record> = members.iter().flat_map(records).collect();
-        let told: Vec<_> = records.iter().map(|record| (&*record.topics[0], &*record.article.body)).collect();
-        assert_eq!(told, [("arts", "<p>It hangs.</p>"), ("sport", "They lost."), ("sport", "They won.")]);
+        let labelled: Vec<_> = records.iter().map(|record| (&*record.topics[0], &*record.article.body)).collect();
+        assert_eq!(labelled, [("arts", "<p>It hangs.</p>"), ("sport", "They lost."), ("sport", "They won.")]);
 
         let rows = tempfile::tempdir().expect("a folder");
         fs::write(rows.path().join("b.jsonl"), "{\"body\": \"b\"}\n").expect("it is written");

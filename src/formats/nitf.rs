@@ -1,23 +1,23 @@
-//! NITF, the News Industry Text Format of the IPTC, versions 3.x: read to be classified.
+//! Reads NITF 3.x, the News Industry Text Format of the IPTC.
 
-use super::{Record, xml};
+use super::{Item, Place, Record, xml, xml_encoding};
 use crate::article::{Article, Format};
 use std::collections::HashSet;
 use xml::{Element, XmlError, escape};
 
-/// Parts of the content that are not text of the article.
+/// Elements of the content without text of the article.
 const MEDIA: &str = "media";
 
-/// The article in a document.
+/// Reads the article of a document.
 ///
 /// # Errors
 /// If it is not well-formed; the message does not quote its text.
-pub fn read(text: &str, place: &str) -> Result<Record, XmlError> {
-    let root = xml::parse(xml::without_mark(text.trim_start()))?;
+pub fn read(text: &str, place: &Place) -> Result<Record, XmlError> {
+    let root = xml::parse(xml_encoding::without_mark(text.trim_start()))?;
     let (headline, body) = parts(&root);
     let head = |path: &[&str]| root.child("head").and_then(|head| head.at(path));
-    let said = |path: &[&str]| root.at(path).map(Element::text).filter(|text| !text.is_empty());
-    let headline = headline.or_else(|| said(&["head", "title"])).unwrap_or_default();
+    let text_at = |path: &[&str]| root.at(path).map(Element::text).filter(|text| !text.is_empty());
+    let headline = headline.or_else(|| text_at(&["head", "title"])).unwrap_or_default();
     let docdata = head(&["docdata"]);
     let of_docdata = |name: &str, attribute: &str| {
         docdata.and_then(|data| data.child(name)).and_then(|found| found.attribute(attribute))
@@ -27,10 +27,10 @@ pub fn read(text: &str, place: &str) -> Result<Record, XmlError> {
     let dateline = root.at(&["body", "body.head", "dateline"]);
     let dateline = dateline.map(|line| line.child("location").map_or_else(|| without_date(line), Element::text));
     let source =
-        said(&["body", "body.head", "distributor"]).or_else(|| of_docdata("doc-id", "regsrc").map(str::to_owned));
+        text_at(&["body", "body.head", "distributor"]).or_else(|| of_docdata("doc-id", "regsrc").map(str::to_owned));
     Ok(Record {
         article: Article {
-            id: of_docdata("doc-id", "id-string").map_or_else(|| place.to_owned(), str::to_owned),
+            id: of_docdata("doc-id", "id-string").map_or_else(|| place.to_string(), str::to_owned),
             headline: escape(&headline),
             body,
             format: Format::Html,
@@ -41,41 +41,41 @@ pub fn read(text: &str, place: &str) -> Result<Record, XmlError> {
         topics: subjects(&root),
         published: published.unwrap_or_default().to_owned(),
         source: source.unwrap_or_default(),
-        place: place.to_owned(),
+        place: place.clone(),
         item: status(docdata),
         ..Record::default()
     })
 }
 
-/// What the management data of a document say of its publication.
-fn status(docdata: Option<&Element>) -> Option<super::Item> {
+/// The publication status, if the document is canceled or embargoed.
+fn status(docdata: Option<&Element>) -> Option<Item> {
     let status = docdata?.attribute("management-status")?.to_ascii_lowercase();
     let release = docdata?.child("date.release").and_then(|date| date.attribute("norm"));
     match &*status {
-        "canceled" | "cancelled" => Some(super::Item::Nitf { canceled: true, embargoed: String::new() }),
+        "canceled" | "cancelled" => Some(Item::Nitf { canceled: true, embargoed: String::new() }),
         "embargoed" => {
             let embargoed = release.unwrap_or("until further notice").to_owned();
-            Some(super::Item::Nitf { canceled: false, embargoed })
+            Some(Item::Nitf { canceled: false, embargoed })
         }
         _ => None,
     }
 }
 
-/// The headline and the text, as HTML, of an element `nitf`.
+/// The headline and the body, as HTML, of an element `nitf`.
 pub fn parts(nitf: &Element) -> (Option<String>, String) {
-    let filled = |text: &String| !text.is_empty();
+    let is_filled = |text: &String| !text.is_empty();
     let hedline = nitf.at(&["body", "body.head", "hedline"]).or_else(|| nitf.at(&["body", "body.head", "headline"]));
-    let headline = hedline.map(|hedline| hedline.child("hl1").unwrap_or(hedline).text()).filter(filled);
+    let headline = hedline.map(|hedline| hedline.child("hl1").unwrap_or(hedline).text()).filter(is_filled);
     let Some(content) = nitf.at(&["body", "body.content"]) else { return (headline, String::new()) };
-    // A lead that is repeated in the full text counts once.
+    // The full text repeats the lead.
     let full = content.elements().find(|block| block.name == "block" && block.attribute("class") == Some("full_text"));
     let content = full.unwrap_or(content);
     let html = content.to_html(&[MEDIA]);
-    let headline = headline.or_else(|| content.descendants("hl2").map(Element::text).find(filled));
+    let headline = headline.or_else(|| content.descendants("hl2").map(Element::text).find(is_filled));
     (headline, html)
 }
 
-/// The place in a dateline that is text and, perhaps, a date.
+/// The text of a dateline without its date.
 fn without_date(dateline: &Element) -> String {
     let texts = dateline.children.iter().filter_map(|node| match node {
         xml::Node::Text(text) => Some(text.clone()),
@@ -85,7 +85,8 @@ fn without_date(dateline: &Element) -> String {
     texts.collect::<String>().trim().to_owned()
 }
 
-/// Labels: subject codes of the IPTC, whose seventeen top codes are those of Media Topics, otherwise names; and classifiers.
+/// The labels: IPTC subject codes (the seventeen top-level codes are also Media Topics), otherwise names of subjects; and
+/// classifiers. Each label occurs once.
 fn subjects(root: &Element) -> Vec<String> {
     let of_tobject = root.descendants("tobject.subject").filter_map(|subject| {
         let code = subject.attribute("tobject.subject.refnum").filter(|code| code.len() == 8);
@@ -120,7 +121,8 @@ mod tests {
 
     #[test]
     fn articles_are_read() {
-        let record = read(NITF.trim(), "a.xml").expect("XML");
+        let place = Place::of_file("a.xml");
+        let record = read(NITF.trim(), &place).expect("XML");
         assert_eq!((&*record.article.id, &*record.article.headline), ("wire-7", "Ferry crews walk out &amp; march"));
         assert_eq!((&*record.article.dateline, &*record.article.language), ("Mombasa, Kenya", "en-KE"));
         assert_eq!((&*record.published, &*record.source), ("20300506T101112Z", "LN"));
@@ -130,13 +132,13 @@ mod tests {
         assert!(body.contains("union</org> said so") && !body.contains("Lisbon"), "{body}");
         let item = record.item.expect("it is embargoed");
         assert_eq!((item.embargoed(), item.is_canceled()), ("20300507T060000Z".to_owned(), false));
-        let canceled = read(&NITF.replace("\"embargoed\"", "\"canceled\""), "a.xml").expect("XML");
+        let canceled = read(&NITF.replace("\"embargoed\"", "\"canceled\""), &place).expect("XML");
         assert!(canceled.item.is_some_and(|item| item.is_canceled()));
         let empty = "<nitf><body><body.content><p>Lead.</p><media media-type='image'/><p>The rest.</p></body.content></body></nitf>";
-        assert_eq!(read(empty, "a.xml").expect("XML").article.body, "<p>Lead.</p><p>The rest.</p>");
+        assert_eq!(read(empty, &place).expect("XML").article.body, "<p>Lead.</p><p>The rest.</p>");
         let plain = read(
             "<nitf><head><title>T</title></head><body><body.content>Rain <b>fell</b>.</body.content></body></nitf>",
-            "a.xml",
+            &place,
         );
         let plain = plain.expect("XML").article;
         assert_eq!((&*plain.headline, &*plain.body, &*plain.id), ("T", "Rain <b>fell</b>.", "a.xml"));

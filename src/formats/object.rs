@@ -1,3 +1,5 @@
+//! JSON objects whose fields keep their order and their bytes.
+
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
@@ -5,7 +7,7 @@ use serde::{
 use serde_json::value::RawValue;
 use std::fmt;
 
-/// A JSON object: its fields in their order, repeated ones too, each as it was written.
+/// A JSON object: its fields in order, including repeated ones, each with its value as written.
 #[derive(Debug, Clone)]
 pub struct Object(Vec<(String, Box<RawValue>)>);
 
@@ -20,8 +22,8 @@ impl PartialEq for Object {
 
 impl<'de> Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AsWritten;
-        impl<'de> Visitor<'de> for AsWritten {
+        struct FieldsAsWritten;
+        impl<'de> Visitor<'de> for FieldsAsWritten {
             type Value = Object;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -36,19 +38,19 @@ impl<'de> Deserialize<'de> for Object {
                 Ok(Object(fields))
             }
         }
-        deserializer.deserialize_map(AsWritten)
+        deserializer.deserialize_map(FieldsAsWritten)
     }
 }
 
 impl Object {
-    /// The object in some JSON; `None` where it is none.
+    /// Parses a JSON object; `None` for anything else.
     pub fn read(json: &[u8]) -> Option<Object> {
         serde_json::from_slice(json).ok()
     }
 
-    /// An object of some fields.
+    /// Makes an object of fields.
     pub fn of<'a>(fields: impl Iterator<Item = (&'a str, serde_json::Value)>) -> Object {
-        // A value is always JSON.
+        // A value always serialises as valid JSON.
         let raw = |value: serde_json::Value| RawValue::from_string(value.to_string()).ok();
         Object(fields.filter_map(|(name, value)| Some((name.to_owned(), raw(value)?))).collect())
     }
@@ -58,40 +60,40 @@ impl Object {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
-    /// The fields, as they were written.
+    /// The fields, with their values as written.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &RawValue)> {
         self.0.iter().map(|(name, value)| (name.as_str(), &**value))
     }
 
-    /// The first field of a name.
+    /// The value of the first field of a name.
     pub fn find(&self, name: &str) -> Option<&RawValue> {
         self.0.iter().find(|(field, _)| field == name).map(|(_, value)| &**value)
     }
 
-    /// The object on one line, some fields with other JSON; those that it has not stand at the end.
-    pub fn written_with(&self, mut other: Vec<(&str, String)>) -> String {
+    /// The object on one line, with the JSON values of some fields replaced; fields that it lacks are added at the end.
+    pub fn written_with(&self, mut replaced: Vec<(&str, String)>) -> String {
         let field = |name: &str, value: &str| format!("{}:{value}", serde_json::Value::from(name));
-        let mut written: Vec<String> = Vec::with_capacity(self.0.len() + other.len());
+        let mut written: Vec<String> = Vec::with_capacity(self.0.len() + replaced.len());
         for (name, value) in &self.0 {
-            let new = other.iter().position(|(other, _)| other == name).map(|i| other.remove(i).1);
+            let new = replaced.iter().position(|(other, _)| other == name).map(|i| replaced.remove(i).1);
             written.push(field(name, &new.unwrap_or_else(|| on_one_line(value.get()))));
         }
-        written.extend(other.iter().map(|(name, value)| field(name, value)));
+        written.extend(replaced.iter().map(|(name, value)| field(name, value)));
         format!("{{{}}}", written.join(","))
     }
 }
 
-/// JSON without the line breaks and blanks between its parts; nothing else is changed.
+/// Removes white space outside strings from JSON.
 pub fn on_one_line(json: &str) -> String {
     let (mut quoted, mut escaped) = (false, false);
     json.chars()
         .filter(|c| {
-            let stays = quoted || !c.is_ascii_whitespace();
+            let is_kept = quoted || !c.is_ascii_whitespace();
             if *c == '"' && !escaped {
                 quoted = !quoted;
             }
             escaped = quoted && *c == '\\' && !escaped;
-            stays
+            is_kept
         })
         .collect()
 }

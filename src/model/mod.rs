@@ -4,15 +4,19 @@
 //! give the same answer.
 
 mod bundle;
+mod error;
+mod files;
 mod manifest;
 mod store;
 mod topics;
 
-pub use bundle::{CARD, MANIFEST, ModelError, TENSORS, encode, may_hold, read_vectors, write};
+pub use bundle::{encode, may_hold, read_vectors, write};
+pub use error::ModelError;
+pub use files::{CARD, CURRENT, MANIFEST, TENSORS};
 pub use manifest::{
     LabelEntry, LabelSource, Manifest, NEVER_AUTO, RegionManifest, SCHEMA, Task, TopicManifest, TrainingFile,
 };
-pub use store::{CURRENT, Lock, Store, StoreError, Version, in_service, load_version, versions};
+pub use store::{Lock, Store, StoreError, Version, in_service, load_version, versions};
 
 use crate::{
     article::{Article, ArticleError, Classification, Decision, Format, Options, Region},

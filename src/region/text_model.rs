@@ -210,7 +210,7 @@ pub struct TextScores<'m> {
 }
 
 impl TextScores<'_> {
-    /// The score of a country; [`UNKNOWN`] if the model lacks it.
+    /// The score of a country; `UNKNOWN` if the model lacks it.
     pub fn of(&self, code: &str) -> f32 {
         self.countries.binary_search(&code).map_or(UNKNOWN, |at| self.values[at])
     }

@@ -72,7 +72,7 @@ impl Health {
     }
 
     fn count(&self, need: Need) {
-        self.metrics.available(need).set(i64::from(self.has(need)));
+        self.metrics.available(need.as_str()).set(i64::from(self.has(need)));
     }
 
     /// Whether a part is there.

@@ -45,7 +45,7 @@ impl Incoming {
     pub fn read(payload: &[u8], place: &str) -> Result<Self, String> {
         let payload = payload.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(payload);
         let mut record: Record = read_one(payload, place)?;
-        if record.article.id == record.place {
+        if !record.has_own_id() {
             record.article.id = place.to_owned();
         }
         let canceled = record.item.as_ref().is_some_and(Item::is_canceled);

@@ -1,6 +1,5 @@
 //! The metrics of a relay.
 
-use super::health::Need;
 use crate::observe::{Process, encode};
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -140,9 +139,9 @@ impl Metrics {
         self.ack_pending.get_or_create(&NoLabels {}).set(i64::try_from(ack_pending).unwrap_or(i64::MAX));
     }
 
-    /// The gauge of a part that the relay needs.
-    pub fn available(&self, need: Need) -> Gauge {
-        self.available.get_or_create(&Part { part: need.as_str() }).clone()
+    /// The gauge of a part that the relay needs: `broker`, `consumer` or `outputs`.
+    pub fn available(&self, part: &'static str) -> Gauge {
+        self.available.get_or_create(&Part { part }).clone()
     }
 
     /// All metrics in the Prometheus text format.

@@ -155,7 +155,7 @@ impl TopicReport {
         let mistakes =
             records.iter().zip(answers).filter(|(_, answer)| !answer.is_right()).map(|(record, answer)| Mistake {
                 id: record.article.id.clone(),
-                place: record.place.clone(),
+                place: record.place.to_string(),
                 label: answer.truth.join(", "),
                 answer: answer.best().unwrap_or(NO_ANSWER).to_owned(),
                 confidence: answer.confidence(),
@@ -213,7 +213,7 @@ impl RegionReport {
         let wrong = records.iter().zip(answers).filter(|(_, answer)| answer.top.is_some() && !top_is_right(answer));
         let mistakes = wrong.map(|(record, answer)| Mistake {
             id: record.article.id.clone(),
-            place: record.place.clone(),
+            place: record.place.to_string(),
             label: answer.truth.join(", "),
             answer: answer.top.clone().unwrap_or_default(),
             confidence: answer.confidence,

@@ -220,7 +220,7 @@ pub fn tried(tried: &[Tried]) -> Table {
 pub fn bad_rows(left_out: &LeftOut) -> Table {
     let mut table = Table::new([number("bad rows"), text("first at"), text("reason")]);
     for bad in &left_out.bad {
-        table.push([bad.rows.into(), (&bad.first).into(), (&bad.reason).into()]);
+        table.push([bad.rows.into(), bad.first.to_string().into(), (&bad.reason).into()]);
     }
     table
 }

@@ -1,17 +1,18 @@
-//! Every call from outside: a span with the client's trace around it, its limits, its deadline, and its status, whoever
-//! answered or refused it.
+//! The layer around all services: gives each call a span, limits, a deadline and a recorded status, whichever service answers
+//! or refuses it.
 
 use super::{
     admission::{Admission, Outbox},
-    incoming::{ChargedBody, Encoding, Incoming, NoRoom, too_large},
-    metrics::{Metrics, code_name},
-    outgoing::{Answer, Ongoing},
+    call_record::CallRecord,
+    incoming::{ChargedBody, Encoding, RequestQueue, WhenFull},
+    metrics::Metrics,
+    outgoing::{OpenResponse, ResponseBody},
     settings::nonzero,
+    status::deadline_exceeded,
     transport::Activity,
 };
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, Request, Response, header::HeaderName};
-use opentelemetry::{global, propagation::Extractor};
+use http::{HeaderMap, Request, Response};
 use std::{
     sync::Arc,
     task::{Context, Poll},
@@ -21,55 +22,53 @@ use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
 };
-use tonic::{Code, Status, body::Body};
+use tonic::{Status, body::Body};
 use tower::{Layer, Service};
-use tracing::{Instrument, Span, field};
-use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing::Instrument;
 
-/// Streams that watch are told that the server drains, and end so long after.
-pub const LAST_NEWS: Duration = Duration::from_millis(500);
+/// Streams that only watch end at this time after the drain starts, so that their clients learn of it.
+pub const WATCH_GRACE: Duration = Duration::from_millis(500);
 
-/// Watches the calls of the services that it is put around.
+/// Wraps services in a [`CallService`].
 #[derive(Clone)]
-pub struct Calls {
-    /// Counts them.
+pub struct CallLayer {
     pub metrics: Arc<Metrics>,
     /// Charges the messages of the classifier.
     pub admission: Arc<Admission>,
-    /// How long a unary call may take, from its first byte to its answer; unlimited if zero.
-    pub longest: Duration,
-    /// How long a client may take no part of an answer, or leave a message incomplete; unlimited if zero.
-    pub stall: Duration,
-    /// The largest message that is read, in bytes.
-    pub largest: usize,
-    /// The largest list of headers that is accepted, in bytes.
+    /// The maximum duration of a unary call, from its first byte to its answer; unlimited if zero.
+    pub call_timeout: Duration,
+    /// The maximum time that a client may take nothing of its answers, or leave a message incomplete; unlimited if zero.
+    pub stall_timeout: Duration,
+    /// The maximum size of a message, in bytes.
+    pub message_bytes: usize,
+    /// The maximum size of a header list, in bytes.
     pub header_bytes: u32,
-    /// Turns true once: the server drains.
+    /// Turns true once, when the server drains.
     pub draining: watch::Receiver<bool>,
-    /// How long a drain may take.
-    pub drain: Duration,
+    /// The maximum duration of a drain.
+    pub drain_time: Duration,
 }
 
-impl<S> Layer<S> for Calls {
-    type Service = Watched<S>;
+impl<S> Layer<S> for CallLayer {
+    type Service = CallService<S>;
 
-    fn layer(&self, service: S) -> Watched<S> {
-        Watched { service, calls: self.clone() }
+    fn layer(&self, service: S) -> CallService<S> {
+        CallService { service, layer: self.clone() }
     }
 }
 
-/// A service whose calls are watched.
+/// A service whose calls are limited and recorded.
 #[derive(Clone)]
-pub struct Watched<S> {
+pub struct CallService<S> {
     service: S,
-    calls: Calls,
+    layer: CallLayer,
 }
 
 /// The service whose messages are charged.
 const CLASSIFIER: &str = "dateline.v1.Classifier";
 
-/// The methods that a server may have, with whether they stream: only these are told apart in metrics and traces, as
-/// clients may call what they like.
+/// Service, method, and whether the method is a stream. Metrics and traces name only these methods, because clients may call
+/// any name.
 const METHODS: [(&str, &str, bool); 9] = [
     (CLASSIFIER, "Classify", false),
     (CLASSIFIER, "ClassifyStream", true),
@@ -82,7 +81,7 @@ const METHODS: [(&str, &str, bool); 9] = [
     ("grpc.reflection.v1alpha.ServerReflection", "ServerReflectionInfo", true),
 ];
 
-impl<S> Service<Request<Body>> for Watched<S>
+impl<S> Service<Request<Body>> for CallService<S>
 where
     S: Service<Request<Body>, Response = Response<Body>> + Send,
     S::Future: Send + 'static,
@@ -99,60 +98,62 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let path = request.uri().path().trim_start_matches('/').split_once('/').unwrap_or_default();
         let known = METHODS.iter().find(|(service, method, _)| (*service, *method) == path);
-        let (service, method, streams) = *known.unwrap_or(&("other", "other", false));
-        let mut call = Call::begin(&self.calls, service, method, request.headers());
-        if let Err(status) = self.calls.check_headers(request.headers()) {
+        let (service, method, is_stream) = *known.unwrap_or(&("other", "other", false));
+        let (metrics, message_bytes) = (self.layer.metrics.clone(), self.layer.message_bytes);
+        let mut record = CallRecord::begin(metrics, message_bytes, service, method, request.headers());
+        if let Err(status) = self.layer.check_headers(request.headers()) {
             let mut refused = status.into_http();
-            call.see(refused.headers_mut());
+            record.observe(refused.headers_mut());
             return Box::pin(std::future::ready(Ok(refused)));
         }
         let open = request.extensions().get::<Activity>().map(Activity::begin);
-        // A stream too must get to its response headers in this time; how long it lasts then is the client's affair.
-        let longest = nonzero(self.calls.longest);
-        let given = deadline(request.headers());
-        let after = |left: Option<Duration>| left.and_then(|left| Instant::now().checked_add(left));
-        let deadline = after([given, longest].into_iter().flatten().min());
-        let end_by = if streams { after(given) } else { deadline };
-        let end = self.calls.clone().end(method, end_by);
-        let stall = nonzero(self.calls.stall);
+        // The call timeout limits a stream only until its response headers; then only the client's timeout does.
+        let client_timeout = client_timeout(request.headers());
+        let after = |timeout: Option<Duration>| timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let deadline = after([client_timeout, nonzero(self.layer.call_timeout)].into_iter().flatten().min());
+        let body_deadline = if is_stream { after(client_timeout) } else { deadline };
+        let end = self.layer.clone().end(method, body_deadline);
+        let stall = nonzero(self.layer.stall_timeout);
 
-        let classifies = service == CLASSIFIER && method.starts_with("Classify");
-        let request = if classifies { self.calls.charge(request, streams) } else { request };
-        let answer = self.service.call(request).instrument(call.span.clone());
+        let is_charged = service == CLASSIFIER && method.starts_with("Classify");
+        let request = if is_charged { self.layer.charge(request, is_stream) } else { request };
+        let answer = self.service.call(request).instrument(record.span.clone());
         Box::pin(async move {
-            let mut call = call;
+            let mut record = record;
             let answer = match deadline {
                 Some(deadline) => tokio::time::timeout_at(deadline, answer).await,
                 None => Ok(answer.await),
             };
             let mut response = match answer {
                 Ok(response) => response?,
-                Err(_) => too_late().into_http(),
+                Err(_) => deadline_exceeded().into_http(),
             };
-            // Only the answer to a call that failed at once has its status here.
-            call.see(response.headers_mut());
+            // Headers have a status only if the call failed at once.
+            record.observe(response.headers_mut());
             let outbox = response.extensions_mut().remove::<Outbox>().unwrap_or_default();
-            Ok(response.map(|body| Body::new(Answer::new(Ongoing { body, call, outbox, _open: open }, end, stall))))
+            Ok(response.map(|body| {
+                Body::new(ResponseBody::new(OpenResponse { body, record, outbox, _open: open }, end, stall))
+            }))
         })
     }
 }
 
-impl Calls {
-    /// Lets the messages of a request be charged before they are read.
-    fn charge(&self, mut request: Request<Body>, streams: bool) -> Request<Body> {
-        let incoming = Incoming::new(self.admission.call());
-        request.extensions_mut().insert(incoming.clone());
-        let (no_room, message_time) = match streams {
-            true => (NoRoom::Wait, self.stall),
-            // A unary call has its time as a whole.
-            false => (NoRoom::Refuse, Duration::ZERO),
+impl CallLayer {
+    /// Charges the messages of a request before they are read.
+    fn charge(&self, mut request: Request<Body>, is_stream: bool) -> Request<Body> {
+        let queue = RequestQueue::new(self.admission.call());
+        request.extensions_mut().insert(queue.clone());
+        let (when_full, message_time) = match is_stream {
+            true => (WhenFull::Wait, self.stall_timeout),
+            // The call timeout limits the message of a unary call.
+            false => (WhenFull::Refuse, Duration::ZERO),
         };
-        let encoding = request.headers().get("grpc-encoding").and_then(|name| Encoding::of(name.as_bytes()));
-        request.map(|body| Body::new(ChargedBody::new(body, incoming, encoding, no_room, message_time)))
+        let encoding = request.headers().get("grpc-encoding").and_then(|name| Encoding::from_header(name.as_bytes()));
+        request.map(|body| Body::new(ChargedBody::new(body, queue, encoding, when_full, message_time)))
     }
 
-    /// Refuses calls with more headers than the limit. HTTP/2 measures them as names, values and 32 bytes each (RFC 9113,
-    /// 6.5.2).
+    /// Refuses calls whose header list exceeds the limit. Its size is that of names and values, and 32 bytes per header
+    /// (RFC 9113, section 6.5.2).
     fn check_headers(&self, headers: &HeaderMap) -> Result<(), Status> {
         const OVERHEAD: usize = 32;
         let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + OVERHEAD).sum();
@@ -165,8 +166,8 @@ impl Calls {
         }
     }
 
-    /// Done, with the status for the client, once an answer must end: at its deadline, or as the server drains. Streams that only
-    /// watch end soon, those that answer articles when the drain is over, if they do not before.
+    /// Completes when a response must end, with its status: at its deadline, or during a drain. Streams that only watch end
+    /// soon after the drain starts; streams of articles end with the drain, if not earlier.
     async fn end(mut self, method: &'static str, deadline: Option<Instant>) -> Status {
         let deadline = async {
             match deadline {
@@ -175,24 +176,20 @@ impl Calls {
             }
         };
         let drained = async {
-            // An error means that the server is gone, and this call with it.
+            // An error means that the server, and with it this call, is gone.
             let _ = self.draining.wait_for(|draining| *draining).await;
-            let left = if method == "ClassifyStream" { self.drain } else { LAST_NEWS };
+            let left = if method == "ClassifyStream" { self.drain_time } else { WATCH_GRACE };
             tokio::time::sleep(left).await;
         };
         tokio::select! {
-            () = deadline => too_late(),
-            () = drained => Status::unavailable("the server stops: go on with another"),
+            () = deadline => deadline_exceeded(),
+            () = drained => Status::unavailable("the server is shutting down: continue with another server"),
         }
     }
 }
 
-fn too_late() -> Status {
-    Status::deadline_exceeded("the deadline of this call is over: set a longer one, or send less at once")
-}
-
-/// How much time the client gives, from `grpc-timeout`: at most eight digits and a unit.
-fn deadline(headers: &HeaderMap) -> Option<Duration> {
+/// The timeout that the client sets in the header `grpc-timeout`: at most eight digits and a unit.
+fn client_timeout(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let amount: u32 = Some(digits).filter(|digits| digits.len() <= 8)?.parse().ok()?;
@@ -208,88 +205,17 @@ fn deadline(headers: &HeaderMap) -> Option<Duration> {
     unit.checked_mul(amount)
 }
 
-/// A call, counted when it ends. Until its status is seen it is one whose client went away.
-pub struct Call {
-    calls: Calls,
-    method: &'static str,
-    pub span: Span,
-    code: Code,
-}
-
-impl Call {
-    fn begin(calls: &Calls, service: &'static str, method: &'static str, headers: &HeaderMap) -> Self {
-        let span = tracing::info_span!(
-            "call",
-            otel.name = format!("{service}/{method}"),
-            otel.kind = "server",
-            otel.status_code = field::Empty,
-            rpc.system = "grpc",
-            rpc.service = service,
-            rpc.method = method,
-            rpc.grpc.status_code = field::Empty,
-            classified = field::Empty,
-            errors = field::Empty,
-        );
-        let parent = global::get_text_map_propagator(|propagator| propagator.extract(&Headers(headers)));
-        // Without a tracer there is nobody to tell.
-        let _ = span.set_parent(parent);
-        Call { calls: calls.clone(), method, span, code: Code::Cancelled }
-    }
-
-    /// Keeps the status that headers or trailers hold, if they do.
-    pub fn see(&mut self, headers: &mut HeaderMap) {
-        let Some(code) = headers.get(Status::GRPC_STATUS) else { return };
-        self.code = Code::from_bytes(code.as_bytes());
-        // tonic's words for a message over the limit; ours never use this code.
-        if self.code == Code::OutOfRange && self.method.starts_with("Classify") {
-            self.code = Code::ResourceExhausted;
-            // A status of ours always fits into headers.
-            let _ = too_large(self.calls.largest).add_header(headers);
-        }
-    }
-}
-
-impl Drop for Call {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.code = Code::Internal;
-        }
-        self.calls.metrics.called(self.method, self.code);
-        self.span.record("rpc.grpc.status_code", self.code as i32);
-        // What is the server's fault; the rest is the client's affair.
-        if matches!(
-            self.code,
-            Code::Unknown | Code::Internal | Code::DataLoss | Code::Unavailable | Code::DeadlineExceeded
-        ) {
-            self.span.record("otel.status_code", "ERROR");
-        }
-        self.span.in_scope(|| tracing::debug!(code = code_name(self.code), "ended"));
-    }
-}
-
-/// The trace of a client, in the headers of W3C Trace Context.
-struct Headers<'h>(&'h HeaderMap);
-
-impl Extractor for Headers<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.to_str().ok()
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(HeaderName::as_str).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::header::HeaderName;
 
     #[test]
-    fn deadlines_are_read_as_the_protocol_writes_them() {
+    fn the_grpc_timeout_header_is_parsed() {
         let of = |text: &str| {
             let headers =
                 HeaderMap::from_iter([(HeaderName::from_static("grpc-timeout"), text.parse().expect("a value"))]);
-            deadline(&headers)
+            client_timeout(&headers)
         };
         assert_eq!(of("5S"), Some(Duration::from_secs(5)));
         assert_eq!(of("99999999H").map(|time| time.as_secs()), Some(359_999_996_400));

@@ -1,25 +1,25 @@
-//! What ends a server, or keeps it from its start.
+//! Errors that prevent the start of a server, or stop it.
 
 use super::security::SecurityError;
 use std::{io, net::SocketAddr};
 
-/// Why the server stopped, or never began.
+/// Why the server could not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// An address cannot be listened on.
+    /// The server cannot listen on an address.
     #[error("cannot listen on {address}: {source}; choose another address with {flag}")]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What sets it on the command line.
+        /// The flag that sets the address on the command line.
         flag: &'static str,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// What should be the origin of web pages is none.
-    #[error("{0:?} is no origin: write it as browsers do, such as https://desk.example")]
+    /// The origin of web pages is invalid.
+    #[error("invalid web origin {0:?}: expected scheme and host as browsers send them, such as https://desk.example")]
     Origin(String),
-    /// Certificates, keys or tokens cannot be used.
+    /// Certificates, keys or tokens are invalid.
     #[error(transparent)]
     Security(#[from] SecurityError),
     /// Threads cannot be started.

@@ -1,21 +1,21 @@
-//! Where a server listens.
+//! Opens the sockets on which a server listens.
 
 use super::error::ServeError;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 
-/// Where a server listens; port 0 takes a free one.
+/// The addresses of a server; port 0 is any free port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Addresses {
-    /// For the classifier, health and reflection.
+    /// The address of the classifier, health and reflection services.
     pub classifier: SocketAddr,
-    /// For the calls of an operator; that of the classifier without it.
+    /// The address of the admin service; by default that of the classifier.
     pub admin: Option<SocketAddr>,
-    /// For metrics and probes over HTTP; there are none without it.
+    /// The address of metrics and probes over HTTP; disabled by default.
     pub metrics: Option<SocketAddr>,
 }
 
-/// A server that listens already, and has not begun to answer.
+/// A server whose sockets are open. It does not answer until [`Listening::serve`] runs.
 pub struct Listening {
     pub(super) classifier: TcpListener,
     pub(super) admin: Option<TcpListener>,
@@ -24,7 +24,7 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// Listens.
+    /// Opens the sockets.
     ///
     /// # Errors
     /// [`ServeError::Listen`].
@@ -49,7 +49,7 @@ impl Listening {
         Ok(listening)
     }
 
-    /// Where it listens, with the ports that were taken.
+    /// The addresses, with the actual ports.
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
     }

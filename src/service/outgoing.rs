@@ -1,10 +1,15 @@
-//! Answers on their way out: handed to the transport in small parts, and ended by a timer, whether the client reads or not.
+//! Response bodies: hand answers to the transport in small parts, and end on time even if the client does not read.
 //!
-//! The transport asks for the next part only when the client has room for the last one. A client that does not read is never
-//! asked for, so that deadline, drain and stall are watched by a task beside the body: it ends the work, gives its permits
-//! back, and leaves the status for the time when the client reads again.
+//! The transport asks for the next part only when the client has room for the last one, so that it never polls the body for a
+//! client that does not read. A separate task therefore watches deadline, drain and stall. It ends the work, frees its
+//! permits, and leaves the status for the time when the client reads again.
 
-use super::{admission::Outbox, calls::Call, transport::OpenCall};
+use super::{
+    admission::Outbox,
+    call_record::CallRecord,
+    framing::{PREFIX_BYTES, Prefix},
+    transport::OpenCall,
+};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Frame;
@@ -20,54 +25,56 @@ use tokio_util::task::AbortOnDropHandle;
 use tonic::{Status, body::Body};
 use tracing::Instrument;
 
-/// The largest part that the transport is handed at once, in bytes; a client that takes less than this in the time of a stall
-/// takes nothing.
-const PART: usize = 16 << 10;
-/// Of what has been encoded and not been taken when an answer is ended, the message that is on its way goes out before the status:
-/// a client understands no status in the midst of a message. If more than this is left of it, in bytes, the stream is reset.
-const KEPT: usize = 64 << 10;
-/// The length of what gRPC puts before a message.
-const PREFIX: usize = 5;
+/// The maximum size of a part, in bytes. A client that takes less than this within the stall timeout stalls.
+const PART_BYTES: usize = 16 << 10;
+/// The maximum rest of a message, in bytes, that is still sent when the response ends early: a client understands no status
+/// within a message. If more is left, the stream is reset.
+const MAX_REST_BYTES: usize = 64 << 10;
 
-/// A call whose answer has begun.
-pub struct Ongoing {
+/// A response whose body has begun.
+pub struct OpenResponse {
     pub body: Body,
-    pub call: Call,
+    pub record: CallRecord,
     pub outbox: Outbox,
     pub _open: Option<OpenCall>,
 }
 
 /// A response body.
-pub struct Answer {
+pub struct ResponseBody {
     state: Arc<Mutex<State>>,
     _watch: AbortOnDropHandle<()>,
 }
 
 struct State {
-    /// `None` once the answer has ended.
-    ongoing: Option<Ongoing>,
-    /// Encoded messages that were not handed over yet.
-    encoded: Bytes,
-    /// The same from its first byte on, to know where messages begin.
+    /// `None` once the response has ended early.
+    response: Option<OpenResponse>,
+    /// The part of `frame` that is not handed over yet.
+    unsent: Bytes,
+    /// The last frame of encoded messages, from its first byte, to find the boundaries of messages.
     frame: Bytes,
     /// Since when the transport has held a part without asking for the next one.
-    handed: Option<Instant>,
-    /// What the client is still to be told.
+    handed_over: Option<Instant>,
+    /// The final status of a response that ended early, until it is sent.
     status: Option<Status>,
+    /// Whether to reset the stream instead of sending the status.
     reset: bool,
     waker: Option<Waker>,
 }
 
-impl Answer {
-    /// The answer ends when the work does, with the status of `end` when that is done, or with ABORTED when the client takes
+impl ResponseBody {
+    /// The body ends with the response, with the status of `end` when that completes, or with ABORTED if the client takes
     /// nothing for the time of `stall`.
-    pub fn new(ongoing: Ongoing, end: impl Future<Output = Status> + Send + 'static, stall: Option<Duration>) -> Self {
-        let span = ongoing.call.span.clone();
+    pub fn new(
+        response: OpenResponse,
+        end: impl Future<Output = Status> + Send + 'static,
+        stall: Option<Duration>,
+    ) -> Self {
+        let span = response.record.span.clone();
         let state = State {
-            ongoing: Some(ongoing),
-            encoded: Bytes::new(),
+            response: Some(response),
+            unsent: Bytes::new(),
             frame: Bytes::new(),
-            handed: None,
+            handed_over: None,
             status: None,
             reset: false,
             waker: None,
@@ -81,21 +88,21 @@ impl Answer {
             };
             State::end(&watched, status);
         };
-        Answer { state, _watch: AbortOnDropHandle::new(tokio::spawn(watch.instrument(span))) }
+        ResponseBody { state, _watch: AbortOnDropHandle::new(tokio::spawn(watch.instrument(span))) }
     }
 }
 
-/// Done once the transport has held a part for the time of `stall`.
+/// Completes once the transport has held a part for the time of `stall`.
 async fn stalled(state: &Mutex<State>, stall: Option<Duration>) -> Status {
     let Some(stall) = stall else { return std::future::pending().await };
     loop {
-        let handed = lock(state).handed;
-        match handed {
+        let handed_over = lock(state).handed_over;
+        match handed_over {
             None => sleep(stall).await,
             Some(since) if since.elapsed() >= stall => {
                 let seconds = stall.as_secs_f64();
                 return Status::aborted(format!(
-                    "the client took no answer for {seconds} s: open a stream again, and read answers while you send"
+                    "the client read no answers for {seconds} s: open a new stream and read answers while sending"
                 ));
             }
             Some(since) => sleep_until(since + stall).await,
@@ -108,87 +115,91 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 impl State {
-    /// Ends the work, unless it has ended.
+    /// Ends the response early, unless it has ended.
     fn end(state: &Mutex<State>, status: Status) {
         let mut locked = lock(state);
-        let Some(mut ongoing) = locked.ongoing.take() else { return };
-        // A status of ours always fits into headers.
+        let Some(mut response) = locked.response.take() else { return };
+        // Never fails: a status of this server is valid in headers.
         let mut trailers = HeaderMap::new();
         let _ = status.add_header(&mut trailers);
-        ongoing.call.see(&mut trailers);
+        response.record.observe(&mut trailers);
         locked.status = Some(status);
-        let left = locked.left_of_message();
+        let rest = locked.rest_of_message();
         let frame = std::mem::take(&mut locked.frame);
-        match left <= KEPT {
-            // Copied, so that it does not hold the rest.
-            true => locked.encoded = Bytes::copy_from_slice(&locked.encoded[..left]),
-            false => (locked.encoded, locked.reset) = (Bytes::new(), true),
+        match rest <= MAX_REST_BYTES {
+            // Copied, so that the memory of the frame is freed.
+            true => locked.unsent = Bytes::copy_from_slice(&locked.unsent[..rest]),
+            false => (locked.unsent, locked.reset) = (Bytes::new(), true),
         }
         drop(frame);
         let waker = locked.waker.take();
         drop(locked);
-        ongoing.outbox.taken();
-        // Not under the lock: this ends the tasks of the articles under way.
-        drop(ongoing);
+        response.outbox.release();
+        // Without the lock: this drops the tasks of articles in process.
+        drop(response);
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
-    /// How much is left of the message that is on its way.
-    fn left_of_message(&self) -> usize {
-        let handed = self.frame.len() - self.encoded.len();
+    /// The number of bytes that are left of the message that is partly handed over.
+    fn rest_of_message(&self) -> usize {
+        let handed_over = self.frame.len() - self.unsent.len();
         let mut start = 0;
-        while start < handed
-            && let Some(prefix) = self.frame[start..].first_chunk::<PREFIX>()
+        while start < handed_over
+            && let Some(prefix) = self.frame[start..].first_chunk()
         {
-            start += PREFIX + u32::from_be_bytes([prefix[1], prefix[2], prefix[3], prefix[4]]) as usize;
+            start += PREFIX_BYTES + Prefix::parse(prefix).length;
         }
-        start.min(self.frame.len()).saturating_sub(handed)
+        start.min(self.frame.len()).saturating_sub(handed_over)
     }
 
+    /// The next part for the transport.
     fn hand_over(&mut self) -> Frame<Bytes> {
-        let part = self.encoded.split_to(self.encoded.len().min(PART));
-        self.handed = Some(Instant::now());
+        let part = self.unsent.split_to(self.unsent.len().min(PART_BYTES));
+        self.handed_over = Some(Instant::now());
         Frame::data(part)
+    }
+
+    /// The end of a response that ended early: its status, once.
+    fn take_end(&mut self) -> Option<Result<Frame<Bytes>, Status>> {
+        self.status.take().map(|status| match self.reset {
+            // Within a message, a client understands no trailers.
+            true => Err(status),
+            false => {
+                let mut trailers = HeaderMap::new();
+                let _ = status.add_header(&mut trailers);
+                Ok(Frame::trailers(trailers))
+            }
+        })
     }
 }
 
-impl http_body::Body for Answer {
+impl http_body::Body for ResponseBody {
     type Data = Bytes;
     type Error = Status;
 
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let mut locked = lock(&self.state);
         let state = &mut *locked;
-        state.handed = None;
-        if !state.encoded.is_empty() {
+        state.handed_over = None;
+        if !state.unsent.is_empty() {
             return Poll::Ready(Some(Ok(state.hand_over())));
         }
-        let Some(ongoing) = &mut state.ongoing else {
-            return Poll::Ready(state.status.take().map(|status| match state.reset {
-                // In the midst of a message no trailers can be understood.
-                true => Err(status),
-                false => {
-                    let mut trailers = HeaderMap::new();
-                    let _ = status.add_header(&mut trailers);
-                    Ok(Frame::trailers(trailers))
-                }
-            }));
-        };
-        // All that was encoded before is with the transport.
-        ongoing.outbox.taken();
-        let span = ongoing.call.span.clone();
-        let _inside = span.enter();
-        match Pin::new(&mut ongoing.body).poll_frame(context) {
+        let Some(response) = &mut state.response else { return Poll::Ready(state.take_end()) };
+        // The transport has taken all earlier answers.
+        response.outbox.release();
+        let span = response.record.span.clone();
+        let _entered = span.enter();
+        match Pin::new(&mut response.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                 Ok(data) => {
-                    (state.frame, state.encoded) = (data.clone(), data);
+                    (state.frame, state.unsent) = (data.clone(), data);
                     Poll::Ready(Some(Ok(state.hand_over())))
                 }
                 Err(mut frame) => {
                     if let Some(trailers) = frame.trailers_mut() {
-                        ongoing.call.see(trailers);
+                        response.record.observe(trailers);
                     }
                     Poll::Ready(Some(Ok(frame)))
                 }
@@ -203,10 +214,10 @@ impl http_body::Body for Answer {
 
     fn is_end_stream(&self) -> bool {
         let state = lock(&self.state);
-        let done = match &state.ongoing {
-            Some(ongoing) => ongoing.body.is_end_stream(),
+        let ended = match &state.response {
+            Some(response) => response.body.is_end_stream(),
             None => state.status.is_none(),
         };
-        done && state.encoded.is_empty()
+        ended && state.unsent.is_empty()
     }
 }

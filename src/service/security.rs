@@ -1,4 +1,4 @@
-//! Who may ask: certificates and tokens, from files that are read again when they change.
+//! TLS certificates and tokens, reloaded when their files change.
 
 use crate::live::Watch;
 use arc_swap::ArcSwap;
@@ -18,23 +18,23 @@ use tokio_rustls::rustls::{
 };
 use tonic::{Request, Status, metadata::MetadataMap};
 
-/// A shorter token can be guessed.
-const SHORTEST_TOKEN: usize = 16;
+/// The minimum length of a token in characters; a shorter one could be guessed.
+const MIN_TOKEN_LENGTH: usize = 16;
 
-/// Why a file of certificates, keys or tokens cannot be used. Nothing of its contents is told.
+/// Why a file of certificates, keys or tokens is refused. Messages never quote its content.
 #[derive(Debug, thiserror::Error)]
 pub enum SecurityError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("{}: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// It is not what it should be.
+    /// The content of the file is invalid.
     #[error("{}: {reason}", path.display())]
-    Unusable {
+    Invalid {
         /// The file.
         path: PathBuf,
         /// What is wrong.
@@ -42,40 +42,40 @@ pub enum SecurityError {
     },
 }
 
-fn unusable(path: &Path, reason: impl ToString) -> SecurityError {
-    SecurityError::Unusable { path: path.to_owned(), reason: reason.to_string() }
+fn invalid(path: &Path, reason: impl ToString) -> SecurityError {
+    SecurityError::Invalid { path: path.to_owned(), reason: reason.to_string() }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, SecurityError> {
     fs::read(path).map_err(|source| SecurityError::Read { path: path.to_owned(), source })
 }
 
-/// When files were last changed; `None` where one is away.
-type Changed = Option<Vec<SystemTime>>;
+/// The modification times of files; `None` if one is missing.
+type Modified = Option<Vec<SystemTime>>;
 
-fn changed(paths: &[PathBuf]) -> Changed {
+fn modified(paths: &[PathBuf]) -> Modified {
     paths.iter().map(|path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok()).collect()
 }
 
-/// Looks at files for ever, and calls `reload` where they are not as they were when they were last read, and have stopped
-/// changing. A disk may take its time, so that neither is done on a thread of the network's.
+/// Polls files forever, and calls `reload` when they have changed since they were last read and are complete. Slow disks may
+/// block, so that both run outside of the network's threads.
 async fn watch(
     paths: Vec<PathBuf>,
-    mut tried: Changed,
+    mut last_tried: Modified,
     what: &'static str,
     reload: impl Fn() -> Result<(), SecurityError> + Send + Sync + 'static,
 ) {
     let reload = Arc::new(reload);
-    let mut files = Watch::new(move || changed(&paths));
+    let mut files = Watch::new(move || modified(&paths));
     loop {
         let now = files.settled().await;
-        if Some(&now) != tried.as_ref() {
-            tried = Some(now);
+        if Some(&now) != last_tried.as_ref() {
+            last_tried = Some(now);
             let reload = reload.clone();
             match tokio::task::spawn_blocking(move || reload()).await {
-                Ok(Ok(())) => tracing::info!(what, "read again"),
-                Ok(Err(error)) => tracing::error!(what, %error, "cannot be used, the old ones go on"),
-                Err(error) => tracing::error!(what, %error, "cannot be read"),
+                Ok(Ok(())) => tracing::info!(what, "reloaded"),
+                Ok(Err(error)) => tracing::error!(what, %error, "invalid, the previous ones stay in use"),
+                Err(error) => tracing::error!(what, %error, "internal error while reloading"),
             }
         }
     }
@@ -84,11 +84,11 @@ async fn watch(
 /// PEM files for TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The server's certificate, and behind it those that signed it.
+    /// The server's certificate, followed by its chain.
     pub certificate: PathBuf,
-    /// Its private key.
+    /// The private key of the certificate.
     pub key: PathBuf,
-    /// Certificates one of which must have signed a client's: then clients must have one.
+    /// CA certificates; if set, clients need a certificate that one of them signed (mutual TLS).
     pub client_ca: Option<PathBuf>,
 }
 
@@ -100,33 +100,33 @@ impl TlsFiles {
     fn load(&self, http1: bool) -> Result<ServerConfig, SecurityError> {
         let certificates = |path: &Path| -> Result<Vec<CertificateDer<'static>>, SecurityError> {
             let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(path)?).collect();
-            let found = found.map_err(|error| unusable(path, error))?;
+            let found = found.map_err(|error| invalid(path, error))?;
             if found.is_empty() {
-                return Err(unusable(path, "no certificate in PEM is in it"));
+                return Err(invalid(path, "no certificate in PEM"));
             }
             Ok(found)
         };
-        let key = PrivateKeyDer::from_pem_slice(&read(&self.key)?).map_err(|error| unusable(&self.key, error))?;
+        let key = PrivateKeyDer::from_pem_slice(&read(&self.key)?).map_err(|error| invalid(&self.key, error))?;
         let provider = Arc::new(ring::default_provider());
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
-            .map_err(|error| unusable(&self.certificate, error))?;
+            .map_err(|error| invalid(&self.certificate, error))?;
         let builder = match &self.client_ca {
             Some(path) => {
                 let mut roots = RootCertStore::empty();
                 for certificate in certificates(path)? {
-                    roots.add(certificate).map_err(|error| unusable(path, error))?;
+                    roots.add(certificate).map_err(|error| invalid(path, error))?;
                 }
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
                     .build()
-                    .map_err(|error| unusable(path, error))?;
+                    .map_err(|error| invalid(path, error))?;
                 builder.with_client_cert_verifier(verifier)
             }
             None => builder.with_no_client_auth(),
         };
         let mut config = builder
             .with_single_cert(certificates(&self.certificate)?, key)
-            .map_err(|error: rustls::Error| unusable(&self.certificate, error))?;
+            .map_err(|error: rustls::Error| invalid(&self.certificate, error))?;
         config.alpn_protocols = vec![b"h2".to_vec()];
         if http1 {
             config.alpn_protocols.push(b"http/1.1".to_vec());
@@ -135,13 +135,13 @@ impl TlsFiles {
     }
 }
 
-/// The configuration of TLS as the files have it now.
+/// The current TLS configuration, from its files.
 pub struct Tls {
     files: TlsFiles,
-    /// When the files were changed before they were first read.
-    as_read: Changed,
+    /// The modification times before the first read.
+    first_read: Modified,
     config: ArcSwap<ServerConfig>,
-    /// Whether HTTP/1.1 is spoken too.
+    /// Whether HTTP/1.1 is enabled too.
     http1: bool,
 }
 
@@ -151,19 +151,19 @@ impl Tls {
     /// # Errors
     /// [`SecurityError`].
     pub fn open(files: TlsFiles, http1: bool) -> Result<Self, SecurityError> {
-        let as_read = changed(&files.paths());
+        let first_read = modified(&files.paths());
         let config = ArcSwap::from_pointee(files.load(http1)?);
-        Ok(Tls { files, as_read, config, http1 })
+        Ok(Tls { files, first_read, config, http1 })
     }
 
-    /// What the next connection is accepted with.
+    /// The configuration for the next connection.
     pub fn config(&self) -> Arc<ServerConfig> {
         self.config.load_full()
     }
 
-    /// Reads the files again whenever they change, for ever. Connections keep what they were accepted with.
+    /// Reloads the files whenever they change, forever. Open connections keep their configuration.
     pub async fn watch(self: Arc<Self>) {
-        watch(self.files.paths(), self.as_read.clone(), "certificates", move || {
+        watch(self.files.paths(), self.first_read.clone(), "certificates", move || {
             self.config.store(Arc::new(self.files.load(self.http1)?));
             Ok(())
         })
@@ -171,83 +171,83 @@ impl Tls {
     }
 }
 
-/// The tokens that open the service, one a line of a file; several at once, so that they can be changed one client at a
-/// time. Only digests are kept.
+/// The valid tokens, from a file. Several are valid at once, so that each client can change its token at its own time. Only
+/// their digests are kept in memory.
 pub struct Tokens {
     path: PathBuf,
-    /// When the file was changed before it was first read.
-    as_read: Changed,
+    /// The modification time before the first read.
+    first_read: Modified,
     digests: ArcSwap<Vec<[u8; 32]>>,
 }
 
 impl Tokens {
-    /// Reads a file of tokens: one a line; blank lines and lines that begin with `#` are none.
+    /// Reads a file of tokens, one per line; ignores blank lines and lines that begin with `#`.
     ///
     /// # Errors
-    /// [`SecurityError`], also where there is no token, or one that no header can carry or with fewer than sixteen characters.
+    /// [`SecurityError::Read`]; [`SecurityError::Invalid`] if there is no token, or one that has less than sixteen characters
+    /// or characters that a header cannot carry.
     pub fn open(path: PathBuf) -> Result<Self, SecurityError> {
-        let as_read = changed(std::slice::from_ref(&path));
+        let first_read = modified(std::slice::from_ref(&path));
         let digests = ArcSwap::from_pointee(Tokens::load(&path)?);
-        Ok(Tokens { path, as_read, digests })
+        Ok(Tokens { path, first_read, digests })
     }
 
     fn load(path: &Path) -> Result<Vec<[u8; 32]>, SecurityError> {
-        let text = String::from_utf8(read(path)?).map_err(|_| unusable(path, "it is not UTF-8"))?;
+        let text = String::from_utf8(read(path)?).map_err(|_| invalid(path, "not UTF-8"))?;
         let mut digests = Vec::new();
         let lines = text.lines().map(str::trim).enumerate();
         for (i, token) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
             if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-                let reason = format!("line {}: a token may have ASCII letters, digits and marks, no spaces", i + 1);
-                return Err(unusable(path, reason));
+                let reason = format!("line {}: invalid token: expected ASCII letters, digits and punctuation", i + 1);
+                return Err(invalid(path, reason));
             }
-            if token.len() < SHORTEST_TOKEN {
-                let reason = format!("line {}: a token needs at least {SHORTEST_TOKEN} characters", i + 1);
-                return Err(unusable(path, reason));
+            if token.len() < MIN_TOKEN_LENGTH {
+                let reason = format!("line {}: invalid token: expected at least {MIN_TOKEN_LENGTH} characters", i + 1);
+                return Err(invalid(path, reason));
             }
             digests.push(Sha256::digest(token).into());
         }
         if digests.is_empty() {
-            return Err(unusable(path, "no token is in it: write one a line"));
+            return Err(invalid(path, "no token: write one per line"));
         }
         Ok(digests)
     }
 
-    /// Reads the file again whenever it changes, for ever.
+    /// Reloads the file whenever it changes, forever.
     pub async fn watch(self: Arc<Self>) {
-        watch(vec![self.path.clone()], self.as_read.clone(), "tokens", move || {
+        watch(vec![self.path.clone()], self.first_read.clone(), "tokens", move || {
             self.digests.store(Arc::new(Tokens::load(&self.path)?));
             Ok(())
         })
         .await;
     }
 
-    /// Whether a call carries one of the tokens, as `authorization: Bearer TOKEN`. Takes the same time for all that it
-    /// does not know.
-    fn open_to(&self, metadata: &MetadataMap) -> Result<(), Status> {
+    /// Checks that a call carries a valid token, as `authorization: Bearer TOKEN`. Takes the same time for every unknown token.
+    fn check(&self, metadata: &MetadataMap) -> Result<(), Status> {
         let refused = |reason| Err(Status::unauthenticated(reason));
         let Some(header) = metadata.get("authorization") else {
-            return refused("a token is needed: send the metadata authorization with \"Bearer TOKEN\"");
+            return refused("missing token: send the metadata authorization: Bearer TOKEN");
         };
         let token = header.to_str().ok().and_then(|header| {
             let (scheme, token) = header.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
         });
-        let Some(token) = token else { return refused("authorization must be \"Bearer TOKEN\"") };
+        let Some(token) = token else { return refused("invalid authorization: expected \"Bearer TOKEN\"") };
         let digest: [u8; 32] = Sha256::digest(token).into();
         let none = Choice::from(0);
         let known = self.digests.load().iter().fold(none, |known, other| known | digest.ct_eq(other));
-        if bool::from(known) { Ok(()) } else { refused("the token is not known here") }
+        if bool::from(known) { Ok(()) } else { refused("unknown token") }
     }
 }
 
-/// Lets calls through that carry a token; all of them, where none is asked for.
+/// Refuses calls without a valid token; allows all calls if there are no tokens.
 #[derive(Clone)]
-pub struct Gate(pub Option<Arc<Tokens>>);
+pub struct TokenGate(pub Option<Arc<Tokens>>);
 
-impl tonic::service::Interceptor for Gate {
+impl tonic::service::Interceptor for TokenGate {
     fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
         if let Some(tokens) = &self.0 {
-            tokens.open_to(request.metadata())?;
+            tokens.check(request.metadata())?;
         }
         Ok(request)
     }

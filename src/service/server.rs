@@ -1,69 +1,53 @@
-//! A server from its start to the end of its drain.
+//! Runs a server from its start to the end of its drain.
 
 use super::{
-    admin,
     admission::Admission,
-    calls::{Calls, LAST_NEWS},
-    classifier,
+    backend::{Backend, Health, Models, Services},
+    calls::{CallLayer, WATCH_GRACE},
     error::ServeError,
     listen::Listening,
-    metrics::Metrics,
-    reflection,
-    requests::StreamEnd,
-    security::{Gate, Tls, Tokens},
+    requests::StreamLimits,
+    security::{Tls, TokenGate, Tokens},
     settings::{Limits, Settings, nonzero},
-    transport, web,
+    transport::{self, Connection},
+    web,
 };
-use crate::{
-    live::{ModelSlot, Shadow, Status},
-    observe::{Ready, serve_probes},
-    wire::proto::dateline::v1::{admin_server::AdminServer, classifier_server::ClassifierServer},
+use std::{future::Future, io, sync::Arc, time::Duration};
+use tokio::{
+    net::TcpListener,
+    sync::{oneshot, watch},
 };
-use std::{future::Future, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, sync::watch};
-use tonic::{codec::CompressionEncoding, service::interceptor::InterceptedService, transport::Server};
-use tonic_health::{ServingStatus, server::HealthReporter};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{service::Routes, transport::Server};
 use tower_http::cors::CorsLayer;
 
-/// The largest message of the services beside the classifier.
-const SMALL_MESSAGE: usize = 4 << 10;
-/// How many bytes of one stream are read ahead by the transport, as HTTP/2 proposes.
+/// The HTTP/2 flow-control window of a stream, in bytes: how far the transport reads ahead. The default of HTTP/2.
 const STREAM_WINDOW: u32 = 64 << 10;
-/// How much larger the window of a connection is than those of all its streams together. It bounds nothing, as they do, but
-/// h2 measures by it: it ends a connection on which frames below 256 bytes wait whose missing bytes add up to half this
-/// window, and many clients put each message, be it a headline, into a frame of its own.
+/// The window of a connection, as a multiple of those of all its streams. Memory is bounded by the windows of the streams. h2
+/// ends a connection if frames below 256 bytes wait whose missing bytes add up to half of its window, and many clients put
+/// each message, however short, into its own frame.
 const CONNECTION_WINDOW: u32 = 4;
-/// Headers of up to this many times the limit are read to be refused with a status; the transport refuses longer ones with
-/// HTTP status 431.
+/// Header lists up to this multiple of the limit are read and refused with a gRPC status; the transport refuses longer ones
+/// with HTTP status 431.
 const REFUSED_HEADERS: u32 = 16;
-/// How long a client has for a sign of life.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
-/// What health checks ask for to learn whether the folder's model is the one that answers.
-pub const MODEL_HEALTH: &str = "dateline.model";
+/// The maximum time for the reply to a keepalive ping.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The models of a server.
-pub struct Models {
-    /// The one that answers.
-    pub live: Arc<ModelSlot>,
-    /// One that answers beside it without being heard.
-    pub shadow: Option<Arc<ModelSlot>>,
-}
-
-/// Who may call.
+/// Which clients may call.
 struct Security {
     cors: Option<CorsLayer>,
     tls: Option<Arc<Tls>>,
-    gate: Gate,
-    admin_gate: Gate,
+    gate: TokenGate,
+    admin_gate: TokenGate,
 }
 
 impl Security {
-    /// Reads the files, and watches them from now on.
+    /// Reads the files, and starts to watch them.
     fn open(settings: &Settings) -> Result<Self, ServeError> {
         let cors = web::cors(&settings.web_origins)?;
         let tls = settings.tls.clone().map(|files| Tls::open(files, cors.is_some())).transpose()?.map(Arc::new);
-        let gate = Gate(settings.tokens.clone().map(Tokens::open).transpose()?.map(Arc::new));
-        let admin_gate = Gate(settings.admin_tokens.clone().map(Tokens::open).transpose()?.map(Arc::new));
+        let gate = TokenGate(settings.tokens.clone().map(Tokens::open).transpose()?.map(Arc::new));
+        let admin_gate = TokenGate(settings.admin_tokens.clone().map(Tokens::open).transpose()?.map(Arc::new));
         if let Some(tls) = &tls {
             tokio::spawn(tls.clone().watch());
         }
@@ -74,112 +58,73 @@ impl Security {
     }
 }
 
-/// The models at work, and what is counted.
-struct Answering {
-    live: Arc<ModelSlot>,
-    shadow: Option<(Arc<ModelSlot>, Arc<Shadow>)>,
-    metrics: Arc<Metrics>,
+/// Serves gRPC on the listeners.
+struct Frontend {
+    limits: Limits,
+    tls: Option<Arc<Tls>>,
+    layer: CallLayer,
 }
 
-impl Answering {
-    /// Watches the folders of the models from now on.
-    fn start(models: Models) -> Result<Self, ServeError> {
-        let Models { live, shadow } = models;
-        let metrics = Arc::new(Metrics::new(live.status(), shadow.as_ref().map(|slot| slot.status())));
-        let shadow = match shadow {
-            Some(slot) => {
-                tokio::spawn(slot.clone().watch());
-                let counts = metrics.clone();
-                let shadow = Shadow::start(slot.clone(), live.clone(), move |outcome| counts.shadowed(outcome));
-                Some((slot, Arc::new(shadow.map_err(|error| ServeError::Threads(error.to_string()))?)))
-            }
-            None => None,
-        };
-        tokio::spawn(live.clone().watch());
-        Ok(Answering { live, shadow, metrics })
-    }
-
-    /// The service of the contract.
-    fn classifier(
+impl Frontend {
+    /// Serves the main listener, which also speaks gRPC-Web if `cors` is set, until the drain has ended all calls.
+    async fn serve_main(
         &self,
-        streams: StreamEnd,
-        admission: Arc<Admission>,
-        limits: &Limits,
-        gate: Gate,
-    ) -> Result<InterceptedService<ClassifierServer<classifier::Service>, Gate>, ServeError> {
-        let heard = self.shadow.as_ref().map(|(_, shadow)| shadow.clone());
-        let service = classifier::Service::new(self.live.clone(), heard, self.metrics.clone(), streams, admission)?;
-        let server = ClassifierServer::new(service)
-            .accept_compressed(CompressionEncoding::Gzip)
-            .accept_compressed(CompressionEncoding::Zstd)
-            .max_decoding_message_size(limits.message_bytes)
-            .max_encoding_message_size(usize::MAX);
-        Ok(InterceptedService::new(server, gate))
+        listener: TcpListener,
+        services: Routes,
+        cors: Option<CorsLayer>,
+    ) -> Result<(), tonic::transport::Error> {
+        let grpc_web = cors.is_some();
+        let mut server = self.server();
+        if let Some(age) = nonzero(self.limits.connection_age) {
+            // The streams of an old connection end by themselves; `transport` closes it if the client does not.
+            server = server.max_connection_age(age);
+        }
+        server
+            .accept_http1(grpc_web)
+            .layer(tower::util::option_layer(cors))
+            .layer(tower::util::option_layer(grpc_web.then(tonic_web::GrpcWebLayer::new)))
+            .layer(self.layer.clone())
+            .add_routes(services)
+            .serve_with_incoming_shutdown(self.connections(listener), drain_started(self.layer.draining.clone()))
+            .await
     }
 
-    /// The service of an operator; there is none without tokens for it.
-    fn admin(
+    /// Serves the admin listener until `end`.
+    async fn serve_admin(
         &self,
-        draining: watch::Receiver<bool>,
-        gate: Gate,
-    ) -> Option<InterceptedService<AdminServer<admin::Service>, Gate>> {
-        gate.0.is_some().then(|| {
-            let service = admin::Service { live: self.live.clone(), shadow: self.shadow.clone(), draining };
-            InterceptedService::new(AdminServer::new(service).max_decoding_message_size(SMALL_MESSAGE), gate)
-        })
+        listener: TcpListener,
+        services: Routes,
+        end: impl Future<Output = ()>,
+    ) -> Result<(), tonic::transport::Error> {
+        let mut server = self.server().layer(self.layer.clone());
+        server.add_routes(services).serve_with_incoming_shutdown(self.connections(listener), end).await
     }
 
-    /// Answers monitors from now on.
-    fn serve_metrics(&self, listener: TcpListener, draining: watch::Receiver<bool>) {
-        let (metrics, status) = (self.metrics.clone(), self.live.status());
-        // A server whose folder holds a model that was refused is ready, and says so.
-        let ready = move || match (*draining.borrow(), status.borrow().refusal.is_some()) {
-            (true, _) => Ready(false, "draining"),
-            (false, true) => Ready(true, "ready, with an old model: the new one was refused"),
-            (false, false) => Ready(true, "ready"),
-        };
-        tokio::spawn(serve_probes(listener, move || metrics.text(), ready));
+    fn connections(&self, listener: TcpListener) -> ReceiverStream<io::Result<Connection>> {
+        let CallLayer { metrics, drain_time, .. } = &self.layer;
+        transport::connections(listener, self.tls.clone(), &self.limits, *drain_time, metrics.clone())
     }
-}
 
-/// The builder of a server whose connections have their limits.
-fn limited_server(limits: &Limits) -> Server {
-    let windows = limits.streams_per_connection.saturating_mul(STREAM_WINDOW * CONNECTION_WINDOW);
-    Server::builder()
-        .max_concurrent_streams(limits.streams_per_connection)
-        .http2_keepalive_interval(nonzero(limits.keepalive))
-        .http2_keepalive_timeout(Some(SIGN_OF_LIFE))
-        // Calls over the limit must be read to be refused with a status of gRPC.
-        .http2_max_header_list_size(limits.header_bytes.saturating_mul(REFUSED_HEADERS).min(16 << 20))
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(windows.clamp(8 << 20, 1 << 30))
-}
-
-/// Waits for `stop`, and begins the drain.
-async fn begin_drain(
-    stop: impl Future<Output = ()>,
-    drain: watch::Sender<bool>,
-    health: HealthReporter,
-    drain_for: Duration,
-) {
-    stop.await;
-    tracing::info!(seconds = drain_for.as_secs_f64(), "draining");
-    health.set_not_serving::<ClassifierServer<classifier::Service>>().await;
-    health.set_service_status("", ServingStatus::NotServing).await;
-    drain.send_replace(true);
-}
-
-/// Waits for the beginning of the drain.
-async fn drained(mut draining: watch::Receiver<bool>) {
-    // An error means that the task that drains is gone, and the runtime with it.
-    let _ = draining.wait_for(|draining| *draining).await;
+    /// A server with the limits for connections.
+    fn server(&self) -> Server {
+        let limits = &self.limits;
+        let window = limits.streams_per_connection.saturating_mul(STREAM_WINDOW * CONNECTION_WINDOW);
+        Server::builder()
+            .max_concurrent_streams(limits.streams_per_connection)
+            .http2_keepalive_interval(nonzero(limits.keepalive))
+            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+            // Header lists over the limit must be read to be refused with a gRPC status.
+            .http2_max_header_list_size(limits.header_bytes.saturating_mul(REFUSED_HEADERS).min(16 << 20))
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(window.clamp(8 << 20, 1 << 30))
+    }
 }
 
 impl Listening {
-    /// Answers with the live model until `stop` is done. Then the server drains: health turns NOT_SERVING, new articles and
-    /// streams are refused, open streams go on as long as their clients keep sending without a pause, for half of
-    /// `settings.drain` at most, and end when all that was read is answered. After `settings.drain` this returns, whatever is
-    /// open; what is open then, and the watching of files, ends with the runtime.
+    /// Answers with the live model until `stop` completes. Then the server drains: health turns NOT_SERVING, and new articles
+    /// and streams are refused. Open streams go on until their client pauses, for half of `settings.drain` at most, and end
+    /// when all that was read is answered. After `settings.drain` this returns, even if calls are open; these, and the watching
+    /// of files, end with the runtime.
     ///
     /// # Errors
     /// [`ServeError`].
@@ -189,110 +134,78 @@ impl Listening {
         settings: Settings,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServeError> {
-        let (limits, drain_for) = (settings.limits, settings.drain);
+        let (limits, drain_time) = (settings.limits, settings.drain);
         let Security { cors, tls, gate, admin_gate } = Security::open(&settings)?;
-        let web = cors.is_some();
-        let answering = Answering::start(models)?;
-        let metrics = answering.metrics.clone();
+        let backend = Backend::start(models)?;
         let (drain, draining) = watch::channel(false);
-
-        let streams = StreamEnd {
+        let admission = Arc::new(Admission::new(&limits, &backend.metrics));
+        let stream_limits = StreamLimits {
             draining: draining.clone(),
-            read_on: drain_for / 2,
+            closing_time: drain_time / 2,
             connection_age: limits.connection_age,
             idle: limits.stream_idle,
         };
-        let admission = Arc::new(Admission::new(&limits, &metrics));
-        let classifier = answering.classifier(streams, admission.clone(), &limits, gate.clone())?;
-        let admin = answering.admin(draining.clone(), admin_gate);
-        let (health, health_service) = tonic_health::server::health_reporter();
-        let health_service = health_service.max_decoding_message_size(SMALL_MESSAGE);
-        health.set_serving::<ClassifierServer<classifier::Service>>().await;
-        tokio::spawn(tell_of_refusals(answering.live.status(), health.clone()));
+        let gates = (gate, admin_gate);
+        let services =
+            backend.services(&settings, stream_limits, admission.clone(), gates, self.admin.is_some()).await?;
         if let Some(listener) = self.metrics {
-            answering.serve_metrics(listener, draining.clone());
+            backend.serve_metrics(listener, draining.clone());
         }
-        let mut spoken = vec!["dateline.v1.Classifier", "grpc.health.v1.Health"];
-        spoken.extend((admin.is_some() && self.admin.is_none()).then_some("dateline.v1.Admin"));
-        let reflection = settings.reflection.then(|| {
-            (
-                InterceptedService::new(reflection::v1(&spoken).max_decoding_message_size(SMALL_MESSAGE), gate.clone()),
-                InterceptedService::new(reflection::v1alpha(&spoken).max_decoding_message_size(SMALL_MESSAGE), gate),
-            )
-        });
-        let (v1, v1alpha) = reflection.unzip();
-
-        let calls = Calls {
-            metrics: metrics.clone(),
+        let layer = CallLayer {
+            metrics: backend.metrics.clone(),
             admission,
-            longest: limits.call,
-            stall: limits.stream_stall,
-            largest: limits.message_bytes,
+            call_timeout: limits.call,
+            stall_timeout: limits.stream_stall,
+            message_bytes: limits.message_bytes,
             header_bytes: limits.header_bytes,
             draining: draining.clone(),
-            drain: drain_for,
+            drain_time,
         };
-        let own_admin = self.admin.zip(admin.clone());
-        let aged = match nonzero(limits.connection_age) {
-            // Its streams end by themselves; whoever takes no end is closed where connections are read.
-            Some(age) => limited_server(&limits).max_connection_age(age),
-            None => limited_server(&limits),
-        };
-        let router = aged
-            .accept_http1(web)
-            .layer(tower::util::option_layer(cors))
-            .layer(tower::util::option_layer(web.then(tonic_web::GrpcWebLayer::new)))
-            .layer(calls.clone())
-            .add_service(health_service.clone())
-            .add_optional_service(v1)
-            .add_optional_service(v1alpha)
-            .add_service(classifier)
-            .add_optional_service(admin.filter(|_| own_admin.is_none()));
+        let Services { main, admin, health } = services;
+        let frontend = Frontend { limits, tls, layer };
+        tokio::spawn(start_drain(stop, drain, health, drain_time));
 
-        // Done with the classifier.
-        let (classifying, classified) = tokio::sync::oneshot::channel::<()>();
-        let connections = transport::connections(self.classifier, tls.clone(), &limits, drain_for, metrics.clone());
-        let classifier = router.serve_with_incoming_shutdown(connections, drained(draining.clone()));
-        let classifier = async {
-            let ended = classifier.await;
-            drop(classifying);
+        // The admin listener stays open during the drain of the main one, so that operators can observe it.
+        let (main_open, main_ended) = oneshot::channel::<()>();
+        let serve_main = async {
+            let ended = frontend.serve_main(self.classifier, main, cors).await;
+            drop(main_open);
             ended
         };
-        let admin = async {
-            let Some((listener, admin)) = own_admin else { return Ok(()) };
-            let connections = transport::connections(listener, tls, &limits, drain_for, metrics);
-            let router = limited_server(&limits).layer(calls).add_service(health_service).add_service(admin);
-            // An operator looks at a drain as well.
-            let over = async {
-                let _ = classified.await;
+        let serve_admin = async {
+            let Some((listener, services)) = self.admin.zip(admin) else { return Ok(()) };
+            let end = async {
+                let _ = main_ended.await;
             };
-            router.serve_with_incoming_shutdown(connections, over).await
-        };
-        tokio::spawn(begin_drain(stop, drain, health, drain_for));
-        // tonic waits for idle connections for as long as they stay open.
-        let deadline = async {
-            drained(draining.clone()).await;
-            // What can be told its end is told at the end of the drain.
-            tokio::time::sleep(drain_for + LAST_NEWS).await;
+            frontend.serve_admin(listener, services, end).await
         };
         tokio::select! {
-            ended = futures_util::future::try_join(classifier, admin) => { ended?; }
-            () = deadline => tracing::warn!("connections were still open at the end of the drain and are closed"),
+            ended = futures_util::future::try_join(serve_main, serve_admin) => { ended?; }
+            () = drain_ended(draining, drain_time) => {
+                tracing::warn!("connections still open at the end of the drain are closed");
+            }
         }
         Ok(())
     }
 }
 
-/// Says in health whether the folder's model was refused.
-async fn tell_of_refusals(mut status: watch::Receiver<Status>, health: HealthReporter) {
-    loop {
-        let serving = match status.borrow_and_update().refusal {
-            None => ServingStatus::Serving,
-            Some(_) => ServingStatus::NotServing,
-        };
-        health.set_service_status(MODEL_HEALTH, serving).await;
-        if status.changed().await.is_err() {
-            return;
-        }
-    }
+/// Waits for `stop`, and starts the drain.
+async fn start_drain(stop: impl Future<Output = ()>, drain: watch::Sender<bool>, health: Health, drain_time: Duration) {
+    stop.await;
+    tracing::info!(seconds = drain_time.as_secs_f64(), "drain started");
+    health.set_draining().await;
+    drain.send_replace(true);
+}
+
+/// Completes when the drain starts.
+async fn drain_started(mut draining: watch::Receiver<bool>) {
+    // An error means that the task of the drain, and with it the runtime, is gone.
+    let _ = draining.wait_for(|draining| *draining).await;
+}
+
+/// Completes at the end of the drain, and of the time for its last statuses. tonic would wait for idle connections as long as
+/// they stay open.
+async fn drain_ended(draining: watch::Receiver<bool>, drain_time: Duration) {
+    drain_started(draining).await;
+    tokio::time::sleep(drain_time + WATCH_GRACE).await;
 }

@@ -1,4 +1,4 @@
-//! How a server serves, and what clients may ask of it.
+//! The settings of a server, and the limits for its clients.
 
 use super::{
     error::ServeError,
@@ -8,65 +8,66 @@ use super::{
 use crate::wire::MAX_MESSAGE_BYTES;
 use std::{path::PathBuf, time::Duration};
 
-/// How a server serves.
+/// The settings of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// How long open connections may go on once the server was asked to stop.
+    /// The maximum duration of a drain.
     pub drain: Duration,
-    /// TLS; plain text without it.
+    /// The files for TLS; plain text by default.
     pub tls: Option<TlsFiles>,
-    /// A file of tokens, one of which every call but health checks must carry; anyone may call without it.
+    /// A file of tokens, one of which every call except health checks must carry; no token is needed by default.
     pub tokens: Option<PathBuf>,
-    /// A file of tokens, one of which the calls of an operator must carry; there are no such calls without it.
+    /// A file of tokens, one of which calls of the admin service must carry; the service is disabled by default.
     pub admin_tokens: Option<PathBuf>,
-    /// Whether clients may ask for the descriptors of the contract.
+    /// Whether server reflection is enabled.
     pub reflection: bool,
-    /// The origins (`https://desk.example`) whose pages may call through gRPC-Web; it is not spoken without any.
+    /// The origins (`https://desk.example`) whose pages may call with gRPC-Web; if empty, gRPC-Web is disabled.
     pub web_origins: Vec<String>,
-    /// What a client may ask of the server.
+    /// The limits for clients.
     pub limits: Limits,
 }
 
-/// What clients may ask of a server. A time of zero is no limit.
+/// Limits for the clients of a server. A duration of zero is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// The largest message that is read, in bytes, compressed or not. An article over its own limit answers with its own
-    /// error; only a message over this ends the stream.
+    /// The maximum size of a message in bytes, compressed or not. A larger message ends its stream; an article over its own
+    /// limit is answered with an error of its own.
     pub message_bytes: usize,
-    /// The largest list of headers that is read, in bytes.
+    /// The maximum size of a call's header list, in bytes.
     pub header_bytes: u32,
-    /// Open connections; others wait to be accepted.
+    /// The maximum number of open connections; others wait to be accepted.
     pub connections: usize,
-    /// Open streams and calls of one connection.
+    /// The maximum number of open streams and calls of one connection.
     pub streams_per_connection: u32,
-    /// Articles under way in all streams and calls: streams wait for their turn, unary calls are refused with UNAVAILABLE.
+    /// The maximum number of articles in process over all calls. Beyond it, streams wait and unary calls are refused with
+    /// UNAVAILABLE.
     pub articles: usize,
-    /// Bytes of requests in work and of answers that clients have not taken, in all; the same holds. At least
-    /// [`Limits::least_text_bytes`]. One call may hold a sixteenth of it, or one message with its answer.
+    /// The maximum number of bytes of requests in process and of answers that clients have not taken. Beyond it, streams wait
+    /// and unary calls are refused with UNAVAILABLE. At least [`Limits::least_text_bytes`]. One call may hold a sixteenth of
+    /// it, or one message with its answer.
     pub text_bytes: usize,
-    /// The largest answer, in bytes: explanations that do not fit are left out.
+    /// The maximum size of an answer, in bytes; explanations that do not fit are left out.
     pub answer_bytes: usize,
-    /// A connection is asked for a sign of life after so long without one, and closed where none comes.
+    /// The interval between HTTP/2 keepalive pings on a silent connection. A connection without a reply is closed.
     pub keepalive: Duration,
-    /// How long a unary call may take, from its first byte to its answer.
+    /// The maximum duration of a unary call, from its first byte to its answer.
     pub call: Duration,
-    /// A stream that brings no article for this time ends.
+    /// The maximum time that a stream may be open without a new article.
     pub stream_idle: Duration,
-    /// A call whose client takes nothing of its answers for this time ends, and so does a stream on which a message stays
-    /// incomplete for this time.
+    /// The maximum time that a client may take nothing of its answers, or leave a message incomplete.
     pub stream_stall: Duration,
-    /// A connection without an open call for so long is closed.
+    /// The maximum time that a connection may be open without a call.
     pub connection_idle: Duration,
-    /// A connection takes no new calls once it is so old, and its streams end as in a drain: their clients go on with
-    /// another, perhaps of another server.
+    /// The maximum age of a connection. Then it takes no new calls and its streams end as in a drain, so that their clients
+    /// reconnect, perhaps to another server.
     pub connection_age: Duration,
 }
 
 impl Settings {
-    /// Reads all files that the settings name.
+    /// Checks the web origins, and reads all files of the settings.
     ///
     /// # Errors
-    /// Where one cannot be used.
+    /// [`ServeError::Origin`] or [`ServeError::Security`].
     pub fn check(&self) -> Result<(), ServeError> {
         web::cors(&self.web_origins)?;
         if let Some(files) = self.tls.clone() {
@@ -94,8 +95,7 @@ impl Default for Settings {
 }
 
 impl Limits {
-    /// The least text budget that is enough for the largest message and its answer, in bytes: a compressed message takes room as
-    /// it comes, as it is decompressed, and as it is decoded.
+    /// The minimum text budget in bytes: for the largest message as received, decompressed and decoded, and for its answer.
     pub fn least_text_bytes(&self) -> usize {
         3 * self.message_bytes + self.answer_bytes
     }
@@ -121,7 +121,7 @@ impl Default for Limits {
     }
 }
 
-/// A duration, unless it is zero, which stands for no limit.
+/// `None` for a duration of zero, which is no limit.
 pub fn nonzero(time: Duration) -> Option<Duration> {
     Some(time).filter(|time| !time.is_zero())
 }

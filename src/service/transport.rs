@@ -1,4 +1,4 @@
-//! Connections: accepted one by one, counted, with TLS where it is asked for, closed when nothing is asked on them.
+//! Connections: accepts them up to a limit, with TLS if enabled, counts them, and closes idle and old ones.
 
 use super::{
     metrics::{GaugeGuard, Metrics},
@@ -26,20 +26,20 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::Connected;
 
-/// A client that has not shaken hands for TLS by then is closed, and so is one that has not begun HTTP/2 by then.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// The bytes with which every client begins HTTP/2 (RFC 9113, section 3.4).
-const PREFACE: usize = 24;
-/// What was read so shortly ago is not idleness.
-const JUST_NOW: Duration = Duration::from_secs(1);
-/// A connection that the server ended takes, and drops, what its client still sends for so long. Were it closed at once, TCP
-/// would answer the client's next bytes with a reset, and the client might lose the last answers before it reads them.
+/// The maximum time for the TLS handshake, and then for the client to begin HTTP/2.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The length of the client's connection preface in bytes (RFC 9113, section 3.4).
+const PREFACE_BYTES: usize = 24;
+/// A connection that received data within this time is not idle.
+const RECENT_READ: Duration = Duration::from_secs(1);
+/// The maximum time for which a connection that the server has closed still reads, and drops, the client's data. After an
+/// immediate close, TCP would answer this data with a reset, and the client might lose the last answers.
 const LINGER: Duration = Duration::from_secs(2);
-/// After an error of the system's, such as too many open files, accepting waits so long.
-const AFTER_AN_ERROR: Duration = Duration::from_millis(100);
+/// The pause after a failed accept, such as with too many open files.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
-/// Accepts connections for as long as the result is kept, at most `limits.connections` open at once: the others wait in the
-/// system's queue. A connection that is older than its age and `drain` is closed, whatever is open on it.
+/// Accepts connections until the result is dropped, at most `limits.connections` open at once; others wait in the backlog of
+/// the operating system. A connection older than `limits.connection_age` and `drain` is closed, with all that is open on it.
 pub fn connections(
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
@@ -47,83 +47,113 @@ pub fn connections(
     drain: Duration,
     metrics: Arc<Metrics>,
 ) -> ReceiverStream<io::Result<Connection>> {
-    let (send, accepted) = mpsc::channel(1);
-    let places = Arc::new(Semaphore::new(limits.connections));
-    let idle = nonzero(limits.connection_idle);
-    let oldest = nonzero(limits.connection_age).map(|age| age + drain);
-    tokio::spawn(async move {
+    let (sender, accepted) = mpsc::channel(1);
+    let acceptor = Acceptor {
+        tls,
+        max_idle: nonzero(limits.connection_idle),
+        max_age: nonzero(limits.connection_age).map(|age| age + drain),
+        metrics,
+    };
+    tokio::spawn(acceptor.run(listener, limits.connections, sender));
+    ReceiverStream::new(accepted)
+}
+
+/// Prepares accepted connections.
+#[derive(Clone)]
+struct Acceptor {
+    tls: Option<Arc<Tls>>,
+    max_idle: Option<Duration>,
+    max_age: Option<Duration>,
+    metrics: Arc<Metrics>,
+}
+
+impl Acceptor {
+    /// Accepts connections until the receiver is dropped.
+    async fn run(self, listener: TcpListener, max_open: usize, sender: mpsc::Sender<io::Result<Connection>>) {
+        let places = Arc::new(Semaphore::new(max_open));
         loop {
             let place = tokio::select! {
                 biased;
-                () = send.closed() => return,
+                () = sender.closed() => return,
                 place = places.clone().acquire_owned() => place,
             };
-            // Closed never.
+            // The semaphore is never closed.
             let Ok(place) = place else { return };
             let stream = tokio::select! {
-                () = send.closed() => return,
+                () = sender.closed() => return,
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => stream,
                     Err(error) => {
-                        tracing::warn!(%error, "a connection cannot be accepted");
-                        tokio::time::sleep(AFTER_AN_ERROR).await;
+                        tracing::warn!(%error, "cannot accept connection");
+                        tokio::time::sleep(ACCEPT_RETRY).await;
                         continue;
                     }
                 },
             };
-            // tonic leaves this to whoever accepts.
+            // tonic sets this only on connections that it accepts itself.
             if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "TCP_NODELAY cannot be set");
+                tracing::debug!(%error, "cannot set TCP_NODELAY");
             }
-            let (send, tls, metrics) = (send.clone(), tls.clone(), metrics.clone());
-            // Hands are shaken side by side, so that a slow client holds up no other.
+            let (acceptor, sender) = (self.clone(), sender.clone());
+            // Handshakes run concurrently, so that a slow client does not block others.
             tokio::spawn(async move {
-                let open = GaugeGuard::new(&metrics.connections);
-                let io = match tls {
-                    None => Io::Plain(stream),
-                    Some(tls) => {
-                        let shaken = TlsAcceptor::from(tls.config()).accept(stream);
-                        match tokio::time::timeout(HANDSHAKE, shaken).await {
-                            Ok(Ok(stream)) => Io::Tls(Box::new(stream)),
-                            Ok(Err(error)) => return tracing::debug!(%error, "no TLS with a client"),
-                            Err(_) => return tracing::debug!("a client was too slow for TLS"),
-                        }
-                    }
-                };
-                // Where nobody takes it the server is at its end.
-                let _ = send
-                    .send(Ok(Connection {
-                        io,
-                        silent: Some(Box::pin(sleep(HANDSHAKE))),
-                        read: 0,
-                        activity: Activity::new(),
-                        idle: idle.map(|idle| (idle, Box::pin(sleep(idle)))),
-                        end: oldest.map(|oldest| Box::pin(sleep(oldest))),
-                        lingering: None,
-                        last_read: Instant::now(),
-                        metrics,
-                        _open: open,
-                        _place: place,
-                    }))
-                    .await;
+                if let Some(connection) = acceptor.open(stream, place).await {
+                    // Fails if the server has ended.
+                    let _ = sender.send(Ok(connection)).await;
+                }
             });
         }
-    });
-    ReceiverStream::new(accepted)
+    }
+
+    /// Performs the TLS handshake, if TLS is enabled; `None` if it fails.
+    async fn open(self, stream: TcpStream, place: OwnedSemaphorePermit) -> Option<Connection> {
+        let open = GaugeGuard::new(&self.metrics.resources.connections);
+        let io = match self.tls {
+            None => Io::Plain(stream),
+            Some(tls) => {
+                let handshake = TlsAcceptor::from(tls.config()).accept(stream);
+                match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
+                    Ok(Ok(stream)) => Io::Tls(Box::new(stream)),
+                    Ok(Err(error)) => {
+                        tracing::debug!(%error, "TLS handshake failed");
+                        return None;
+                    }
+                    Err(_) => {
+                        tracing::debug!("TLS handshake timed out");
+                        return None;
+                    }
+                }
+            }
+        };
+        Some(Connection {
+            io,
+            preface_timeout: Some(Box::pin(sleep(HANDSHAKE_TIMEOUT))),
+            preface_read: 0,
+            activity: Activity::new(),
+            idle: self.max_idle.map(|max_idle| (max_idle, Box::pin(sleep(max_idle)))),
+            end: self.max_age.map(|max_age| Box::pin(sleep(max_age))),
+            lingering: None,
+            last_read: Instant::now(),
+            metrics: self.metrics,
+            _open: open,
+            _place: place,
+        })
+    }
 }
 
-/// An accepted connection; its place is free again when it is dropped.
+/// An accepted connection. Dropping it frees its place.
 pub struct Connection {
     io: Io,
-    /// Until the client has begun to speak HTTP.
-    silent: Option<Pin<Box<Sleep>>>,
-    read: usize,
+    /// Runs until the client has sent its connection preface.
+    preface_timeout: Option<Pin<Box<Sleep>>>,
+    /// The number of bytes read of the preface.
+    preface_read: usize,
     activity: Activity,
-    /// How long the connection may be idle, and when to look whether it is.
+    /// The maximum idle time, and the timer of the next check.
     idle: Option<(Duration, Pin<Box<Sleep>>)>,
-    /// When the connection is too old even for what is open on it.
+    /// Closes the connection at its maximum age, with all that is open on it.
     end: Option<Pin<Box<Sleep>>>,
-    /// Until when the client may end its side; set once the server has ended its own.
+    /// Runs once the server has closed its side, until the client must have closed its own.
     lingering: Option<Pin<Box<Sleep>>>,
     last_read: Instant,
     metrics: Arc<Metrics>,
@@ -145,15 +175,15 @@ impl Io {
     }
 }
 
-/// What goes on on a connection, known to its calls.
+/// The open calls of a connection, shared with them.
 #[derive(Clone)]
-pub struct Activity(Arc<Calls>);
+pub struct Activity(Arc<CallCounts>);
 
-struct Calls {
+struct CallCounts {
     accepted: Instant,
     open: AtomicUsize,
-    /// When a call ended last.
-    ended: Mutex<Instant>,
+    /// When the last call ended.
+    last_ended: Mutex<Instant>,
 }
 
 /// A call that is open on a connection.
@@ -162,7 +192,7 @@ pub struct OpenCall(Activity);
 impl Activity {
     fn new() -> Self {
         let now = Instant::now();
-        Activity(Arc::new(Calls { accepted: now, open: AtomicUsize::new(0), ended: Mutex::new(now) }))
+        Activity(Arc::new(CallCounts { accepted: now, open: AtomicUsize::new(0), last_ended: Mutex::new(now) }))
     }
 
     /// When the connection was accepted.
@@ -170,7 +200,7 @@ impl Activity {
         self.0.accepted
     }
 
-    /// A call begins; it is open as long as the result is kept.
+    /// Counts a call as open until the result is dropped.
     pub fn begin(&self) -> OpenCall {
         self.0.open.fetch_add(1, Ordering::AcqRel);
         OpenCall(self.clone())
@@ -178,17 +208,17 @@ impl Activity {
 
     /// Since when no call is open; `None` while one is.
     fn idle_since(&self) -> Option<Instant> {
-        // In this order: a call that begins and ends meanwhile has ended just now.
-        let none = self.0.open.load(Ordering::Acquire) == 0;
-        let ended = *self.0.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        none.then_some(ended)
+        // In this order, so that a call that begins and ends in between counts as the last one.
+        let none_open = self.0.open.load(Ordering::Acquire) == 0;
+        let last_ended = *self.0.last_ended.lock().unwrap_or_else(PoisonError::into_inner);
+        none_open.then_some(last_ended)
     }
 }
 
 impl Drop for OpenCall {
     fn drop(&mut self) {
-        let Calls { open, ended, .. } = &*self.0.0;
-        *ended.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        let CallCounts { open, last_ended, .. } = &*self.0.0;
+        *last_ended.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         open.fetch_sub(1, Ordering::AcqRel);
     }
 }
@@ -202,24 +232,25 @@ impl Connected for Connection {
 }
 
 impl Connection {
-    /// Whether no call has been open for as long as that may last; otherwise the task is woken to ask again.
+    /// Whether the connection has been idle for its maximum time; if not, wakes the task for the next check.
     fn is_idle(&mut self, context: &mut Context<'_>) -> bool {
-        let Some((most, look)) = &mut self.idle else { return false };
-        while look.as_mut().poll(context).is_ready() {
+        let Some((max_idle, check)) = &mut self.idle else { return false };
+        while check.as_mut().poll(context).is_ready() {
             let since = self.activity.idle_since().unwrap_or_else(Instant::now);
-            // What has just been read may be a call that nobody has seen yet.
-            let end = (since + *most).max(self.last_read + JUST_NOW);
+            // Recent data may be a call that is not counted yet.
+            let end = (since + *max_idle).max(self.last_read + RECENT_READ);
             if end <= Instant::now() {
                 return true;
             }
-            *look = Box::pin(sleep_until(end));
+            *check = Box::pin(sleep_until(end));
         }
         false
     }
 
-    fn wrote(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    /// Counts written bytes.
+    fn count_sent(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(bytes)) = &polled {
-            self.metrics.sent.inc_by(*bytes as u64);
+            self.metrics.resources.sent.inc_by(*bytes as u64);
         }
         polled
     }
@@ -234,7 +265,7 @@ impl AsyncRead for Connection {
             Io::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
         };
         let read = buffer.filled().len() - before;
-        connection.metrics.received.inc_by(read as u64);
+        connection.metrics.resources.received.inc_by(read as u64);
         if read > 0 {
             connection.last_read = Instant::now();
         }
@@ -243,16 +274,16 @@ impl AsyncRead for Connection {
         {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        if let Some(silent) = &mut connection.silent {
-            connection.read += read;
-            if connection.read >= PREFACE {
-                connection.silent = None;
-            } else if polled.is_pending() && silent.as_mut().poll(context).is_ready() {
+        if let Some(timeout) = &mut connection.preface_timeout {
+            connection.preface_read += read;
+            if connection.preface_read >= PREFACE_BYTES {
+                connection.preface_timeout = None;
+            } else if polled.is_pending() && timeout.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
         }
         if polled.is_pending() && connection.is_idle(context) {
-            // As if the client had closed it, which one that wants no more should have done.
+            // Ends as if the client had closed the connection.
             return Poll::Ready(Ok(()));
         }
         polled
@@ -266,7 +297,7 @@ impl AsyncWrite for Connection {
             Io::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Io::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
         };
-        connection.wrote(polled)
+        connection.count_sent(polled)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -276,11 +307,11 @@ impl AsyncWrite for Connection {
         }
     }
 
-    /// Done when the client has ended its side as well, or after [`LINGER`].
+    /// Completes when the client has closed its side too, or after [`LINGER`].
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Connection { io, lingering, .. } = self.get_mut();
-        let until = match lingering {
-            Some(until) => until,
+        let linger = match lingering {
+            Some(linger) => linger,
             None => {
                 ready!(match io {
                     Io::Plain(stream) => Pin::new(stream).poll_shutdown(context),
@@ -290,9 +321,9 @@ impl AsyncWrite for Connection {
             }
         };
         let mut dropped = [0; 4096];
-        while until.as_mut().poll(context).is_pending() {
+        while linger.as_mut().poll(context).is_pending() {
             let mut buffer = ReadBuf::new(&mut dropped);
-            // A connection that the client has broken off is closed.
+            // The client has closed or reset the connection.
             let read = ready!(Pin::new(io.tcp()).poll_read(context, &mut buffer));
             if read.is_err() || buffer.filled().is_empty() {
                 break;
@@ -311,7 +342,7 @@ impl AsyncWrite for Connection {
             Io::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
             Io::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
         };
-        connection.wrote(polled)
+        connection.count_sent(polled)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -4,9 +4,14 @@ use super::{
     copies,
     data::{Data, HeldOut},
     left_out::LeftOut,
-    rows::{content_hash, day, file_name, file_of, words_of},
+    rows::{content_hash, day, file_name, words_of},
 };
-use crate::{document::UNDETERMINED, formats::Record, model::clean_article, topic::taxonomy};
+use crate::{
+    document::UNDETERMINED,
+    formats::{Place, Record},
+    model::clean_article,
+    topic::taxonomy,
+};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -48,7 +53,7 @@ pub struct Part {
     /// Rows with nearly the words of an earlier row.
     pub near_duplicates: usize,
     /// Places of two copies of an article with different labels; the first twenty pairs.
-    pub conflicts: Vec<(String, String)>,
+    pub conflicts: Vec<(Place, Place)>,
     /// The number of rows whose labels a copy lacks.
     pub conflicting: usize,
 }
@@ -119,7 +124,7 @@ pub fn check(data: &Data) -> Check {
 fn single_topic_files(records: &[Record]) -> Vec<String> {
     let mut files: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     for record in records {
-        let (rows, several) = files.entry(file_name(file_of(&record.place))).or_default();
+        let (rows, several) = files.entry(file_name(record.place.path())).or_default();
         *rows += 1;
         *several += usize::from(record.topics.len() > 1);
     }

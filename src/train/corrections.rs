@@ -53,7 +53,7 @@ enum Key {
 fn keys(record: &Record) -> Vec<Key> {
     let article = &record.article;
     let text = text_hash(&format!("{}\n{}", article.headline.trim(), article.body.trim()));
-    let id = Some(&article.id).filter(|id| **id != record.place).cloned();
+    let id = record.has_own_id().then(|| article.id.clone());
     id.map(Key::Id).into_iter().chain([Key::Text(text)]).collect()
 }
 

@@ -64,11 +64,17 @@ pub enum HeldOut {
 #[cfg(test)]
 pub mod fixtures {
     use super::*;
-    use crate::article::Article;
+    use crate::{article::Article, formats::Place};
 
     pub fn row(id: &str, body: String, topic: &str, published: String) -> Record {
         let article = Article { id: id.to_owned(), body, ..Article::default() };
-        Record { article, topics: vec![topic.to_owned()], published, place: format!("a:{id}"), ..Record::default() }
+        Record {
+            article,
+            topics: vec![topic.to_owned()],
+            published,
+            place: Place::of_file(format!("a:{id}")),
+            ..Record::default()
+        }
     }
 
     /// Bodies of thirty words each, all different.

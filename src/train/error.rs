@@ -1,7 +1,7 @@
 //! Why a training stops.
 
 use crate::{
-    formats::InputError,
+    formats::{InputError, Place},
     linear::LinearError,
     model::{ModelError, StoreError},
 };
@@ -56,8 +56,8 @@ pub enum TrainError {
     /// A row of the map is invalid.
     #[error("{place}: {reason}")]
     Map {
-        /// `file:line`.
-        place: String,
+        /// Its place.
+        place: Place,
         /// Why it is invalid.
         reason: String,
     },

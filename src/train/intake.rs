@@ -84,7 +84,7 @@ impl Intake<'_> {
                 for record in &mut records {
                     // A file that cannot be opened, or read to its end, is an error; it is not a bad row.
                     if let Err(error) = &record
-                        && (error.cut_off || !path.is_dir() && error.place == Source::from(path.as_path()).name())
+                        && (error.cut_off || !path.is_dir() && error.place.is_whole_file())
                     {
                         return Err(TrainError::Input(error.clone()));
                     }

@@ -1,6 +1,7 @@
 //! The map from an archive's own labels to codes (`--map`), and the comparison of labels.
 
 use super::TrainError;
+use crate::formats::Place;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
@@ -19,13 +20,13 @@ impl LabelMap {
     /// # Errors
     /// [`TrainError::Map`] if a row is invalid, or a label has two rows with different codes.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
+        let place = Place::of_file(path.display().to_string());
         let file = File::open(path).map_err(|source| TrainError::Read { path: path.to_owned(), source })?;
         let mut reader =
             csv::ReaderBuilder::new().has_headers(false).flexible(true).comment(Some(b'#')).from_reader(file);
         let mut map = BTreeMap::new();
         for (i, row) in reader.records().enumerate() {
-            let fault =
-                |line: u64, reason: String| TrainError::Map { place: format!("{}:{line}", path.display()), reason };
+            let fault = |line: u64, reason: String| TrainError::Map { place: place.at_line(line), reason };
             let row = row.map_err(|error| {
                 let line = error.position().map_or(0, csv::Position::line);
                 fault(line, "the row is not valid CSV in UTF-8".to_owned())

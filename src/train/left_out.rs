@@ -1,5 +1,6 @@
 //! Rows that a training leaves out, and why.
 
+use crate::formats::Place;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -22,9 +23,9 @@ pub struct LeftOut {
     pub unused_corrections: u64,
     /// Rows with an invalid date; they are kept without it.
     pub undated: u64,
-    /// The place of the first of these, `file:line`.
+    /// The place of the first of these.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub first_undated: Option<String>,
+    pub first_undated: Option<Place>,
     /// Labels with too few different rows to be learned, and the number of these.
     pub rare_labels: BTreeMap<String, u64>,
     /// Rows with only such labels.
@@ -33,9 +34,9 @@ pub struct LeftOut {
     pub alike: Vec<[String; 2]>,
     /// Sub-topics in rows without their topic; these rows teach their topics only.
     pub orphan_subtopics: u64,
-    /// The place of the first of these, `file:line`.
+    /// The place of the first of these.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub first_orphan_subtopic: Option<String>,
+    pub first_orphan_subtopic: Option<Place>,
     /// Sub-topics with too few rows to be learned, and the number of these.
     pub rare_subtopics: BTreeMap<String, u64>,
     /// Topics of single-topic rows that no archive row has, and their number of rows.
@@ -49,8 +50,8 @@ pub struct LeftOut {
 pub struct BadRows {
     /// Their number.
     pub rows: u64,
-    /// The place of the first, `file:line`.
-    pub first: String,
+    /// The place of the first.
+    pub first: Place,
     /// Why it is invalid.
     pub reason: String,
 }

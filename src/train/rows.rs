@@ -18,19 +18,10 @@ pub fn day(record: &Record) -> Option<Date> {
 pub fn rows_of(path: &Path, records: &[Record]) -> u64 {
     let name = Source::from(path).name();
     let of_it = |record: &&Record| {
-        let file = file_of(&record.place);
+        let file = record.place.path();
         file == Path::new(&name) || file.starts_with(path)
     };
     records.iter().filter(of_it).count() as u64
-}
-
-/// The file of a place: `file:line`, or `file:line:column`.
-pub fn file_of(place: &str) -> &Path {
-    let without_number = |place: &'_ str| {
-        place.rsplit_once(':').filter(|(_, number)| number.parse::<u64>().is_ok()).map(|(path, _)| path.len())
-    };
-    let file = without_number(place).map_or(place, |end| &place[..end]);
-    Path::new(without_number(file).map_or(file, |end| &file[..end]))
 }
 
 /// The name of a file, without folders.

@@ -54,10 +54,16 @@ pub fn resolve(records: &mut [Record], least: usize, left_out: &mut LeftOut) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::Place;
 
     fn row(topics: &[&str], subtopics: &[&str]) -> Record {
         let list = |labels: &[&str]| labels.iter().map(|label| (*label).to_owned()).collect();
-        Record { topics: list(topics), subtopics: list(subtopics), place: "a:1".to_owned(), ..Record::default() }
+        Record {
+            topics: list(topics),
+            subtopics: list(subtopics),
+            place: Place::of_file("a").at_line(1),
+            ..Record::default()
+        }
     }
 
     #[test]
@@ -77,7 +83,7 @@ mod tests {
         assert_eq!(rows[2].subtopics, ["x"], "soccer is not in this row's topics");
         assert_eq!(rows[3].subtopics, ["x"], "a topic is no sub-topic");
         assert_eq!(left_out.orphan_subtopics, 2);
-        assert_eq!(left_out.first_orphan_subtopic.as_deref(), Some("a:1"));
+        assert_eq!(left_out.first_orphan_subtopic, Some(Place::of_file("a").at_line(1)));
         assert_eq!(left_out.rare_subtopics, BTreeMap::from([("y".to_owned(), 1)]));
     }
 }

@@ -1,7 +1,8 @@
 //! A client of a Dateline server, for the command line and the relay.
 
 use super::{
-    MAX_MESSAGE_BYTES, answer_from_proto, article_to_proto, options_to_proto,
+    convert::{answer_from_proto, article_to_proto, options_to_proto},
+    limits::MAX_MESSAGE_BYTES,
     proto::dateline::v1::{ClassifyRequest, ClassifyResponse, classifier_client::ClassifierClient},
 };
 use crate::article::{Article, Classification, Options};
@@ -18,16 +19,16 @@ use tonic::{
 #[derive(Debug, Clone)]
 pub struct Client(ClassifierClient<InterceptedService<Channel, Authorization>>);
 
-/// A file with a token.
+/// A file with one token, read for each call.
 #[derive(Debug, Clone)]
 pub struct TokenFile(PathBuf);
 
-/// Sends the token of a file, if there is one, with each call.
+/// Sends the token of a file, if given, with each call.
 #[derive(Debug, Clone)]
 struct Authorization(Option<TokenFile>);
 
 impl TokenFile {
-    /// The file at a path.
+    /// The token file at `path`; it is not read yet.
     pub fn new(path: PathBuf) -> Self {
         TokenFile(path)
     }
@@ -35,7 +36,7 @@ impl TokenFile {
     /// The token as the value of the header `authorization`.
     ///
     /// # Errors
-    /// Why the file has no valid token; the message does not quote it.
+    /// If the file cannot be read or does not have exactly one token; the message does not quote it.
     pub fn read(&self) -> Result<MetadataValue<Ascii>, String> {
         let path = self.0.display();
         let text = std::fs::read_to_string(&self.0).map_err(|error| format!("{path}: {error}"))?;
@@ -67,10 +68,10 @@ impl Interceptor for Authorization {
 #[derive(Debug)]
 pub struct Responses(Streaming<ClassifyResponse>);
 
-/// The answer to one article.
+/// The classification of one article, or its error.
 pub type Answer = Result<Classification, ArticleStatus>;
 
-/// Why the server did not classify an article.
+/// The error of one article.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArticleStatus {
     /// The gRPC code.
@@ -85,13 +86,14 @@ pub enum ClientError {
     /// The server, or the connection to it, ended the stream.
     #[error("the server ended the stream: {} ({:?})", .0.message(), .0.code())]
     Status(#[from] Status),
-    /// A response is not one of this contract.
-    #[error("the server does not speak this version of dateline.v1")]
+    /// A response does not follow this version of the contract.
+    #[error("the server uses an incompatible version of dateline.v1")]
     Incompatible,
 }
 
 impl Client {
-    /// A client on a connection; it sends a token if given. Requests may be twice the default limit of a server: the server refuses those that are over its own.
+    /// A client on a connection; it sends the token, if given. Requests may have twice the default limit of a server, which
+    /// refuses those over its own limit.
     pub fn new(channel: Channel, token: Option<TokenFile>) -> Self {
         Client(
             ClassifierClient::with_interceptor(channel, Authorization(token))
@@ -103,7 +105,7 @@ impl Client {
     /// Classifies articles on one stream.
     ///
     /// # Errors
-    /// [`ClientError::Status`] if the call cannot be made.
+    /// [`ClientError::Status`] if the call fails.
     pub async fn classify_stream(
         &mut self,
         articles: impl Stream<Item = Article> + Send + 'static,
@@ -134,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_token_file_has_one_token() {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("token");
         for (text, token) in [
             ("secret-1\n", Some("Bearer secret-1")),
@@ -144,7 +146,7 @@ mod tests {
             ("\u{FEFF}secret-3\n", None),
             ("s\u{E9}cret\n", None),
         ] {
-            std::fs::write(&file, text).expect("it is written");
+            std::fs::write(&file, text).expect("the file is written");
             let read = TokenFile::new(file.clone()).read();
             assert_eq!(read.as_ref().ok().and_then(|value| value.to_str().ok()), token, "{read:?}");
             assert!(read.err().is_none_or(|error| !error.contains("cret")));

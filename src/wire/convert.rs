@@ -1,4 +1,4 @@
-//! The wire's messages to the core's types, and back.
+//! Conversion between the messages of the contract and the core's types.
 
 use super::proto::{
     dateline::v1::{self as pb, classify_response::Outcome},
@@ -8,20 +8,21 @@ use crate::article::{
     self, Article, Classification, Contribution, Decision, Evidence, Field, Format, Label, Options, Reason, Region,
     Removed, Role,
 };
-use prost::Message;
 use tonic::Code;
 
+/// The error of a single article.
 pub fn error_to_proto(code: Code, message: &str) -> rpc::Status {
     rpc::Status { code: code as i32, message: message.to_owned(), details: Vec::new() }
 }
 
+/// The article of a request; the error is the message for the client. Does not check the limits of [`Article::check`].
 pub fn article_from_proto(article: Option<pb::Article>) -> Result<Article, String> {
     let article = article.ok_or("the request has no article")?;
     article::check_length("uri", &article.uri, article::MAX_ID_BYTES).map_err(|error| error.to_string())?;
     let format = match pb::Format::try_from(article.format) {
         Ok(pb::Format::Text) => Format::Text,
         Ok(pb::Format::Html) => Format::Html,
-        Err(_) => return Err(format!("{} is no format: use TEXT (0) or HTML (1)", article.format)),
+        Err(_) => return Err(format!("invalid format {}: expected TEXT (0) or HTML (1)", article.format)),
     };
     Ok(Article {
         id: article.id,
@@ -34,7 +35,7 @@ pub fn article_from_proto(article: Option<pb::Article>) -> Result<Article, Strin
     })
 }
 
-pub(crate) fn article_to_proto(article: Article) -> pb::Article {
+pub fn article_to_proto(article: Article) -> pb::Article {
     pb::Article {
         id: article.id,
         headline: article.headline,
@@ -51,18 +52,19 @@ pub(crate) fn article_to_proto(article: Article) -> pb::Article {
     }
 }
 
+/// The checked options of a request; the error is the message for the client. A `max_labels` of 0 is no limit.
 pub fn options_from_proto(options: Option<pb::Options>) -> Result<Options, String> {
     let options = options.unwrap_or_default();
-    let max_labels = options.max_labels.filter(|most| *most > 0).map(|most| most as usize);
+    let max_labels = options.max_labels.filter(|max| *max > 0).map(|max| max as usize);
     let pb::Options { min_confidence, explain, auto_from, review_from, .. } = options;
     let options = Options { max_labels, min_confidence, explain, auto_from, review_from };
     options.check().map_err(|error| error.to_string())?;
     Ok(options)
 }
 
-pub(crate) fn options_to_proto(options: Options) -> pb::Options {
+pub fn options_to_proto(options: Options) -> pb::Options {
     pb::Options {
-        max_labels: options.max_labels.map(|most| u32::try_from(most).unwrap_or(u32::MAX)),
+        max_labels: options.max_labels.map(|max| u32::try_from(max).unwrap_or(u32::MAX)),
         min_confidence: options.min_confidence,
         explain: options.explain,
         auto_from: options.auto_from,
@@ -74,94 +76,12 @@ pub fn answer_to_proto(answer: Classification) -> pb::Classification {
     pb::Classification {
         topics: answer.topics.into_iter().map(label_to_proto).collect(),
         subtopics: answer.subtopics.into_iter().map(label_to_proto).collect(),
-        regions: answer
-            .regions
-            .into_iter()
-            .map(|region| pb::Region {
-                label: Some(label_to_proto(region.label)),
-                path: region.path.iter().map(|code| code.to_string()).collect(),
-                role: match region.role {
-                    Role::About => pb::Role::About,
-                    Role::Mentioned => pb::Role::Mentioned,
-                    Role::Dateline => pb::Role::Dateline,
-                } as i32,
-                contributions: region
-                    .contributions
-                    .into_iter()
-                    .map(|one| pb::Contribution {
-                        feature: one.feature.to_string(),
-                        value: one.value,
-                        log_odds: one.log_odds,
-                    })
-                    .collect(),
-            })
-            .collect(),
+        regions: answer.regions.into_iter().map(region_to_proto).collect(),
         language: answer.language,
         model_version: answer.model_version.to_string(),
         notes: answer.notes,
-        removed: answer
-            .removed
-            .into_iter()
-            .map(|part| pb::Removed {
-                field: field_to_proto(part.field) as i32,
-                start: part.start,
-                end: part.end,
-                reason: part.reason.as_str().to_owned(),
-            })
-            .collect(),
+        removed: answer.removed.into_iter().map(removed_to_proto).collect(),
     }
-}
-
-/// The identifier that an answer carries: that of the article, cut off at the limit for identifiers.
-pub fn shortened_id(id: &str) -> String {
-    article::prefix(id, article::MAX_ID_BYTES).to_owned()
-}
-
-/// The answer within `most` bytes: explanations go first, those of the least confident labels before others, and then the least
-/// confident labels. A note says so. The same answer is always cut in the same way.
-pub fn fitted(mut answer: pb::Classification, most: usize) -> pb::Classification {
-    /// Room for the note and for lengths that take more bytes than before.
-    const NOTE: usize = 256;
-    if answer.encoded_len() <= most {
-        return answer;
-    }
-    let most = most.saturating_sub(NOTE);
-    let fits = |answer: &pb::Classification| answer.encoded_len() <= most;
-    for i in (0..answer.regions.len()).rev() {
-        if fits(&answer) {
-            break;
-        }
-        answer.regions[i].contributions.clear();
-        answer.regions[i].label.iter_mut().for_each(|label| label.evidence.clear());
-    }
-    for i in (0..answer.subtopics.len()).rev() {
-        if fits(&answer) {
-            break;
-        }
-        answer.subtopics[i].evidence.clear();
-    }
-    for i in (0..answer.topics.len()).rev() {
-        if fits(&answer) {
-            break;
-        }
-        answer.topics[i].evidence.clear();
-    }
-    if !fits(&answer) {
-        answer.removed.clear();
-    }
-    while !fits(&answer) && !answer.regions.is_empty() {
-        answer.regions.truncate(answer.regions.len() / 2);
-    }
-    while !fits(&answer) && !answer.subtopics.is_empty() {
-        answer.subtopics.truncate(answer.subtopics.len() / 2);
-    }
-    while !fits(&answer) && !answer.topics.is_empty() {
-        answer.topics.truncate(answer.topics.len() / 2);
-    }
-    answer
-        .notes
-        .push("the answer was cut to the size limit of answers: ask for fewer labels with max_labels".to_owned());
-    answer
 }
 
 fn label_to_proto(label: Label) -> pb::Label {
@@ -190,6 +110,36 @@ fn label_to_proto(label: Label) -> pb::Label {
     }
 }
 
+fn region_to_proto(region: Region) -> pb::Region {
+    pb::Region {
+        label: Some(label_to_proto(region.label)),
+        path: region.path.iter().map(|code| code.to_string()).collect(),
+        role: match region.role {
+            Role::About => pb::Role::About,
+            Role::Mentioned => pb::Role::Mentioned,
+            Role::Dateline => pb::Role::Dateline,
+        } as i32,
+        contributions: region
+            .contributions
+            .into_iter()
+            .map(|contribution| pb::Contribution {
+                feature: contribution.feature.to_string(),
+                value: contribution.value,
+                log_odds: contribution.log_odds,
+            })
+            .collect(),
+    }
+}
+
+fn removed_to_proto(removed: Removed) -> pb::Removed {
+    pb::Removed {
+        field: field_to_proto(removed.field) as i32,
+        start: removed.start,
+        end: removed.end,
+        reason: removed.reason.as_str().to_owned(),
+    }
+}
+
 fn field_to_proto(field: Field) -> pb::evidence::Field {
     match field {
         Field::Headline => pb::evidence::Field::Headline,
@@ -198,9 +148,9 @@ fn field_to_proto(field: Field) -> pb::evidence::Field {
     }
 }
 
-/// The outcome of a response as the core has it; the error is the message of the server. `None` where the response is not
-/// one of this contract.
-pub(crate) fn answer_from_proto(response: pb::ClassifyResponse) -> Option<Result<Classification, rpc::Status>> {
+/// The outcome of a response: a classification, or the server's error. `None` if the response does not follow this version of
+/// the contract.
+pub fn answer_from_proto(response: pb::ClassifyResponse) -> Option<Result<Classification, rpc::Status>> {
     let answer = match response.outcome? {
         Outcome::Error(error) => return Some(Err(error)),
         Outcome::Classification(answer) => answer,
@@ -208,47 +158,11 @@ pub(crate) fn answer_from_proto(response: pb::ClassifyResponse) -> Option<Result
     Some(Ok(Classification {
         topics: answer.topics.into_iter().map(label_from_proto).collect::<Option<_>>()?,
         subtopics: answer.subtopics.into_iter().map(label_from_proto).collect::<Option<_>>()?,
-        regions: answer
-            .regions
-            .into_iter()
-            .map(|region| {
-                Some(Region {
-                    role: match region.role() {
-                        pb::Role::About => Role::About,
-                        pb::Role::Mentioned => Role::Mentioned,
-                        pb::Role::Dateline => Role::Dateline,
-                        pb::Role::Unspecified => return None,
-                    },
-                    label: label_from_proto(region.label?)?,
-                    path: region.path.iter().map(|code| code.as_str().into()).collect(),
-                    contributions: region
-                        .contributions
-                        .into_iter()
-                        .map(|one| Contribution {
-                            feature: one.feature.into(),
-                            value: one.value,
-                            log_odds: one.log_odds,
-                        })
-                        .collect(),
-                })
-            })
-            .collect::<Option<_>>()?,
+        regions: answer.regions.into_iter().map(region_from_proto).collect::<Option<_>>()?,
         language: answer.language,
         model_version: answer.model_version.into(),
         notes: answer.notes,
-        removed: answer
-            .removed
-            .into_iter()
-            .map(|part| {
-                let reason = [Reason::Markup, Reason::Boilerplate, Reason::Dateline];
-                Some(Removed {
-                    field: field_from_proto(part.field())?,
-                    start: part.start,
-                    end: part.end,
-                    reason: reason.into_iter().find(|reason| reason.as_str() == part.reason)?,
-                })
-            })
-            .collect::<Option<_>>()?,
+        removed: answer.removed.into_iter().map(removed_from_proto).collect::<Option<_>>()?,
     }))
 }
 
@@ -281,51 +195,43 @@ fn label_from_proto(label: pb::Label) -> Option<Label> {
     })
 }
 
+fn region_from_proto(region: pb::Region) -> Option<Region> {
+    Some(Region {
+        role: match region.role() {
+            pb::Role::About => Role::About,
+            pb::Role::Mentioned => Role::Mentioned,
+            pb::Role::Dateline => Role::Dateline,
+            pb::Role::Unspecified => return None,
+        },
+        label: label_from_proto(region.label?)?,
+        path: region.path.iter().map(|code| code.as_str().into()).collect(),
+        contributions: region
+            .contributions
+            .into_iter()
+            .map(|contribution| Contribution {
+                feature: contribution.feature.into(),
+                value: contribution.value,
+                log_odds: contribution.log_odds,
+            })
+            .collect(),
+    })
+}
+
+fn removed_from_proto(removed: pb::Removed) -> Option<Removed> {
+    let reasons = [Reason::Markup, Reason::Boilerplate, Reason::Dateline];
+    Some(Removed {
+        field: field_from_proto(removed.field())?,
+        start: removed.start,
+        end: removed.end,
+        reason: reasons.into_iter().find(|reason| reason.as_str() == removed.reason)?,
+    })
+}
+
 fn field_from_proto(field: pb::evidence::Field) -> Option<Field> {
     match field {
         pb::evidence::Field::Headline => Some(Field::Headline),
         pb::evidence::Field::Body => Some(Field::Body),
         pb::evidence::Field::Dateline => Some(Field::Dateline),
         pb::evidence::Field::Unspecified => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn large_answers_lose_explanations_before_labels() {
-        let evidence = vec![pb::Evidence { term: "term".repeat(20), ..pb::Evidence::default() }; 20];
-        let label =
-            |i: usize| pb::Label { code: format!("code-{i}"), evidence: evidence.clone(), ..pb::Label::default() };
-        let region = |i| pb::Region { label: Some(label(i)), ..pb::Region::default() };
-        let whole = pb::Classification {
-            topics: (0..17).map(label).collect(),
-            regions: (0..100).map(region).collect(),
-            removed: vec![pb::Removed { reason: "markup".into(), ..pb::Removed::default() }; 1000],
-            ..pb::Classification::default()
-        };
-        assert_eq!(fitted(whole.clone(), usize::MAX), whole);
-        let mut before = usize::MAX;
-        for most in [200_000, 100_000, 40_000, 10_000, 2_000, 300] {
-            let cut = fitted(whole.clone(), most);
-            assert!(cut.encoded_len() <= most, "{most}: {}", cut.encoded_len());
-            assert_eq!(cut.notes.len(), 1);
-            let explained =
-                cut.regions.iter().filter(|region| region.label.as_ref().is_some_and(|l| !l.evidence.is_empty()));
-            let explained = explained.count();
-            assert!(explained <= before);
-            before = explained;
-            assert!(most < 40_000 || (cut.topics.len(), cut.regions.len()) == (17, 100), "{most}: labels stay");
-        }
-    }
-
-    #[test]
-    fn identifiers_are_cut_at_characters() {
-        assert_eq!(shortened_id("a"), "a");
-        let long = "é".repeat(3000);
-        assert_eq!(shortened_id(&long).len(), article::MAX_ID_BYTES);
-        assert!(shortened_id(&format!("a{long}")).len() <= article::MAX_ID_BYTES);
     }
 }

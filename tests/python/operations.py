@@ -71,6 +71,6 @@ with channel() as open_channel:
         raise AssertionError("the stream ended without a status")
     except grpc.RpcError as error:
         assert error.code() == grpc.StatusCode.UNAVAILABLE, error
-        assert "send again" in error.details(), error
+        assert "resend unanswered articles" in error.details(), error
 assert 500 <= answered <= sent, (answered, sent)
 print(f"{answered} of {sent} articles answered before the stream ended")

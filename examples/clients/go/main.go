@@ -1,10 +1,10 @@
-// Labels the articles of a JSON Lines file over one gRPC stream, and resumes where the stream breaks.
+// Classifies the articles of a JSON Lines file over one gRPC stream, and resumes after a broken stream.
 //
 //	go run . FILE.jsonl 127.0.0.1:50051
 //
-// Prints a line an article, in the order of the file: id, best topic (or "-:" and the error), its confidence, the first
-// region that the article is about. The contract is read at the start, so no code needs to be generated: from the folder in
-// DATELINE_PROTO, or from the repository's own, three folders up from where this runs.
+// Prints one line per article, in the order of the file: id, best topic (or "-:" and the error), its confidence, and the
+// first region that the article is about. Reads the contract at the start, without generated code, from the folder
+// DATELINE_PROTO, by default ../../../proto.
 package main
 
 import (
@@ -31,13 +31,13 @@ import (
 )
 
 const (
-	window       = 64                     // articles sent and not answered; the server reads no further ahead either
-	firstDelay   = 100 * time.Millisecond // between two streams, doubled each time
+	window       = 64                     // maximum number of unanswered articles; the server reads no further ahead
+	firstDelay   = 100 * time.Millisecond // between two streams, doubled after each failure
 	longestDelay = 5 * time.Second
-	patience     = 60 * time.Second // without an answer until it gives up
+	patience     = 60 * time.Second // maximum time without an answer
 )
 
-// Trying again does not mend these. ResourceExhausted is a message over the server's limit.
+// A retry does not help with these. ResourceExhausted is a message over the server's size limit.
 var fatal = []codes.Code{
 	codes.InvalidArgument, codes.Unauthenticated, codes.PermissionDenied, codes.Unimplemented, codes.ResourceExhausted,
 }
@@ -45,15 +45,15 @@ var fatal = []codes.Code{
 type client struct {
 	connection *grpc.ClientConn
 	method     protoreflect.MethodDescriptor
-	rows       *json.Decoder // reads one at a time; the file is never in memory as a whole
-	done       bool          // all of it is read
+	rows       *json.Decoder // reads one row at a time; the file is never held in memory
+	done       bool          // the end of the file was reached
 	unanswered []*dynamicpb.Message
 	delay      time.Duration // before the next stream
-	patience   *time.Timer   // ends the program
+	patience   *time.Timer   // ends the program when it fires
 }
 
-// Opens a stream, sends the unanswered requests again, goes on with the file, and prints the answers. Ends with nil where
-// the server ended the stream with OK.
+// Opens a stream, resends the unanswered requests, continues with the file, and prints the answers. Returns nil if the
+// server ended the stream with OK.
 func (c *client) classify() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -63,16 +63,16 @@ func (c *client) classify() error {
 		return err
 	}
 
-	// SendMsg waits while the connection has no room, so it has a goroutine of its own: a client that reads nothing until
-	// all is sent waits for a server that waits for its answers to be read. The file is read out here, so that a stream
-	// that broke cannot take articles away from the one that follows.
-	outbox := make(chan *dynamicpb.Message, window) // never full: no more than that are unanswered
+	// SendMsg blocks on flow control, so it has a separate goroutine: a client that reads only after sending everything
+	// deadlocks with a server that waits until its answers are read. The goroutine does not read the file, so that a
+	// broken stream cannot take articles away from the next one.
+	outbox := make(chan *dynamicpb.Message, window) // never full: at most that many are unanswered
 	finish := sync.OnceFunc(func() { close(outbox) })
 	defer finish()
 	go func() {
 		for request := range outbox {
 			if stream.SendMsg(request) != nil {
-				return // RecvMsg tells why
+				return // RecvMsg returns the reason
 			}
 		}
 		stream.CloseSend()
@@ -89,7 +89,7 @@ func (c *client) classify() error {
 				finish() // closes the sending side
 				break
 			} else if err != nil {
-				log.Fatalf("byte %d of the file: not an article: %v", c.rows.InputOffset(), err)
+				log.Fatalf("byte %d of the file: invalid article: %v", c.rows.InputOffset(), err)
 			}
 			request := toRequest(c.method, row)
 			c.unanswered = append(c.unanswered, request)
@@ -112,7 +112,7 @@ func (c *client) classify() error {
 	}
 }
 
-// Classifies the whole file, over as many streams as it takes.
+// Classifies the whole file, with a new stream after each failure.
 func (c *client) run() {
 	c.delay = firstDelay
 	c.patience = time.AfterFunc(patience, func() { log.Fatalf("no answer for %v", patience) })
@@ -121,13 +121,13 @@ func (c *client) run() {
 		if c.done && len(c.unanswered) == 0 {
 			return
 		}
-		if err == nil { // a server may do so when it drains
+		if err == nil { // a draining server may do so
 			err = fmt.Errorf("the server ended the stream early")
 		}
 		if slices.Contains(fatal, status.Code(err)) {
 			log.Fatal(err)
 		}
-		pause := c.delay/2 + rand.N(c.delay/2) // so that the clients of a server do not all come back at once
+		pause := c.delay/2 + rand.N(c.delay/2) // jitter: clients must not all reconnect at once
 		log.Printf("%v; resuming in %v", err, pause.Round(time.Millisecond))
 		time.Sleep(pause)
 		c.delay = min(c.delay*2, longestDelay)
@@ -148,8 +148,8 @@ func main() {
 	}
 	file := must(os.Open(os.Args[1]))
 	method := must(classifyStream(cmp.Or(os.Getenv("DATELINE_PROTO"), "../../../proto")))
-	// A connection backs off by itself, up to two minutes, and calls fail at once meanwhile: no longer than between streams.
-	// Pings notice a server that vanished without closing its connection.
+	// A connection has its own backoff, up to two minutes by default, during which calls fail at once: limit it to
+	// longestDelay. Pings detect a server that vanished without closing its connection.
 	reconnect := backoff.Config{BaseDelay: firstDelay, Multiplier: 2, Jitter: 0.5, MaxDelay: longestDelay}
 	connection := must(grpc.NewClient(os.Args[2],
 		grpc.WithTransportCredentials(insecure.NewCredentials()),

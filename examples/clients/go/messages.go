@@ -1,3 +1,5 @@
+// Conversion between rows of the file, messages of the contract, and lines of output.
+
 package main
 
 import (
@@ -9,10 +11,10 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 )
 
-// A row of the file; other fields are left alone.
+// A row of the file; other fields are ignored.
 type row struct{ ID, Headline, Body string }
 
-// Reads the contract and finds the method in it.
+// Compiles the contract in a folder and returns the method ClassifyStream.
 func classifyStream(folder string) (protoreflect.MethodDescriptor, error) {
 	compiler := protocompile.Compiler{
 		Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{ImportPaths: []string{folder}}),
@@ -24,7 +26,7 @@ func classifyStream(folder string) (protoreflect.MethodDescriptor, error) {
 	return files[0].Services().ByName("Classifier").Methods().ByName("ClassifyStream"), nil
 }
 
-// Follows fields from message to message; what is not set is empty.
+// The value of a field in nested messages; unset fields have their zero value.
 func get(message protoreflect.Message, path ...protoreflect.Name) protoreflect.Value {
 	value := protoreflect.ValueOfMessage(message)
 	for _, name := range path {

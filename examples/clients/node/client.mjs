@@ -1,10 +1,10 @@
-// Labels the articles of a JSON Lines file over one gRPC stream, and resumes where the stream breaks.
+// Classifies the articles of a JSON Lines file over one gRPC stream, and resumes after a broken stream.
 //
 //     npm install
 //     node client.mjs FILE.jsonl 127.0.0.1:50051
 //
-// Prints a line an article, in the order of the file: id, best topic (or "-:" and the error), its confidence, the first
-// region that the article is about. The contract is read from the folder in DATELINE_PROTO, or from the repository's own.
+// Prints one line per article, in the order of the file: id, best topic (or "-:" and the error), its confidence, and the
+// first region that the article is about. Reads the contract from the folder DATELINE_PROTO, by default the repository's.
 
 import { EventEmitter, once } from 'node:events';
 import { createReadStream } from 'node:fs';
@@ -13,22 +13,22 @@ import { fileURLToPath } from 'node:url';
 import grpc from '@grpc/grpc-js';
 import protoLoader from '@grpc/proto-loader';
 
-const WINDOW = 64; // articles sent and not answered; the server reads no further ahead either
+const WINDOW = 64; // maximum number of unanswered articles; the server reads no further ahead
 const FIRST_DELAY = 100; // milliseconds between two streams, doubled each time
 const LONGEST_DELAY = 5_000;
-const PATIENCE = 60_000; // milliseconds without an answer until it gives up
+const PATIENCE = 60_000; // maximum number of milliseconds without an answer
 
-// Trying again does not mend these. RESOURCE_EXHAUSTED is a message over the server's limit.
+// A retry does not help with these. RESOURCE_EXHAUSTED is a message over the server's size limit.
 const FATAL = ['INVALID_ARGUMENT', 'UNAUTHENTICATED', 'PERMISSION_DENIED', 'UNIMPLEMENTED', 'RESOURCE_EXHAUSTED'].map(
   (name) => grpc.status[name],
 );
 
 const contract = protoLoader.loadSync('dateline/v1/classifier.proto', {
   includeDirs: [process.env.DATELINE_PROTO || fileURLToPath(new URL('../../../proto', import.meta.url))],
-  keepCase: true, // model_version, as in the contract, and not modelVersion
-  longs: String, // a number of JavaScript does not hold all 64 bits
-  enums: String, // "ABOUT" and not 1
-  defaults: true, // an empty list is [] and not missing
+  keepCase: true, // model_version, as in the contract, instead of modelVersion
+  longs: String, // JavaScript's numbers cannot represent all 64-bit integers
+  enums: String, // "ABOUT" instead of 1
+  defaults: true, // an empty list is [] instead of undefined
   oneofs: true, // answer.outcome names the field that is set
 });
 const { Classifier } = grpc.loadPackageDefinition(contract).dateline.v1;
@@ -38,8 +38,8 @@ function fail(message) {
   process.exit(1);
 }
 
-// Yields the lines of a file one by one; the file is never in memory as a whole. (node:readline also ends lines at U+2028
-// and U+2029 from Node.js 24 on, and JSON allows both within strings.)
+// Yields the lines of a file one by one; the file is never held in memory. (From Node.js 24 on, node:readline also splits at
+// U+2028 and U+2029, which JSON allows within strings.)
 async function* readLines(path) {
   let rest = '';
   for await (const chunk of createReadStream(path, 'utf8')) {
@@ -59,16 +59,16 @@ async function* readRequests(path) {
       const { id, headline, body } = JSON.parse(line);
       yield { article: { id: String(id ?? ''), headline, body } };
     } catch (error) {
-      fail(`${path}:${number}: not an article: ${error.message}`);
+      fail(`${path}:${number}: invalid article: ${error.message}`);
     }
   }
 }
 
-// Sends the unanswered requests again, goes on with the others, and closes the sending side at the end of the file.
+// Resends the unanswered requests, continues with the others, and closes the sending side at the end of the file.
 async function send(call, requests, unanswered, answered, signal) {
   const write = async (request) => {
     signal.throwIfAborted();
-    // `false` says that the connection takes no more for now; what is written all the same piles up in memory.
+    // `false` means that the buffer of the connection is full; further writes would pile up in memory.
     if (!call.write(request)) await once(call, 'drain', { signal });
   };
   for (const request of [...unanswered]) await write(request);
@@ -82,11 +82,11 @@ async function send(call, requests, unanswered, answered, signal) {
   call.end();
 }
 
-// Opens a stream and yields its answers. Sending and receiving go on side by side: a client that reads nothing until all
-// is sent waits for a server that waits for its answers to be read.
+// Opens a stream and yields its answers. Sends and receives concurrently: a client that reads only after sending everything
+// deadlocks with a server that waits until its answers are read.
 async function* classify(classifier, requests, unanswered) {
   const call = classifier.ClassifyStream();
-  call.on('error', () => {}); // the loop below throws it
+  call.on('error', () => {}); // the loop below throws the error
   const answered = new EventEmitter();
   const stop = new AbortController();
   const sending = send(call, requests, unanswered, answered, stop.signal).catch((error) => call.destroy(error));
@@ -99,7 +99,7 @@ async function* classify(classifier, requests, unanswered) {
     }
   } finally {
     stop.abort();
-    await sending; // no stream may take requests from the file after the next one has begun
+    await sending; // this stream must not read the file once the next one has started
   }
 }
 
@@ -112,10 +112,10 @@ function toLine({ id, outcome, error, classification }) {
 
 async function main(path, address) {
   const classifier = new Classifier(address, grpc.credentials.createInsecure(), {
-    // A channel backs off by itself, up to two minutes, and calls fail at once meanwhile: no longer than between streams.
+    // A channel has its own backoff, up to two minutes by default, during which calls fail at once: limit it to LONGEST_DELAY.
     'grpc.initial_reconnect_backoff_ms': FIRST_DELAY,
     'grpc.max_reconnect_backoff_ms': LONGEST_DELAY,
-    // Pings notice a server that vanished without closing its connection.
+    // Pings detect a server that vanished without closing its connection.
     'grpc.keepalive_time_ms': 20_000,
     'grpc.keepalive_timeout_ms': 10_000,
   });
@@ -124,7 +124,7 @@ async function main(path, address) {
   let delay = FIRST_DELAY;
   const patience = setTimeout(() => fail(`no answer for ${PATIENCE / 1000} seconds`), PATIENCE);
   for (;;) {
-    let failure; // stays unset where the server ends the stream with OK before all is answered, as it may when it drains
+    let failure; // unset if the server ended the stream with OK before all articles were answered, as a draining server may
     try {
       for await (const answer of classify(classifier, requests, unanswered)) {
         console.log(toLine(answer));
@@ -132,7 +132,7 @@ async function main(path, address) {
         patience.refresh();
       }
     } catch (error) {
-      if (!(error.code in grpc.status)) throw error; // not from gRPC: no such file
+      if (!(error.code in grpc.status)) throw error; // not an error of gRPC, such as a missing file
       failure = error;
     }
     if (unanswered.length === 0) {
@@ -142,7 +142,7 @@ async function main(path, address) {
     }
     const reason = failure?.message ?? 'the server ended the stream early';
     if (FATAL.includes(failure?.code)) fail(reason);
-    const pause = delay * (0.5 + Math.random() / 2); // so that the clients of a server do not all come back at once
+    const pause = delay * (0.5 + Math.random() / 2); // jitter: clients must not all reconnect at once
     console.error(`${reason}; resuming in ${Math.round(pause)} ms`);
     await sleep(pause);
     delay = Math.min(delay * 2, LONGEST_DELAY);

@@ -1,12 +1,12 @@
-"""Labels the articles of a JSON Lines file over one gRPC stream, and resumes where the stream breaks.
+"""Classifies the articles of a JSON Lines file over one gRPC stream, and resumes after a broken stream.
 
-The same as sync_client.py, with asyncio; needs Python 3.11.
+As sync_client.py, with asyncio; needs Python 3.11.
 
     pip install -r requirements.txt
     python async_client.py FILE.jsonl 127.0.0.1:50051
 
-Prints a line an article, in the order of the file: id, best topic (or "-:" and the error), its confidence, the first
-region that the article is about. The contract is read from the folder in DATELINE_PROTO, or from the repository's own.
+Prints one line per article, in the order of the file: id, best topic (or "-:" and the error), its confidence, and the
+first region that the article is about. Reads the contract from the folder DATELINE_PROTO, by default the repository's.
 """
 
 import asyncio
@@ -23,18 +23,18 @@ from pathlib import Path
 import grpc
 from grpc_tools import protoc
 
-WINDOW = 64  # articles sent and not answered; the server reads no further ahead either
+WINDOW = 64  # maximum number of unanswered articles; the server reads no further ahead
 FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0  # seconds between two streams
-PATIENCE = 60.0  # seconds without an answer until it gives up
+PATIENCE = 60.0  # maximum number of seconds without an answer
 
-# Trying again does not mend these. RESOURCE_EXHAUSTED is a message over the server's limit.
+# A retry does not help with these. RESOURCE_EXHAUSTED is a message over the server's size limit.
 NAMES = "INVALID_ARGUMENT", "UNAUTHENTICATED", "PERMISSION_DENIED", "UNIMPLEMENTED", "RESOURCE_EXHAUSTED"
 FATAL = {grpc.StatusCode[name] for name in NAMES}
 CHANNEL = [
-    # A channel backs off by itself, up to two minutes, and calls fail at once meanwhile: no longer than between streams.
+    # A channel has its own backoff, up to two minutes by default, during which calls fail at once: limit it to LONGEST_DELAY.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 5_000),
-    # Pings notice a server that vanished without closing its connection.
+    # Pings detect a server that vanished without closing its connection.
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.ping_timeout_ms", 10_000),
@@ -42,7 +42,7 @@ CHANNEL = [
 
 
 def load_stubs():
-    """Makes the Python modules of the contract in a temporary folder, and imports them."""
+    """Generates the Python modules of the contract in a temporary folder, and imports them."""
     contract = os.environ.get("DATELINE_PROTO") or Path(__file__).resolve().parents[3] / "proto"
     well_known = Path(protoc.__file__).parent / "_proto"  # google/protobuf/*.proto
     with tempfile.TemporaryDirectory() as stubs:
@@ -58,7 +58,7 @@ pb, rpc = load_stubs()
 
 
 def read_requests(path):
-    """Yields the requests of a file one by one; the file is never in memory as a whole."""
+    """Yields the requests of a file one by one; the file is never held in memory."""
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
@@ -67,14 +67,14 @@ def read_requests(path):
                 row = json.loads(line)
                 article = pb.Article(**{field: row.get(field) or "" for field in ("id", "headline", "body")})
             except (ValueError, TypeError, AttributeError) as error:
-                sys.exit(f"{path}:{number}: not an article: {error}")
+                sys.exit(f"{path}:{number}: invalid article: {error}")
             yield pb.ClassifyRequest(article=article)
 
 
 async def classify(classifier, requests, unanswered):
-    """Opens a stream, sends the unanswered requests again, goes on with the others, and yields the answers."""
-    # gRPC takes requests from this queue in a task of its own, the next when the connection has room for it. All else
-    # happens in the caller's task, so that a stream that broke cannot take requests away from the one that follows.
+    """Opens a stream, resends the unanswered requests, continues with the others, and yields the answers."""
+    # A separate task of gRPC takes requests from this queue as fast as flow control allows. Only the caller's task reads
+    # the file, so that a broken stream cannot take requests away from the next one.
     outbox, accepted = asyncio.Queue(), asyncio.Event()
     for request in unanswered:
         outbox.put_nowait(request)
@@ -82,18 +82,18 @@ async def classify(classifier, requests, unanswered):
     async def outgoing():
         while (request := await outbox.get()) is not None:
             yield request
-            await accepted.wait()  # writing more to a server that refuses the stream hides why (grpc/grpc issue 36066)
+            await accepted.wait()  # further writes would hide why a server refuses the stream (grpc/grpc issue 36066)
 
-    def refill():  # does not await the file: it reads few lines at a time, from a local disk
+    def refill():  # reads without await: only a few lines at a time, from a local disk
         for request in islice(requests, WINDOW - len(unanswered)):
             unanswered.append(request)
             outbox.put_nowait(request)
-        if len(unanswered) < WINDOW:  # the file is done
+        if len(unanswered) < WINDOW:  # the end of the file
             outbox.put_nowait(None)
 
     refill()
     try:
-        async for answer in classifier.ClassifyStream(outgoing()):  # closes the sending side where outgoing() ends
+        async for answer in classifier.ClassifyStream(outgoing()):  # the end of outgoing() closes the sending side
             accepted.set()
             request = unanswered.popleft()  # answers come in the order of the requests
             if answer.id != request.article.id:
@@ -120,7 +120,7 @@ async def main(path, address):
     async with grpc.aio.insecure_channel(address, CHANNEL) as channel, asyncio.timeout(PATIENCE) as patience:
         classifier = rpc.ClassifierStub(channel)
         while True:
-            code, reason = None, "the server ended the stream early"  # with OK, as it may when it drains
+            code, reason = None, "the server ended the stream early"  # with OK, which a draining server may do
             try:
                 async for answer in classify(classifier, requests, unanswered):
                     print(to_line(answer))
@@ -128,11 +128,11 @@ async def main(path, address):
                     patience.reschedule(now() + PATIENCE)
             except grpc.RpcError as error:
                 code, reason = error.code(), f"{error.code().name}: {error.details()}"
-            if not unanswered:  # it is filled up after each answer, so the file is done as well
+            if not unanswered:  # refilled after each answer: the file has ended too
                 return
             if code in FATAL:
                 sys.exit(reason)
-            pause = delay * random.uniform(0.5, 1)  # so that the clients of a server do not all come back at once
+            pause = delay * random.uniform(0.5, 1)  # jitter: clients must not all reconnect at once
             print(f"{reason}; resuming in {pause:.2f} s", file=sys.stderr)
             await asyncio.sleep(pause)
             delay = min(delay * 2, LONGEST_DELAY)

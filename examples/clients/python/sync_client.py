@@ -1,10 +1,10 @@
-"""Labels the articles of a JSON Lines file over one gRPC stream, and resumes where the stream breaks.
+"""Classifies the articles of a JSON Lines file over one gRPC stream, and resumes after a broken stream.
 
     pip install -r requirements.txt
     python sync_client.py FILE.jsonl 127.0.0.1:50051
 
-Prints a line an article, in the order of the file: id, best topic (or "-:" and the error), its confidence, the first
-region that the article is about. The contract is read from the folder in DATELINE_PROTO, or from the repository's own.
+Prints one line per article, in the order of the file: id, best topic (or "-:" and the error), its confidence, and the
+first region that the article is about. Reads the contract from the folder DATELINE_PROTO, by default the repository's.
 """
 
 import json
@@ -22,18 +22,18 @@ from pathlib import Path
 import grpc
 from grpc_tools import protoc
 
-WINDOW = 64  # articles sent and not answered; the server reads no further ahead either
+WINDOW = 64  # maximum number of unanswered articles; the server reads no further ahead
 FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0  # seconds between two streams
-PATIENCE = 60.0  # seconds without an answer until it gives up
+PATIENCE = 60.0  # maximum number of seconds without an answer
 
-# Trying again does not mend these. RESOURCE_EXHAUSTED is a message over the server's limit.
+# A retry does not help with these. RESOURCE_EXHAUSTED is a message over the server's size limit.
 NAMES = "INVALID_ARGUMENT", "UNAUTHENTICATED", "PERMISSION_DENIED", "UNIMPLEMENTED", "RESOURCE_EXHAUSTED"
 FATAL = {grpc.StatusCode[name] for name in NAMES}
 CHANNEL = [
-    # A channel backs off by itself, up to two minutes, and calls fail at once meanwhile: no longer than between streams.
+    # A channel has its own backoff, up to two minutes by default, during which calls fail at once: limit it to LONGEST_DELAY.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 5_000),
-    # Pings notice a server that vanished without closing its connection.
+    # Pings detect a server that vanished without closing its connection.
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.ping_timeout_ms", 10_000),
@@ -41,7 +41,7 @@ CHANNEL = [
 
 
 def load_stubs():
-    """Makes the Python modules of the contract in a temporary folder, and imports them."""
+    """Generates the Python modules of the contract in a temporary folder, and imports them."""
     contract = os.environ.get("DATELINE_PROTO") or Path(__file__).resolve().parents[3] / "proto"
     well_known = Path(protoc.__file__).parent / "_proto"  # google/protobuf/*.proto
     with tempfile.TemporaryDirectory() as stubs:
@@ -57,7 +57,7 @@ pb, rpc = load_stubs()
 
 
 def read_requests(path):
-    """Yields the requests of a file one by one; the file is never in memory as a whole."""
+    """Yields the requests of a file one by one; the file is never held in memory."""
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
@@ -66,14 +66,14 @@ def read_requests(path):
                 row = json.loads(line)
                 article = pb.Article(**{field: row.get(field) or "" for field in ("id", "headline", "body")})
             except (ValueError, TypeError, AttributeError) as error:
-                sys.exit(f"{path}:{number}: not an article: {error}")
+                sys.exit(f"{path}:{number}: invalid article: {error}")
             yield pb.ClassifyRequest(article=article)
 
 
 def classify(classifier, requests, unanswered):
-    """Opens a stream, sends the unanswered requests again, goes on with the others, and yields the answers."""
-    # gRPC takes requests from this queue in a thread of its own, the next when the connection has room for it. All else
-    # happens in the caller's thread, so that a stream that broke cannot take requests away from the one that follows.
+    """Opens a stream, resends the unanswered requests, continues with the others, and yields the answers."""
+    # A separate thread of gRPC takes requests from this queue as fast as flow control allows. Only the caller's thread reads
+    # the file, so that a broken stream cannot take requests away from the next one.
     outbox = queue.SimpleQueue()
     for request in unanswered:
         outbox.put(request)
@@ -82,17 +82,17 @@ def classify(classifier, requests, unanswered):
         for request in islice(requests, WINDOW - len(unanswered)):
             unanswered.append(request)
             outbox.put(request)
-        if len(unanswered) < WINDOW:  # the file is done
+        if len(unanswered) < WINDOW:  # the end of the file
             outbox.put(None)
 
     refill()
-    call = classifier.ClassifyStream(iter(outbox.get, None))  # closes the sending side at None
+    call = classifier.ClassifyStream(iter(outbox.get, None))  # None closes the sending side
     answered = threading.Event()
 
-    def watch():  # ends a stream of a server that is there and silent
+    def watch():  # cancels the stream of a server that is connected but silent
         while answered.wait(PATIENCE + 1):
             answered.clear()
-        call.cancel()  # does nothing where the stream has ended by itself
+        call.cancel()  # no effect if the stream has ended
 
     threading.Thread(target=watch, daemon=True).start()
     try:
@@ -104,7 +104,7 @@ def classify(classifier, requests, unanswered):
             yield answer
             refill()
     finally:
-        outbox.put(None)  # ends the thread of gRPC
+        outbox.put(None)  # ends gRPC's thread
 
 
 def to_line(answer):
@@ -122,20 +122,20 @@ def main(path, address):
     with grpc.insecure_channel(address, CHANNEL) as channel:
         classifier = rpc.ClassifierStub(channel)
         while True:
-            code, reason = None, "the server ended the stream early"  # with OK, as it may when it drains
+            code, reason = None, "the server ended the stream early"  # with OK, which a draining server may do
             try:
                 for answer in classify(classifier, requests, unanswered):
                     print(to_line(answer))
                     delay, last_answer = FIRST_DELAY, time.monotonic()
             except grpc.RpcError as error:
                 code, reason = error.code(), f"{error.code().name}: {error.details()}"
-            if not unanswered:  # it is filled up after each answer, so the file is done as well
+            if not unanswered:  # refilled after each answer: the file has ended too
                 return
             if code in FATAL:
                 sys.exit(reason)
             if time.monotonic() - last_answer > PATIENCE:
                 sys.exit(f"no answer for {PATIENCE:.0f} seconds, {len(unanswered)} articles unanswered; {reason}")
-            pause = delay * random.uniform(0.5, 1)  # so that the clients of a server do not all come back at once
+            pause = delay * random.uniform(0.5, 1)  # jitter: clients must not all reconnect at once
             print(f"{reason}; resuming in {pause:.2f} s", file=sys.stderr)
             time.sleep(pause)
             delay = min(delay * 2, LONGEST_DELAY)

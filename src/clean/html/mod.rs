@@ -8,27 +8,15 @@
 
 mod characters;
 mod elements;
+mod page;
 mod reader;
 mod skip;
 
-use super::json_ld;
-use crate::{article::Reason, document::MappedText};
-use reader::{SkipRules, read};
-use std::ops::Range;
+pub use page::HtmlText;
 
-/// The text of a page.
-#[derive(Debug, Default)]
-pub struct HtmlText<'a> {
-    /// The text, one line per block.
-    pub text: MappedText<'a>,
-    /// The first `<h1>`, otherwise the `<title>` without the name of the site; empty if the page has neither.
-    pub heading: MappedText<'a>,
-    /// The byte range of the heading in `text`, if it is an `<h1>`.
-    pub heading_in_text: Option<Range<usize>>,
-    /// Removed byte ranges of the source, in ascending order; at most one more than
-    /// [`MOST_REMOVED`](crate::document::MOST_REMOVED).
-    pub removed: Vec<(Range<usize>, Reason)>,
-}
+use super::json_ld;
+use crate::document::MappedText;
+use reader::{SkipRules, read};
 
 /// A page with less shown text than this, in bytes, is treated as if it were still loading or rendered by scripts.
 const MIN_SHOWN_BYTES: usize = 100;
@@ -49,7 +37,7 @@ pub fn to_text(source: &str) -> HtmlText<'static> {
     let json_ld = std::mem::take(&mut reader.json_ld);
     let page = reader.finish(true);
     let shown = page.text.as_str().trim().len();
-    match json_ld::article_body(source, &json_ld) {
+    match json_ld::article_body(source, &json_ld, fragment_to_text) {
         Some(body)
             if body.as_str().trim().len() > shown
                 && (shown < MIN_SHOWN_BYTES

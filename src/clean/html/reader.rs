@@ -1,9 +1,9 @@
 //! Reads the tokens of html5gum and collects text, headings and removed parts.
 
 use super::{
-    HtmlText,
     characters::push_text,
     elements::{BLOCKS, HEADING_CONTENT, NEVER_TEXT, PAGE_ELEMENTS, VOID},
+    page::HtmlText,
     skip::{EndTagEffect, Skip},
 };
 use crate::{

@@ -11,15 +11,13 @@ mod publish;
 pub use lock::Lock;
 pub use publish::Store;
 
-use super::{MANIFEST, Manifest, Model, ModelError, TENSORS};
+use super::{CURRENT, MANIFEST, Manifest, Model, ModelError, TENSORS};
 use std::{
     fs, io,
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
-/// The file that names the version in service.
-pub const CURRENT: &str = "CURRENT";
 /// The folder of the versions.
 const VERSIONS: &str = "versions";
 

@@ -1,9 +1,7 @@
 //! Writes versions of a model to a folder, puts them into service, and rolls back.
 
-use super::{
-    CURRENT, Lock, StoreError, VERSIONS, in_service, load_version, lock::WAIT_FOR_WRITER, read_current, system_error,
-};
-use crate::model::{CARD, MANIFEST, Model, ModelError, TENSORS, bundle};
+use super::{Lock, StoreError, VERSIONS, in_service, load_version, lock::WAIT_FOR_WRITER, read_current, system_error};
+use crate::model::{CARD, CURRENT, MANIFEST, Model, ModelError, TENSORS, bundle};
 use std::{
     fs::{self, File},
     io::{self, Write},

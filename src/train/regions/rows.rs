@@ -10,7 +10,7 @@ use crate::{
     train::{
         FOLDS, Progress, Rows, copies,
         folds::{folds, usual},
-        rows::{content_hash, file_name, file_of},
+        rows::{content_hash, file_name},
     },
 };
 use rayon::prelude::*;
@@ -137,7 +137,7 @@ fn labelled_rows(archive: &Rows, progress: &dyn Progress) -> Vec<(Row, Vec<u64>)
         .records
         .iter()
         .filter(|record| record.regions.iter().flatten().any(is_union))
-        .map(|record| file_of(&record.place))
+        .map(|record| record.place.path())
         .collect();
     archive
         .records
@@ -151,7 +151,7 @@ fn labelled_rows(archive: &Rows, progress: &dyn Progress) -> Vec<(Row, Vec<u64>)
                 Field::Dateline => pair_hash(DATELINE, word.hash),
                 Field::Headline | Field::Body => word.hash,
             });
-            let path = file_of(&record.place);
+            let path = record.place.path();
             let file = file_name(path);
             let source = if record.source.trim().is_empty() { file } else { record.source.trim().to_owned() };
             let row = Row {
@@ -183,7 +183,7 @@ fn weak_rows(records: &[Record], known: &HashSet<u64>, progress: &dyn Progress) 
             let country = places.dominant()?;
             let content = content_hash(words.iter().map(|word| word.hash));
             let terms = places.terms().iter().map(|term| term.hash).collect();
-            let file = PathBuf::from(file_of(&record.place));
+            let file = record.place.path().to_owned();
             (!known.contains(&content)).then_some(WeakRow { content, terms, country, file })
         })
         .collect();

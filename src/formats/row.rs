@@ -1,19 +1,19 @@
-//! Rows: articles with their labels as JSON objects, and as cells of tables.
+//! Rows: articles with their labels, as JSON objects or as the cells of a table.
 
-use super::{InputError, Reading, Record, ninjs};
+use super::{InputError, Place, Reading, Record, ninjs};
 use crate::article::{Article, Format};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-/// The row, or the item of ninjs, in a JSON object.
+/// Reads a JSON object: a row, or an item of ninjs.
 ///
 /// # Errors
 /// If it is neither; the message does not quote its text.
-pub fn read_object(json: &[u8], reading: &Reading, place: String) -> Result<Record, InputError> {
+pub fn read_object(json: &[u8], reading: &Reading, place: Place) -> Result<Record, InputError> {
     let mended = without_lone_surrogates(json);
     let row = read_row(&mended, reading).map_err(|message| InputError::new(&place, message));
-    // Only the named fields are read of an object whose fields are named, and only items have an URI or a GUID.
+    // An object is a row if --columns names its fields, or if it is a valid row without URI and GUID.
     if reading.columns.is_empty()
         && row.as_ref().map_or(true, |row| row.uri.is_some() || row.guid.is_some())
         && let Some(item) = ninjs::Item::read(&mended)
@@ -23,8 +23,7 @@ pub fn read_object(json: &[u8], reading: &Reading, place: String) -> Result<Reco
     Ok(row?.record(place))
 }
 
-/// JSON whose strings hold halves of characters beyond U+FFFF, as programs write them that cut text off, with U+FFFD in their
-/// places.
+/// Replaces lone surrogates by U+FFFD: programs write them that cut off text within a character beyond U+FFFF.
 fn without_lone_surrogates(json: &[u8]) -> Cow<'_, [u8]> {
     let unit = |at: usize| -> Option<u16> {
         let escape = json.get(at..at + 6)?.strip_prefix(b"\\u")?;
@@ -52,7 +51,7 @@ fn read_row(line: &[u8], reading: &Reading) -> Result<Row, String> {
     if reading.columns.is_empty() {
         return serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(line)).map_err(fault);
     }
-    // Fields that are named otherwise take the places of those that are read.
+    // The fields that --columns names replace the fields of the usual names.
     let mut fields: serde_json::Map<String, serde_json::Value> =
         serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(line)).map_err(fault)?;
     let named: Vec<(&str, serde_json::Value)> = reading
@@ -62,9 +61,9 @@ fn read_row(line: &[u8], reading: &Reading) -> Result<Row, String> {
         .collect();
     for (field, value) in named {
         let other_name = OTHER_NAMES.iter().find(|(known, _)| *known == field);
-        // Unless it was read as another field.
-        let read = |name: &str| reading.columns.named().any(|(_, column)| column == name);
-        if let Some((_, name)) = other_name.filter(|(_, name)| !read(name)) {
+        // Unless --columns names it for another field.
+        let is_read = |name: &str| reading.columns.named().any(|(_, column)| column == name);
+        if let Some((_, name)) = other_name.filter(|(_, name)| !is_read(name)) {
             fields.remove(*name);
         }
         fields.insert(field.to_owned(), value);
@@ -72,22 +71,22 @@ fn read_row(line: &[u8], reading: &Reading) -> Result<Row, String> {
     serde_path_to_error::deserialize(serde_json::Value::Object(fields)).map_err(fault)
 }
 
-/// Which field is wrong and at which column. serde_json's own words would quote the text.
+/// Which field is invalid, and at which column. Messages of serde_json would quote the text.
 fn explain(field: &serde_path_to_error::Path, error: &serde_json::Error) -> String {
     let (text, column) = (error.to_string(), error.column());
     if let Some(name) = text.strip_prefix("duplicate field `").and_then(|rest| rest.split('`').next()) {
-        return format!("{name} is there twice, again at column {column}: keep one");
+        return format!("duplicate field {name} at column {column}: keep one");
     }
     let what = match error.classify() {
         serde_json::error::Category::Eof => "the JSON object is cut off",
         serde_json::error::Category::Data => {
             return format!(
                 "{field} has the wrong type or value at column {column}: id is a string or a number, format is text or html, \
-                 topics, subtopics and regions are strings or lists of strings, and all others strings"
+                 topics, subtopics and regions are strings or lists of strings, and all other fields are strings"
             );
         }
         _ if text.starts_with("control character") => {
-            "invalid JSON: a string holds a control character, which must be written as \\n, \\t or \\u0000,"
+            "invalid JSON: a string has a control character, which must be written as \\n, \\t or \\u0000,"
         }
         _ if text.starts_with("invalid unicode code point") => "invalid JSON: a string is not UTF-8",
         _ if text.starts_with("recursion limit") => "the JSON object is nested too deeply",
@@ -96,11 +95,11 @@ fn explain(field: &serde_path_to_error::Path, error: &serde_json::Error) -> Stri
     format!("{what} at column {column}")
 }
 
-/// Other names that fields of JSON objects may have; they give way to the fields' own.
+/// Alternative names of fields of JSON objects, used if the field itself is missing.
 const OTHER_NAMES: [(&str, &str); 4] =
     [("headline", "title"), ("body", "text"), ("published", "date"), ("source", "outlet")];
 
-/// A row as people write it; unknown fields are left alone, null is as good as missing.
+/// A row. Unknown fields are ignored, and null counts as missing.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct Row {
@@ -113,26 +112,26 @@ pub struct Row {
     dateline: Option<String>,
     language: Option<String>,
     source_country: Option<String>,
-    #[serde(deserialize_with = "text_or_nothing")]
+    #[serde(deserialize_with = "text_or_none")]
     published: Option<String>,
-    #[serde(deserialize_with = "text_or_nothing")]
+    #[serde(deserialize_with = "text_or_none")]
     date: Option<String>,
-    #[serde(deserialize_with = "text_or_nothing")]
+    #[serde(deserialize_with = "text_or_none")]
     source: Option<String>,
-    #[serde(deserialize_with = "text_or_nothing")]
+    #[serde(deserialize_with = "text_or_none")]
     outlet: Option<String>,
-    topics: Option<OneOrMore>,
-    subtopics: Option<OneOrMore>,
-    regions: Option<OneOrMore>,
-    #[serde(deserialize_with = "text_or_nothing")]
+    topics: Option<OneOrMany>,
+    subtopics: Option<OneOrMany>,
+    regions: Option<OneOrMany>,
+    #[serde(deserialize_with = "text_or_none")]
     how: Option<String>,
-    /// Whether there is one, whatever it is.
+    /// Present with a value of any type.
     uri: Option<IgnoredAny>,
     guid: Option<IgnoredAny>,
 }
 
-/// What nobody classifies by is no reason to refuse a row.
-fn text_or_nothing<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+/// A text; `None` for a value of another type, since the classification does not use these fields.
+fn text_or_none<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum TextOrOther {
@@ -147,26 +146,26 @@ fn text_or_nothing<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum OneOrMore {
+enum OneOrMany {
     One(String),
-    More(Vec<String>),
+    Many(Vec<String>),
 }
 
-impl OneOrMore {
+impl OneOrMany {
     fn list(self) -> Vec<String> {
         match self {
-            OneOrMore::One(one) => list(&one),
-            OneOrMore::More(more) => more,
+            OneOrMany::One(one) => list(&one),
+            OneOrMany::Many(many) => many,
         }
     }
 }
 
-/// The parts of a cell that holds several, with `|` or `;` between.
+/// The parts of a cell, separated by `|` or `;`.
 fn list(cell: &str) -> Vec<String> {
     cell.split(['|', ';']).map(str::trim).filter(|part| !part.is_empty()).map(ToOwned::to_owned).collect()
 }
 
-/// An identifier: a string, or a number as it is written.
+/// An identifier: a string, or a number as written.
 struct Id(String);
 
 impl<'de> Deserialize<'de> for Id {
@@ -190,8 +189,7 @@ enum RowFormat {
 }
 
 impl Row {
-    /// Fills a field from a cell of a table. An empty cell of regions says that the row is about no country only where
-    /// others have some: it is taken for one that does not say.
+    /// Sets a field to the text of a cell. A blank cell of `regions` counts as missing, not as an article about no country.
     pub fn set(&mut self, field: &str, cell: String) {
         match field {
             "id" => self.id = Some(Id(cell)),
@@ -202,18 +200,18 @@ impl Row {
             "source_country" => self.source_country = Some(cell),
             "published" => self.published = Some(cell),
             "source" => self.source = Some(cell),
-            "topics" => self.topics = Some(OneOrMore::One(cell)),
-            "subtopics" => self.subtopics = Some(OneOrMore::One(cell)),
+            "topics" => self.topics = Some(OneOrMany::One(cell)),
+            "subtopics" => self.subtopics = Some(OneOrMany::One(cell)),
             "how" => self.how = Some(cell),
             "regions" => {
-                self.regions = Some(OneOrMore::One(cell))
-                    .filter(|one| !matches!(one, OneOrMore::One(cell) if cell.trim().is_empty()))
+                self.regions = Some(cell).filter(|cell| !cell.trim().is_empty()).map(OneOrMany::One);
             }
             _ => {}
         }
     }
 
-    pub fn record(self, place: String) -> Record {
+    /// The record of the row. Without an id, its place is its id.
+    pub fn record(self, place: Place) -> Record {
         let article = Article {
             id: self.id.map(|id| id.0).unwrap_or_default(),
             headline: self.headline.or(self.title).unwrap_or_default(),
@@ -226,12 +224,12 @@ impl Row {
             language: self.language.unwrap_or_default(),
             source_country: self.source_country.unwrap_or_default(),
         };
-        let article = if article.id.is_empty() { Article { id: place.clone(), ..article } } else { article };
+        let article = if article.id.is_empty() { Article { id: place.to_string(), ..article } } else { article };
         Record {
             article,
-            topics: self.topics.map(OneOrMore::list).unwrap_or_default(),
-            subtopics: self.subtopics.map(OneOrMore::list).unwrap_or_default(),
-            regions: self.regions.map(OneOrMore::list),
+            topics: self.topics.map(OneOrMany::list).unwrap_or_default(),
+            subtopics: self.subtopics.map(OneOrMany::list).unwrap_or_default(),
+            regions: self.regions.map(OneOrMany::list),
             published: self.published.or(self.date).unwrap_or_default(),
             source: self.source.or(self.outlet).unwrap_or_default(),
             is_selected: self.how.is_some_and(|how| how.trim() == "selected"),
@@ -246,11 +244,11 @@ mod tests {
     use super::*;
 
     fn read(json: &str) -> Result<Record, String> {
-        read_object(json.as_bytes(), &Reading::default(), "a:1".into()).map_err(|error| error.message)
+        read_object(json.as_bytes(), &Reading::default(), Place::of_file("a").at_line(1)).map_err(|error| error.message)
     }
 
     #[test]
-    fn rows_as_people_write_them() {
+    fn common_forms_of_rows_are_read() {
         let first = read("{\"id\": 7, \"title\": \"T\", \"text\": \"B\", \"x\": [1]}").expect("a row");
         assert_eq!((&*first.article.id, &*first.article.headline, &*first.article.body), ("7", "T", "B"));
         assert_eq!(first.regions, None);
@@ -267,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn halves_of_characters_are_replaced() {
+    fn lone_surrogates_are_replaced() {
         let body = |json: &str| read(json).expect("a row").article.body;
         assert_eq!(body(r#"{"body": "half \ud83d"}"#), "half \u{FFFD}");
         assert_eq!(
@@ -277,11 +275,11 @@ mod tests {
     }
 
     #[test]
-    fn errors_say_what_is_wrong_and_not_what_is_said() {
+    fn errors_do_not_quote_the_text() {
         for (json, message) in [
-            (r#"{"headline": "secret", "headline": "b"}"#, "headline is there twice, again at column 33"),
+            (r#"{"headline": "secret", "headline": "b"}"#, "duplicate field headline at column 33"),
             (r#"{"body": 5}"#, "body has the wrong type or value"),
-            ("{\"body\": \"secret\u{1}\"}", "a string holds a control character"),
+            ("{\"body\": \"secret\u{1}\"}", "a string has a control character"),
             (r#"{"body": "secret}"#, "cut off at column"),
             (r#"{"body": secret}"#, "invalid JSON at column"),
         ] {
@@ -291,10 +289,10 @@ mod tests {
     }
 
     #[test]
-    fn fields_may_have_each_others_names() {
+    fn columns_may_swap_the_names_of_fields() {
         let row = |columns: &str, line: &str| {
             let reading = Reading { columns: columns.parse().expect("pairs"), ..Reading::default() };
-            read_row(line.as_bytes(), &reading).expect("a row").record("a:1".into())
+            read_row(line.as_bytes(), &reading).expect("a row").record(Place::of_file("a").at_line(1))
         };
         let swapped = row("headline=body,body=text", r#"{"body": "H", "text": "B"}"#).article;
         assert_eq!((&*swapped.headline, &*swapped.body), ("H", "B"));
@@ -306,8 +304,8 @@ mod tests {
     }
 
     #[test]
-    fn labels_of_another_type_are_said() {
-        let error = read("{\"topics\": [\"a\", 1]}").expect_err("it is no label");
+    fn labels_of_another_type_are_errors() {
+        let error = read("{\"topics\": [\"a\", 1]}").expect_err("a number");
         assert!(error.starts_with("topics has"), "{error}");
     }
 }

@@ -1,0 +1,14 @@
+//! The metrics of the server. Labels hold codes of models and of gRPC, never data of clients.
+
+mod articles;
+mod calls;
+mod exporter;
+mod gauge;
+mod models;
+mod register;
+mod resources;
+
+pub use articles::StageTimes;
+pub use calls::code_name;
+pub use exporter::Metrics;
+pub use gauge::GaugeGuard;
