@@ -1,5 +1,5 @@
-//! Compiles the contract, where the wire is asked for: protox parses it (no protoc needed), tonic-prost-build writes the Rust
-//! side, and the descriptor set is kept for server reflection.
+//! With the feature `wire`, compiles the contract: protox parses it (no protoc needed), tonic-prost-build generates the Rust code, and
+//! the descriptor set is stored for server reflection.
 
 use std::error::Error;
 

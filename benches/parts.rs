@@ -1,6 +1,6 @@
-//! What topics and regions cost an article: both on the same articles in turn, as a ratio.
+//! Measures the time per article of topics and of regions, in turn on the same articles, and their ratio.
 //!
-//! `cargo bench --bench parts [FILE]...` takes JSON Lines; without a file the project's own test articles.
+//! `cargo bench --bench parts [FILE]...` reads JSON Lines; by default the articles in `tests/data/articles.jsonl`.
 
 use dateline::{
     Model, clean,
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         })
         .collect();
 
-    // The best of many rounds: whatever else the machine does only makes a round slower.
+    // The fastest round has the least interference from other processes.
     let (mut topics, mut regions) = (f64::MAX, f64::MAX);
     for _ in 0..ROUNDS {
         let begun = Instant::now();
@@ -50,8 +50,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let each = 1e6 / documents.len() as f64;
     let words = documents.iter().map(|(_, words)| words.len()).sum::<usize>() / documents.len();
-    println!("{} articles of {words} words in the mean, one core", documents.len());
-    println!("topics   {:7.1} µs an article", topics * each);
-    println!("regions  {:7.1} µs an article, {:.2} of the topics", regions * each, regions / topics);
+    println!("{} articles of {words} words on average, one core", documents.len());
+    println!("topics   {:7.1} µs per article", topics * each);
+    println!("regions  {:7.1} µs per article, {:.2} times the topics", regions * each, regions / topics);
     Ok(())
 }

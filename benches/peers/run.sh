@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Trains fastText, LinearSVC (LIBLINEAR) and Dateline on the same rows, and prints how each does on the same test rows.
+# Trains fastText, LinearSVC (LIBLINEAR) and Dateline on the same rows, and prints their quality on the same test rows.
 #
 #     benches/peers/run.sh CORPORA [R8|20NG|EVENTS|FOLDS ...]
 #
-# CORPORA is a folder with topics/ and bench/ (JSON Lines with "headline", "body" and "topics", as `dateline train` reads
-# them). Needs cargo and python3; the peers go into a virtual environment under target/.
+# CORPORA is a folder with topics/ and bench/ (JSON Lines with "headline", "body" and "topics", as for `dateline train`).
+# Needs cargo and python3; the peers are installed in a virtual environment in target/.
 set -euo pipefail
 [ $# -ge 1 ] || { sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 corpora=$(realpath "$1")

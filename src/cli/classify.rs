@@ -1,11 +1,12 @@
 //! `dateline classify`: classifies files and standard input, by a model in this process or by a server.
 
 use super::{
-    Failure,
     answers::{self, ArticleFault},
-    input, model,
+    failure::Failure,
+    input,
     output::printable,
     remote::ServerArgs,
+    shared::model,
 };
 use crate::{
     article::{Article, Classification, Options},

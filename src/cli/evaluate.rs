@@ -1,8 +1,10 @@
 //! `dateline evaluate`: measures a model on labelled articles.
 
 use super::{
-    Failure, input, model,
+    failure::Failure,
+    input,
     output::{self, TITLE},
+    shared::model,
 };
 use crate::{
     geography,

@@ -1,6 +1,6 @@
 //! `dateline models`: lists, compares and switches the versions of a model in service.
 
-use super::Failure;
+use super::failure::Failure;
 use crate::{
     model::{Manifest, Store, Version, load_version, versions},
     report::{self, Cell, Table},

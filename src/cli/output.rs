@@ -1,6 +1,6 @@
 //! Output shared by commands: styles, text of articles made safe for a terminal, the file of a report.
 
-use super::Failure;
+use super::failure::Failure;
 use anstyle::{AnsiColor, Style};
 use std::path::{Path, PathBuf};
 

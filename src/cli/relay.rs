@@ -1,9 +1,10 @@
 //! `dateline relay`: the worker of a message broker.
 
 use super::{
-    Failure, in_runtime,
+    failure::Failure,
     remote::ServerArgs,
     settings,
+    shared::in_runtime,
     signals::{Signals, drain_requested},
 };
 use crate::{

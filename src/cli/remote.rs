@@ -1,6 +1,6 @@
 //! The Dateline server that a command asks: its address, TLS and token.
 
-use super::Failure;
+use super::failure::Failure;
 use crate::wire::{Client, TokenFile};
 use std::path::{Path, PathBuf};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};

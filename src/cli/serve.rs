@@ -1,7 +1,9 @@
 //! `dateline serve`: the gRPC server.
 
 use super::{
-    Failure, in_runtime, settings,
+    failure::Failure,
+    settings,
+    shared::in_runtime,
     signals::{Signals, drain_requested},
 };
 use crate::{

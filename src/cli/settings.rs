@@ -1,6 +1,6 @@
 //! Settings from flags, the environment and a file, in this order, each with its origin.
 
-use super::Failure;
+use super::failure::Failure;
 use crate::report::{self, Table};
 use clap::{ArgMatches, Command, error::ContextKind, parser::ValueSource};
 use serde::Serialize;

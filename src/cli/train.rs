@@ -1,7 +1,8 @@
 //! `dateline train`: trains a model, tests it, and puts it into service.
 
 use super::{
-    Failure, input,
+    failure::Failure,
+    input,
     output::{self, WARNING, printable},
     progress::Bars,
 };

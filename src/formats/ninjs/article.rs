@@ -1,6 +1,10 @@
 //! Makes a record of an item of ninjs.
 
-use super::{Item, concept::Concept, text, version::Version};
+use super::{
+    concept::Concept,
+    item::{Item, text},
+    version::Version,
+};
 use crate::{
     article::{Article, Format},
     formats::{self, Place, Record},

@@ -1,6 +1,6 @@
 //! The concepts of ninjs: subjects and places, with what identifies them.
 
-use super::text;
+use super::item::text;
 use serde::Deserialize;
 
 /// The scheme of IPTC Media Topics.

@@ -1,6 +1,6 @@
 //! Makes an item of ninjs 3.0 of an article in another format.
 
-use super::{Item, version::Version};
+use super::{item::Item, version::Version};
 use crate::{
     article::Format,
     formats::{self, Object, Record, date},

@@ -1,8 +1,8 @@
 //! Puts labels into an item of ninjs, as its version has them.
 
 use super::{
-    Item,
     concept::{CREATOR, Concept, MEDIA_TOPIC, MEDIA_TOPICS},
+    item::Item,
     version::Version,
 };
 use crate::{

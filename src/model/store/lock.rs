@@ -1,6 +1,6 @@
 //! Exclusive locks of a model folder: one for training, one for writing and publishing versions.
 
-use super::{StoreError, system_error};
+use super::error::{StoreError, system_error};
 use std::{
     fs::{self, File, TryLockError},
     io,

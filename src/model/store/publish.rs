@@ -1,6 +1,10 @@
 //! Writes versions of a model to a folder, puts them into service, and rolls back.
 
-use super::{Lock, StoreError, VERSIONS, in_service, load_version, lock::WAIT_FOR_WRITER, read_current, system_error};
+use super::{
+    error::{StoreError, system_error},
+    lock::{Lock, WAIT_FOR_WRITER},
+    versions::{VERSIONS, in_service, load_version, read_current},
+};
 use crate::model::{CARD, CURRENT, MANIFEST, Model, ModelError, TENSORS, bundle};
 use std::{
     fs::{self, File},
