@@ -30,6 +30,9 @@ pub mod article;
 pub mod clean;
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "credentials")]
+#[cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports))] // each part uses some of it
+pub mod credentials;
 pub mod document;
 #[cfg(feature = "formats")]
 pub mod formats;

@@ -1,10 +1,11 @@
-//! Runs the example clients in four languages against a server that is killed and restarted in the middle of a stream. A test
+//! Runs the example clients in six languages against a server that is killed and restarted in the middle of a stream. A test
 //! is skipped, with a message, if its language is not installed.
 
 mod common;
 
 use common::{
-    ChildGuard, Server, TempDir, build_dir, is_installed, project_path, sample_articles, succeed, virtual_environment,
+    ChildGuard, Server, TempDir, build_dir, is_installed, printed, project_path, sample_articles, succeed,
+    virtual_environment,
 };
 use std::{
     fs,
@@ -131,4 +132,53 @@ fn go() {
             .current_dir(project_path("examples/clients/go")),
     );
     check_client_across_restarts(Command::new(program), "");
+}
+
+#[test]
+fn java() {
+    if !is_installed("mvn", &["--version"]) || !is_installed("javac", &["--release", "17", "--version"]) {
+        return;
+    }
+    let folder = build_dir("java");
+    fs::create_dir_all(folder.join("src/main/java/dateline")).expect("the directory can be created");
+    for name in ["pom.xml", "src/main/java/dateline/Client.java"] {
+        fs::copy(project_path("examples/clients/java").join(name), folder.join(name)).expect("the file can be copied");
+    }
+    let mut build = Command::new("mvn");
+    build.args(["--batch-mode", "--quiet", "package"]).current_dir(&folder);
+    build.arg(format!("-Ddateline.proto={}", project_path("proto").display()));
+    let output = build.output().expect("mvn runs");
+    if !output.status.success() {
+        let errors = printed(&output);
+        let no_download =
+            ["Could not transfer artifact", "could not be resolved", "Unable to resolve artifact", "in offline mode"];
+        assert!(no_download.iter().any(|reason| errors.contains(reason)), "{errors}");
+        println!("skipped: Maven cannot download a plugin or a library: {errors}");
+        return;
+    }
+    let mut client = Command::new("java");
+    client.arg("-jar").arg(folder.join("target/dateline-client.jar"));
+    check_client_across_restarts(client, "");
+}
+
+#[test]
+fn cpp() {
+    let programs = ["cmake", "c++", "protoc", "pkg-config"];
+    // The plugin has no option that prints its version; it exits with success if its input is empty.
+    if !programs.iter().all(|program| is_installed(program, &["--version"])) || !is_installed("grpc_cpp_plugin", &[]) {
+        return;
+    }
+    let libraries = ["grpc++", "protobuf", "nlohmann_json"];
+    if !Command::new("pkg-config").arg("--exists").args(libraries).status().is_ok_and(|status| status.success()) {
+        println!("skipped: the development files of grpc++, protobuf or nlohmann_json are not installed");
+        return;
+    }
+    let folder = build_dir("cpp");
+    // CMake refuses the cache of another directory, as after a move.
+    let _ = fs::remove_file(folder.join("CMakeCache.txt"));
+    let mut configure = Command::new("cmake");
+    configure.arg("-S").arg(project_path("examples/clients/cpp")).arg("-B").arg(&folder);
+    succeed(configure.arg(format!("-DDATELINE_PROTO={}", project_path("proto").display())));
+    succeed(Command::new("cmake").arg("--build").arg(&folder));
+    check_client_across_restarts(Command::new(folder.join("client")), "");
 }

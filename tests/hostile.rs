@@ -141,9 +141,9 @@ async fn oversized_messages_and_headers_are_refused() {
     let answer = announce_a_gigabyte(&server, &headers).await;
     assert!(answer.is_err() || answer.is_ok_and(|(_, status)| status.is_none()), "the call is refused");
     let mut large = Request::new(request(0));
-    large.metadata_mut().insert("x-large", "y".repeat(100_000).parse().expect("the header is valid"));
+    large.metadata_mut().insert("x-large", "y".repeat(80_000).parse().expect("the header is valid"));
     let refused = client(&server).await.classify(large).await.expect_err("the headers are too large");
-    assert!(refused.code() == Code::ResourceExhausted, "{refused}");
+    assert!(refused.message().contains("HTTP status code 431"), "{refused}");
     check_recovered(&server, &before, &metrics, 32 << 20).await;
 }
 
@@ -522,7 +522,7 @@ async fn every_field_and_the_headers_have_limits() {
         assert!(error.message.contains(&format!("the field {field} has 1048576 bytes")), "{}", error.message);
     }
     assert_eq!(next_answer(&mut answers).await.id, "9");
-    for bytes in [20_000, 200_000] {
+    for bytes in [20_000, 60_000] {
         let mut call = Request::new(request(0));
         call.metadata_mut().insert("x-large", "y".repeat(bytes).parse().expect("the header is valid"));
         let refused = client.classify(call).await.expect_err("the headers are too large");

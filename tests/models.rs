@@ -4,19 +4,22 @@
 mod common;
 
 use common::{
-    Client, Server, TempDir, build_dir, channel, client, health, http_get, model_version, next_answer, open_stream,
-    project_path, request, run, sample, stderr, succeed, utf8, version_of, wait_until,
+    ChildGuard, Client, Server, TempDir, build_dir, channel, client, dateline, health, http_get, is_installed,
+    model_version, next_answer, open_stream, project_path, request, run, sample, stderr, succeed, utf8, version_of,
+    wait_until,
 };
 use dateline::{
     Model,
     wire::proto::dateline::v1::{
-        GetModelRequest, GetStatusRequest, ReloadModelRequest, Status as ServerStatus, admin_client::AdminClient,
+        GetModelRequest, GetStatusRequest, ReloadModelRequest, ServerStatus, admin_client::AdminClient,
     },
 };
 use std::{
     collections::BTreeSet,
     fs,
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
+    process::Command,
     sync::{
         Arc, LazyLock,
         atomic::{AtomicBool, Ordering},
@@ -342,4 +345,111 @@ fn pipes_and_devices_are_not_models() {
     std::os::unix::fs::symlink("/dev/zero", &pipe).expect("the link can be created");
     assert!(Model::load(folder.path()).is_err_and(|error| error.to_string().contains("is not a regular file")));
     assert!(begun.elapsed() < Duration::from_secs(5), "the pipe is not read");
+}
+
+#[tokio::test]
+async fn folders_and_links_can_be_replaced_by_others() {
+    let folder = TempDir::new();
+    let (bundled, small) = (folder.join("bundled"), folder.join("small"));
+    for (from, to) in [(&*project_path("models"), &bundled), (small_model(), &small)] {
+        fs::create_dir(to).expect("the directory can be created");
+        install(from, to);
+    }
+    let versions = [version_of(&bundled), version_of(&small)];
+    let (live, staged) = (folder.join("live"), folder.join("staged"));
+    std::os::unix::fs::symlink(&bundled, &live).expect("the link can be made");
+    let server = Server::start(&["--model", utf8(&live)]);
+    let mut client = client(&server).await;
+    let mut wait_for = async |version: &str, how: &str| {
+        let mut answered =
+            async || model_version(&client.classify(request(1)).await.expect("an answer").into_inner()) == version;
+        let begun = Instant::now();
+        while !answered().await {
+            assert!(begun.elapsed() < Duration::from_secs(30), "a model is swapped by {how}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    wait_for(&versions[0], "nothing").await;
+    std::os::unix::fs::symlink(&small, &staged).expect("the link can be made");
+    fs::rename(&staged, &live).expect("the link can be replaced");
+    wait_for(&versions[1], "a symbolic link").await;
+    fs::remove_file(&live).expect("the link can be removed");
+    fs::rename(&bundled, &live).expect("the directory can be moved");
+    wait_for(&versions[0], "a renamed directory").await;
+    assert!(!server.log().contains("model refused"), "{}", server.log());
+}
+
+/// Holds a lease on a file, so that whoever opens it waits; ends with its standard input.
+const HOLD_LEASE: &str = "import fcntl, os, signal, sys
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+file = os.open(sys.argv[1], os.O_RDWR)
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print('held', flush=True)
+sys.stdin.read()
+";
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_that_hangs_is_reported_and_does_not_keep_the_server_from_stopping() {
+    if !is_installed("python3", &["--version"]) {
+        return;
+    }
+    let (folder, live) = live_model();
+    let manifest = folder.join("manifest.json");
+    fs::copy(small_model().join("manifest.json"), &manifest).expect("the file can be copied");
+    let mut holder = ChildGuard::spawn_piped(Command::new("python3").args(["-c", HOLD_LEASE]).arg(&manifest));
+    let mut held = String::new();
+    let output = holder.stdout.as_mut().expect("standard output is piped");
+    BufReader::new(output).read_line(&mut held).expect("a line");
+    if held.trim() != "held" {
+        println!("skipped: the file system has no leases");
+        return;
+    }
+    let tokens = folder.write("tokens", OPERATOR);
+    let args = ["--model", utf8(&live), "--metrics-listen", "127.0.0.1:0", "--admin-tokens", &tokens];
+    let mut server = Server::start(&args);
+    let metrics = server.logged_field("metrics");
+    fs::rename(&manifest, live.join("manifest.json")).expect("the file can be moved");
+    wait_until("the load is reported", async || server.log().contains("the load of a model takes too long")).await;
+    assert_eq!(sample(&http_get(&metrics, "/metrics").1, "dateline_model_load_stalled{slot=\"live\"}"), 1.0);
+    let ready = http_get(&metrics, "/readyz");
+    assert!(ready.0 == 200 && ready.1.contains("takes too long"), "{ready:?}");
+    assert_eq!(health(&server.address, "dateline.model").await.expect("an answer"), ServingStatus::NotServing);
+    client(&server).await.classify(request(1)).await.expect("the current model answers");
+    let busy = reload(&server.address).await.expect_err("another load is under way");
+    assert_eq!(busy.code(), Code::Unavailable, "{busy}");
+    let begun = Instant::now();
+    server.terminate();
+    assert!(server.wait().success(), "{}", server.log());
+    assert!(begun.elapsed() < Duration::from_secs(8), "it does not wait for the load");
+    drop(holder);
+}
+
+#[tokio::test]
+async fn files_that_this_user_cannot_read_are_named() {
+    use std::os::unix::{fs::PermissionsExt, process::CommandExt};
+    const NOBODY: u32 = 65_534;
+    let (folder, live) = live_model();
+    let tokens = folder.write("tokens", OPERATOR);
+    for path in [Path::new(&tokens), &live.join("manifest.json")] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o000)).expect("the owner may");
+    }
+    for directory in [folder.path(), &live] {
+        fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).expect("the owner may");
+    }
+    let is_root = fs::read(&tokens).is_ok();
+    for (args, status) in [(["--tokens", &tokens], 2), (["--model", utf8(&live)], 1)] {
+        let mut command = dateline();
+        command.args(["serve", "--listen", "127.0.0.1:0"]).args(args);
+        if is_root {
+            command.uid(NOBODY);
+        }
+        let Ok(output) = command.output() else {
+            println!("skipped: another user cannot run the program");
+            return;
+        };
+        assert_eq!(output.status.code(), Some(status), "{}", stderr(&output));
+        assert!(stderr(&output).contains("Permission denied"), "{}", stderr(&output));
+        assert!(stderr(&output).contains(args[1]), "the path is named: {}", stderr(&output));
+    }
 }

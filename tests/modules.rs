@@ -10,6 +10,7 @@ use std::{
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("article", &[]),
     ("geography", &[]),
+    ("credentials", &[]),
     ("document", &["article"]),
     ("clean", &["article", "document", "geography"]),
     ("text", &["article", "document"]),
@@ -20,15 +21,16 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("formats", &["article", "geography"]),
     ("train", &["article", "document", "formats", "geography", "linear", "model", "region", "text", "topic"]),
     ("report", &["article", "formats", "geography", "model", "region", "topic", "train"]),
-    ("wire", &["article"]),
+    ("wire", &["article", "credentials"]),
     ("live", &["article", "model"]),
     ("observe", &[]),
-    ("service", &["article", "geography", "live", "model", "observe", "wire"]),
-    ("relay", &["article", "formats", "geography", "live", "observe", "wire"]),
+    ("service", &["article", "credentials", "geography", "live", "model", "observe", "wire"]),
+    ("relay", &["article", "credentials", "formats", "geography", "live", "observe", "wire"]),
     (
         "cli",
         &[
             "article",
+            "credentials",
             "document",
             "formats",
             "geography",

@@ -169,6 +169,22 @@ async fn a_drain_refuses_new_calls_and_a_second_signal_ends_it() {
 }
 
 #[tokio::test]
+async fn a_watch_of_an_unknown_service_stays_open() {
+    let server = Server::start(&[]);
+    let mut health = tonic_health::pb::health_client::HealthClient::new(server.channel());
+    let unknown = tonic_health::pb::HealthCheckRequest { service: "dateline.v2.Classifier".into() };
+    assert_eq!(health.check(unknown.clone()).await.expect_err("it is unknown").code(), Code::NotFound);
+    let mut watch = health.watch(unknown).await.expect("the watch opens").into_inner();
+    let first = watch.next().await.expect("the health is sent").expect("an answer, not a status");
+    assert_eq!(first.status(), ServingStatus::ServiceUnknown);
+    let more = tokio::time::timeout(Duration::from_millis(500), watch.next()).await;
+    assert!(more.is_err(), "it stays open without another answer");
+    server.terminate();
+    let ended = watch.next().await.expect("a status").expect_err("the server drains");
+    assert_eq!(ended.code(), Code::Unavailable);
+}
+
+#[tokio::test]
 async fn metrics_count_calls_articles_and_bytes() {
     let server = Server::start(&["--metrics-listen", "127.0.0.1:0"]);
     let metrics = server.logged_field("metrics");

@@ -4,7 +4,10 @@
 
 mod common;
 
-use async_nats::{HeaderMap, jetstream::Context};
+use async_nats::{
+    HeaderMap,
+    jetstream::{Context, stream},
+};
 use common::{
     LoggedProcess, Server, TempDir,
     broker::{Broker, article, count, publish, start_relay, wait_until_created},
@@ -170,7 +173,7 @@ fn a_check_of_the_settings_finds_what_a_start_would() {
         (&["--nats-ca", &text], "no certificate in PEM"),
         (&["--nats-cert", &key, "--nats-key", &key], "no certificate in PEM"),
         (&["--nats-cert", &certificate, "--nats-key", &text], "no private key in PEM"),
-        (&["--server", "https://localhost", "--server-ca", &text], "no CERTIFICATE in PEM"),
+        (&["--server", "https://localhost", "--server-ca", &text], "no certificate in PEM"),
         (&["--server", "http://localhost", "--server-token", "no/such/token"], "no/such/token"),
         (&["--server", "ftp://localhost"], "invalid server address"),
     ];
@@ -213,4 +216,64 @@ async fn a_server_behind_tls_and_a_token_labels_for_relay_and_command() {
     publish(&context, [article("a"), article("b")]).await;
     wait_until("both are labelled", async || count(&context, "LABELLED").await == 2).await;
     assert!(!relay.stop().contains(TOKEN), "the token is not logged");
+}
+
+#[tokio::test]
+async fn an_article_that_takes_longer_than_the_acknowledgement_wait_is_labelled_once() {
+    let Some(broker) = Broker::start("").await else { return };
+    let context = broker.context().await;
+    let server = Server::start(&[]);
+    let relay = start_relay(&broker, &["--server", &server.address, "--metrics-listen", "127.0.0.1:0"]);
+    let metrics = relay.logged_field("metrics");
+    wait_until_created(&context).await;
+    label(&context, "before").await;
+    // Longer than two acknowledgement waits of two seconds.
+    server.signal("STOP");
+    publish(&context, ["a", "b", "c"].map(article)).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(count(&context, "LABELLED").await, 1);
+    server.signal("CONT");
+    wait_until("all are labelled", async || count(&context, "LABELLED").await == 4).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(count(&context, "LABELLED").await, 4);
+    assert_eq!(count(&context, "DEAD").await, 0);
+    let text = http_get(&metrics, "/metrics").1;
+    assert_eq!(sample(&text, "dateline_relay_duplicates_total"), 0.0, "nothing was published twice: {text}");
+}
+
+#[tokio::test]
+async fn a_short_window_for_duplicates_is_reported() {
+    let Some(broker) = Broker::start("").await else { return };
+    let context = broker.context().await;
+    let labelled = stream::Config {
+        name: "LABELLED".into(),
+        subjects: vec!["labelled.>".into()],
+        duplicate_window: Duration::from_secs(3),
+        ..stream::Config::default()
+    };
+    context.create_stream(labelled).await.expect("the stream is created");
+    let relay = start_relay(&broker, &["--publish", "labelled.{topic}"]);
+    wait_until("the relay starts", async || relay.log().contains("relaying")).await;
+    let log = relay.stop();
+    assert!(log.contains("messages may be published twice") && log.contains("stream=\"LABELLED\""), "{log}");
+}
+
+#[tokio::test]
+async fn a_relay_that_cannot_restore_its_stream_stops_at_once_when_asked() {
+    let Some(broker) = Broker::start("").await else { return };
+    let context = broker.context().await;
+    let mut relay = start_relay(&broker, &["--metrics-listen", "127.0.0.1:0"]);
+    let metrics = relay.logged_field("metrics");
+    wait_until_created(&context).await;
+    label(&context, "before").await;
+    // Its stream cannot be created again while another one has the subjects.
+    context.delete_stream("NEWS").await.expect("the stream is deleted");
+    let other = stream::Config { name: "OTHER".into(), subjects: vec!["news.in.>".into()], ..Default::default() };
+    context.create_stream(other).await.expect("the stream is created");
+    wait_until_not_ready(&metrics, "the consumer or its stream is missing").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let begun = Instant::now();
+    relay.terminate();
+    relay.wait();
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}: {}", begun.elapsed(), relay.log());
 }

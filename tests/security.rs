@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Server, TempDir, certificates::Authority, run, stderr, wait_until};
+use common::{Server, TempDir, certificates::Authority, http_get, run, sample, stderr, wait_until};
 use dateline::wire::proto::dateline::v1::{Article, ClassifyRequest, classifier_client::ClassifierClient};
 use std::{net::TcpStream, time::Duration};
 use tonic::{
@@ -75,7 +75,8 @@ async fn client_certificates_can_be_required() {
     let (files, authority, clients) = (TempDir::new(), Authority::new(), Authority::new());
     let (certificate, key) = authority.write_pair(&files);
     let ca = files.write("clients.pem", &clients.pem);
-    let server = Server::start(&["--tls-cert", &certificate, "--tls-key", &key, "--client-ca", &ca]);
+    let args = ["--tls-cert", &certificate, "--tls-key", &key, "--client-ca", &ca, "--metrics-listen", "127.0.0.1:0"];
+    let server = Server::start(&args);
     let with = |signer: &Authority| {
         let (certificate, key) = signer.sign();
         trusting(&authority).identity(Identity::from_pem(certificate, key))
@@ -83,6 +84,11 @@ async fn client_certificates_can_be_required() {
     classify(https(&server, with(&clients)), None).await.expect("an answer");
     assert!(classify(https(&server, trusting(&authority)), None).await.is_err(), "no client certificate");
     assert!(classify(https(&server, with(&authority)), None).await.is_err(), "a certificate of another authority");
+    let metrics = server.logged_field("metrics");
+    for reason in ["no_client_certificate", "invalid_client_certificate"] {
+        let name = format!("dateline_handshakes_failed_total{{reason=\"{reason}\"}}");
+        assert!(sample(&http_get(&metrics, "/metrics").1, &name) >= 1.0, "{name}");
+    }
 }
 
 #[tokio::test]
@@ -106,12 +112,66 @@ async fn tokens_are_required_and_rotated() {
     classify(channel.clone(), Some(OLD)).await.expect("an answer");
     files.write("tokens", format!("{NEW}\n"));
     wait_until("the old token is refused", async || classify(channel.clone(), Some(OLD)).await.is_err()).await;
-    // A file without tokens is refused, and the previous tokens stay valid.
-    files.write("tokens", "\n");
-    wait_until("the file is refused", async || server.log().contains("no token: write one per line")).await;
-    classify(channel.clone(), Some(NEW)).await.expect("an answer");
+    // A file without tokens revokes all, until it has one again.
+    files.write("tokens", "# none\n");
+    wait_until("all tokens are revoked", async || classify(channel.clone(), Some(NEW)).await.is_err()).await;
+    assert!(server.log().contains("calls are refused until it has one"), "{}", server.log());
+    files.write("tokens", format!("{OLD}\n"));
+    wait_until("a token is valid again", async || classify(channel.clone(), Some(OLD)).await.is_ok()).await;
     assert!(classify(channel, None).await.is_err());
     assert!(!server.log().contains(NEW) && !server.log().contains(OLD), "tokens are not logged");
+}
+
+/// Waits until a sample has this value.
+async fn wait_for_sample(metrics: &str, name: &str, value: f64) {
+    wait_until(name, async || sample(&http_get(metrics, "/metrics").1, name) == value).await;
+}
+
+#[tokio::test]
+async fn refused_token_files_keep_the_previous_tokens() {
+    const TOKEN: &str = "a-token-0123456789";
+    const REFUSED: &str = "dateline_credentials_refused{file=\"tokens\"}";
+    let files = TempDir::new();
+    let tokens = files.write("tokens", format!("{TOKEN}\n"));
+    let server = Server::start(&["--tokens", &tokens, "--on-empty-tokens", "keep", "--metrics-listen", "127.0.0.1:0"]);
+    let (metrics, channel) = (server.logged_field("metrics"), server.channel());
+    for (content, reason) in [
+        ("\n".to_owned(), "no token: write one per line"),
+        (format!("\u{FEFF}{TOKEN}\n"), "begins with a byte order mark"),
+        ("short\n".to_owned(), "at least 16 characters"),
+    ] {
+        files.write("tokens", content);
+        wait_until(reason, async || server.log().contains(reason)).await;
+        wait_for_sample(&metrics, REFUSED, 1.0).await;
+        classify(channel.clone(), Some(TOKEN)).await.expect("the previous token is valid");
+    }
+    files.write("tokens", format!("{TOKEN}\n"));
+    wait_for_sample(&metrics, REFUSED, 0.0).await;
+}
+
+#[tokio::test]
+async fn the_expiry_of_certificates_is_exported() {
+    const EXPIRY: &str = "dateline_certificate_expiry_timestamp_seconds";
+    let (files, authority) = (TempDir::new(), Authority::new());
+    let (certificate, key) = authority.sign_until(2040);
+    let (certificate, key) = (files.write("cert.pem", certificate), files.write("key.pem", key));
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).expect("the owner may");
+    let ca = files.write("clients.pem", &authority.pem);
+    let args = ["--tls-cert", &certificate, "--tls-key", &key, "--client-ca", &ca, "--metrics-listen", "127.0.0.1:0"];
+    let server = Server::start(&args);
+    let metrics = server.logged_field("metrics");
+    wait_for_sample(&metrics, &format!("{EXPIRY}{{file=\"certificate\"}}"), 2_208_988_800.0).await;
+    assert!(sample(&http_get(&metrics, "/metrics").1, &format!("{EXPIRY}{{file=\"client_ca\"}}")) > 2e9);
+    let warning = "every user of this machine can read this secret";
+    assert!(server.log().lines().any(|line| line.contains(warning) && line.contains("key.pem")), "{}", server.log());
+    // Expired and refused ones are seen too.
+    let (expired, key) = authority.sign_until(2001);
+    files.write("key.pem", key);
+    files.write("cert.pem", expired);
+    wait_for_sample(&metrics, &format!("{EXPIRY}{{file=\"certificate\"}}"), 978_307_200.0).await;
+    assert!(server.log().contains("a certificate has expired"), "{}", server.log());
+    files.write("cert.pem", authority.sign().0);
+    wait_for_sample(&metrics, "dateline_credentials_refused{file=\"certificates\"}", 1.0).await;
 }
 
 #[test]

@@ -130,7 +130,7 @@ fn ack_wait(text: &str) -> Result<f64, String> {
 impl From<RelayError> for Failure {
     fn from(error: RelayError) -> Self {
         match error {
-            RelayError::Setting(_) | RelayError::File { .. } | RelayError::Loop { .. } => {
+            RelayError::Setting(_) | RelayError::File { .. } | RelayError::Credential(_) | RelayError::Loop { .. } => {
                 Failure::Usage(error.to_string())
             }
             _ => Failure::failed(error),
@@ -187,7 +187,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn start(args: &Args, runtime: &Runtime) -> Result<(), Failure> {
-    runtime.block_on(args.settings().check())?;
+    if args.config.check_config {
+        runtime.block_on(args.settings().check())?;
+    }
     let endpoint = args.server.endpoint()?;
     let slot = match &endpoint {
         Some(_) => None,
@@ -203,6 +205,7 @@ fn start(args: &Args, runtime: &Runtime) -> Result<(), Failure> {
     }
     let _telemetry = Telemetry::start(args.log, None)?;
     observe::log_panics();
+    args.server.warn_of_readable_secrets();
     let labeller = match (&slot, endpoint) {
         (Some(slot), _) => Labeller::Local { slot: slot.clone(), isolated: args.isolated()? },
         (None, Some(endpoint)) => Labeller::Server(args.server.client(patient(endpoint).connect_lazy())),

@@ -1,7 +1,10 @@
 //! The Dateline server that a command asks: its address, TLS and token.
 
 use super::failure::Failure;
-use crate::wire::{Client, TokenFile};
+use crate::{
+    credentials::{CredentialError, certificates, private_key, warn_if_readable_by_others},
+    wire::{Client, TokenFile},
+};
 use std::path::{Path, PathBuf};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
@@ -40,7 +43,7 @@ impl ServerArgs {
     pub fn endpoint(&self) -> Result<Option<Endpoint>, Failure> {
         let Some(url) = &self.server else { return Ok(None) };
         if let Some(token) = &self.server_token {
-            TokenFile::new(token.clone()).read().map_err(Failure::Usage)?;
+            TokenFile::new(token.clone()).read()?;
         }
         // The default scheme is http.
         let full = if url.contains("://") { url.clone() } else { format!("http://{url}") };
@@ -63,13 +66,18 @@ impl ServerArgs {
 
     fn tls(&self) -> Result<ClientTlsConfig, Failure> {
         let mut tls = match &self.server_ca {
-            Some(ca) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem(ca, "CERTIFICATE")?)),
+            Some(ca) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(certificates_pem(ca)?)),
             None => ClientTlsConfig::new().with_enabled_roots(),
         };
         if let (Some(certificate), Some(key)) = (&self.server_cert, &self.server_key) {
-            tls = tls.identity(Identity::from_pem(pem(certificate, "CERTIFICATE")?, pem(key, "PRIVATE KEY")?));
+            tls = tls.identity(Identity::from_pem(certificates_pem(certificate)?, private_key_pem(key)?));
         }
         Ok(tls)
+    }
+
+    /// Logs a warning for each secret that every user of the machine may read.
+    pub fn warn_of_readable_secrets(&self) {
+        self.server_key.iter().chain(&self.server_token).for_each(|secret| warn_if_readable_by_others(secret));
     }
 
     /// A client on a connection to the server.
@@ -78,13 +86,24 @@ impl ServerArgs {
     }
 }
 
-/// A PEM file with a section of this name.
-fn pem(path: &Path, section: &str) -> Result<Vec<u8>, Failure> {
-    let bytes = std::fs::read(path).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
-    let text = String::from_utf8_lossy(&bytes);
-    let has_section = text.lines().any(|line| line.starts_with("-----BEGIN ") && line.contains(section));
-    match has_section {
-        true => Ok(bytes),
-        false => Err(Failure::Usage(format!("{}: no {section} in PEM", path.display()))),
+/// The certificates of a file, in PEM.
+fn certificates_pem(path: &Path) -> Result<Vec<u8>, Failure> {
+    certificates(path)?;
+    read(path)
+}
+
+/// The private key of a file, in PEM.
+fn private_key_pem(path: &Path) -> Result<Vec<u8>, Failure> {
+    private_key(path)?;
+    read(path)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
+}
+
+impl From<CredentialError> for Failure {
+    fn from(error: CredentialError) -> Self {
+        Failure::Usage(error.to_string())
     }
 }

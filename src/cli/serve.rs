@@ -10,7 +10,7 @@ use crate::{
     geography,
     live::ModelSlot,
     observe::{self, LogFormat, Otlp, Telemetry},
-    service::{Addresses, Limits, Listening, Models, ServeError, Settings, TlsFiles},
+    service::{self, Addresses, Limits, Listening, Models, OnEmptyTokens, ServeError, Settings, TlsFiles},
 };
 use clap::builder::BoolishValueParser;
 use std::{io::Write, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -67,6 +67,9 @@ pub struct Args {
     /// A file of tokens for dateline.v1.Admin, which is disabled by default
     #[arg(long, env = "DATELINE_ADMIN_TOKENS", value_name = "FILE", help_heading = "Security")]
     admin_tokens: Option<PathBuf>,
+    /// When the last token is removed from a file: refuse all calls that need one, or keep the previous tokens
+    #[arg(long, env = "DATELINE_ON_EMPTY_TOKENS", value_enum, default_value_t = OnEmptyTokens::default(), value_name = "ACTION", help_heading = "Security")]
+    on_empty_tokens: OnEmptyTokens,
     /// A separate address for dateline.v1.Admin
     #[arg(long, env = "DATELINE_ADMIN_LISTEN", value_name = "ADDRESS:PORT", value_parser = settings::address, help_heading = "Security")]
     admin_listen: Option<SocketAddr>,
@@ -88,9 +91,22 @@ pub struct Args {
     /// The most open connections; others wait
     #[arg(long, env = "DATELINE_MAX_CONNECTIONS", default_value_t = Limits::default().connections as u32, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1_000_000), help_heading = "Limits")]
     max_connections: u32,
+    /// The most open connections of one peer, an IPv4 address or an IPv6 network of 64 bits; more are closed; 0 is no limit
+    #[arg(long, env = "DATELINE_MAX_CONNECTIONS_PER_PEER", default_value_t = Limits::default().connections_per_peer as u32, value_name = "N", value_parser = clap::value_parser!(u32).range(0..1_000_000), help_heading = "Limits")]
+    max_connections_per_peer: u32,
     /// The most open streams and calls of one connection
     #[arg(long, env = "DATELINE_MAX_STREAMS", default_value_t = Limits::default().streams_per_connection, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1_000_000), help_heading = "Limits")]
     max_streams: u32,
+    /// The most open streams and calls over all connections; more are refused with UNAVAILABLE
+    #[arg(long, env = "DATELINE_MAX_CALLS", default_value_t = Limits::default().calls as u32, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1_000_000), help_heading = "Limits")]
+    max_calls: u32,
+    /// The most calls of one connection that were cancelled before the server took them up; beyond it the connection ends
+    #[arg(long, env = "DATELINE_MAX_PENDING_RESETS", default_value_t = Limits::default().pending_resets as u32, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1_000_000), help_heading = "Limits")]
+    max_pending_resets: u32,
+    /// The most streams of one connection that the server reset because of the client's errors; beyond it the connection
+    /// ends
+    #[arg(long, env = "DATELINE_MAX_LOCAL_RESETS", default_value_t = Limits::default().local_resets as u32, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1_000_000), help_heading = "Limits")]
+    max_local_resets: u32,
     /// The most articles in process over all calls; beyond it streams wait and unary calls are refused with UNAVAILABLE
     #[arg(long, env = "DATELINE_MAX_ARTICLES", default_value_t = Limits::default().articles as u32, value_name = "N", value_parser = clap::value_parser!(u32).range(1..1_000_000), help_heading = "Limits")]
     max_articles: u32,
@@ -208,13 +224,18 @@ impl Args {
             tls: files.map(|(certificate, key)| TlsFiles { certificate, key, client_ca: self.client_ca.clone() }),
             tokens: self.tokens.clone(),
             admin_tokens: self.admin_tokens.clone(),
+            on_empty_tokens: self.on_empty_tokens,
             reflection: !self.no_reflection,
             web_origins: self.web_origin.clone(),
             limits: Limits {
                 message_bytes: self.max_message_bytes as usize,
                 header_bytes: self.max_header_bytes,
                 connections: self.max_connections as usize,
+                connections_per_peer: self.max_connections_per_peer as usize,
                 streams_per_connection: self.max_streams,
+                calls: self.max_calls as usize,
+                pending_resets: self.max_pending_resets as usize,
+                local_resets: self.max_local_resets as usize,
                 articles: self.max_articles as usize,
                 text_bytes: self.max_text_bytes,
                 answer_bytes: self.max_answer_bytes as usize,
@@ -255,7 +276,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 fn serve(args: &Args, runtime: &Runtime) -> Result<(), Failure> {
     let otlp = args.otlp()?;
     if args.config.check_config {
-        args.settings().check()?;
+        service::check(&args.settings())?;
         let models = args.models()?;
         let model = models.live.current();
         return writeln!(anstream::stderr().lock(), "all settings are valid; the model is {}", model.version())
@@ -268,9 +289,8 @@ fn serve(args: &Args, runtime: &Runtime) -> Result<(), Failure> {
     runtime.block_on(async {
         // Before the log line "listening", after which signals may come.
         let signals = Signals::listen().map_err(Failure::failed)?;
-        args.settings().check()?;
         let addresses = Addresses { classifier: args.listen, admin: args.admin_listen, metrics: args.metrics_listen };
-        let listening = Listening::on(addresses).await?;
+        let listening = Listening::on(addresses, args.settings()).await?;
         let model = models.live.current();
         let addresses = listening.addresses();
         tracing::info!(
@@ -286,6 +306,6 @@ fn serve(args: &Args, runtime: &Runtime) -> Result<(), Failure> {
         drop(model);
         let reloaded = models.live.clone();
         let draining = signals.draining(move || drop(reloaded.reload()));
-        Ok(listening.serve(models, args.settings(), drain_requested(draining)).await?)
+        Ok(listening.serve(models, drain_requested(draining)).await?)
     })
 }

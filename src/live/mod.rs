@@ -7,4 +7,4 @@ mod slot;
 
 pub(crate) use files::Watch;
 pub(crate) use shadow::{Compared, Digest, Shadow, ShadowOutcome};
-pub use slot::{ModelSlot, Reloaded, SelfCheckError, Status};
+pub use slot::{ModelSlot, ReloadError, Reloaded, SelfCheckError, Status};

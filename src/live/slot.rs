@@ -10,18 +10,25 @@ use std::{
     fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime},
 };
 use tokio::sync::watch;
+
+/// A load that takes longer is reported. The bundled model takes a tenth of a second.
+const STALLED: Duration = Duration::from_secs(10);
+/// The interval between checks of a load.
+const LOAD_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The current model, and the folder from which it is reloaded.
 pub struct ModelSlot {
     current: ArcSwap<Model>,
     /// `None` for the bundled model.
     folder: Option<PathBuf>,
-    /// Held during a load, so that loads do not overlap.
-    loading: Mutex<()>,
+    /// Since when a load is under way; loads do not overlap.
+    loading: Mutex<Option<Instant>>,
+    /// Notified at the end of a load.
+    load_ended: Condvar,
     /// The fingerprint of the folder at the last load, successful or not.
     last_tried: Mutex<Option<Fingerprint>>,
     status: watch::Sender<Status>,
@@ -38,6 +45,15 @@ pub struct Status {
     pub refused: u64,
     /// The reason why the candidate model in the folder was refused; `None` if the folder holds the current model.
     pub refusal: Option<String>,
+    /// Whether a load has been under way for longer than ten seconds, such as from a file system that hangs.
+    pub is_load_stalled: bool,
+}
+
+impl Status {
+    /// The status of a slot that has just been opened.
+    pub(crate) fn new(version: &str) -> Self {
+        Status { version: version.to_owned(), loaded: 0, refused: 0, refusal: None, is_load_stalled: false }
+    }
 }
 
 /// The result of a reload.
@@ -72,14 +88,43 @@ pub enum SelfCheckError {
     },
 }
 
-/// The folder of the model in service, and size and modification time of its two files. Changes with the model.
-type Fingerprint = (PathBuf, [(u64, SystemTime); 2]);
+/// Errors of a reload.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The candidate model is refused.
+    #[error(transparent)]
+    Refused(#[from] SelfCheckError),
+    /// Another load is under way and does not end.
+    #[error(
+        "another load of the model has been under way for {seconds} s: is the file system of its folder reachable?"
+    )]
+    Busy {
+        /// Since when, in seconds.
+        seconds: u64,
+    },
+}
+
+/// The folder of the model in service, and of its two files the size, the modification time and the number of the inode. Changes
+/// with the model, also if a folder or a symbolic link is replaced by another.
+type Fingerprint = (PathBuf, [(u64, SystemTime, u64); 2]);
+
+/// The number of the inode of a file.
+#[cfg(unix)]
+fn inode(metadata: &fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(metadata)
+}
+
+/// Other systems have no inodes.
+#[cfg(not(unix))]
+fn inode(_: &fs::Metadata) -> u64 {
+    0
+}
 
 fn fingerprint(folder: &Path) -> io::Result<Fingerprint> {
     let folder = in_service(folder)?;
     let of = |name: &str| {
         let metadata = fs::metadata(folder.join(name))?;
-        Ok::<_, io::Error>((metadata.len(), metadata.modified()?))
+        Ok::<_, io::Error>((metadata.len(), metadata.modified()?, inode(&metadata)))
     };
     let files = [of(MANIFEST)?, of(TENSORS)?];
     Ok((folder, files))
@@ -97,11 +142,12 @@ impl ModelSlot {
             None => Model::bundled()?,
         };
         model.warm_up();
-        let status = Status { version: model.version().to_owned(), loaded: 0, refused: 0, refusal: None };
+        let status = Status::new(model.version());
         Ok(ModelSlot {
             current: ArcSwap::from_pointee(model),
             folder,
-            loading: Mutex::new(()),
+            loading: Mutex::new(None),
+            load_ended: Condvar::new(),
             last_tried: Mutex::new(last_tried),
             status: watch::Sender::new(status),
         })
@@ -121,10 +167,10 @@ impl ModelSlot {
     /// current until then, and after an error.
     ///
     /// # Errors
-    /// [`SelfCheckError`]; the current model is unchanged.
-    pub fn reload(&self) -> Result<Reloaded, SelfCheckError> {
+    /// [`ReloadError`]; the current model is unchanged.
+    pub fn reload(&self) -> Result<Reloaded, ReloadError> {
         let Some(folder) = &self.folder else { return Ok(Reloaded::Bundled) };
-        let _guard = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        let _load = self.begin_load()?;
         // Taken before the load, so that changes during the load trigger another one.
         let found = fingerprint(folder).ok();
         *self.last_tried() = found;
@@ -151,13 +197,30 @@ impl ModelSlot {
         Ok(Reloaded::Swapped { from, to })
     }
 
+    /// Waits until no other load is under way, and begins one.
+    fn begin_load(&self) -> Result<Load<'_>, ReloadError> {
+        let loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.load_ended.wait_timeout_while(loading, STALLED, |loading| loading.is_some());
+        let (mut loading, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if let Some(since) = *loading {
+            return Err(ReloadError::Busy { seconds: since.elapsed().as_secs() });
+        }
+        *loading = Some(Instant::now());
+        Ok(Load(self))
+    }
+
     fn last_tried(&self) -> MutexGuard<'_, Option<Fingerprint>> {
         self.last_tried.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Watches the folder forever, and reloads the model after each change, once the files have settled.
+    /// Watches the folder forever, and reloads the model after each change, once the files have settled. Reports loads that do
+    /// not end.
     pub async fn watch(self: Arc<Self>) {
         let Some(folder) = self.folder.clone() else { return };
+        tokio::join!(self.watch_folder(folder), self.watch_loads());
+    }
+
+    async fn watch_folder(self: &Arc<Self>, folder: PathBuf) {
         let mut files = Watch::new(move || fingerprint(&folder).ok());
         loop {
             let now = files.settled().await;
@@ -167,6 +230,39 @@ impl ModelSlot {
                 let _ = tokio::task::spawn_blocking(move || slot.reload()).await;
             }
         }
+    }
+
+    async fn watch_loads(&self) {
+        loop {
+            tokio::time::sleep(LOAD_CHECK_INTERVAL).await;
+            let since = *self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_stalled = since.is_some_and(|since| since.elapsed() >= STALLED);
+            self.status.send_if_modified(|status| {
+                let is_new = status.is_load_stalled != is_stalled;
+                status.is_load_stalled = is_stalled;
+                if is_new {
+                    match is_stalled {
+                        true => tracing::error!(
+                            folder = self.folder.as_deref().map(|folder| tracing::field::display(folder.display())),
+                            seconds = since.map(|since| since.elapsed().as_secs()),
+                            "the load of a model takes too long, the current model stays: is the file system reachable?"
+                        ),
+                        false => tracing::info!("the load of the model has ended"),
+                    }
+                }
+                is_new
+            });
+        }
+    }
+}
+
+/// A load that is under way until it is dropped.
+struct Load<'a>(&'a ModelSlot);
+
+impl Drop for Load<'_> {
+    fn drop(&mut self) {
+        *self.0.loading.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.0.load_ended.notify_one();
     }
 }
 

@@ -5,10 +5,8 @@ use super::{
     health::{Health, Need},
     settings::Settings,
 };
-use async_nats::{
-    Client, ConnectOptions, Event, ServerAddr,
-    rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-};
+use crate::credentials::{certificates, private_key, warn_if_readable_by_others};
+use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use percent_encoding::percent_decode_str;
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -29,6 +27,8 @@ pub async fn check(settings: &Settings) -> Result<(), RelayError> {
 pub async fn connect(settings: &Settings, health: Arc<Health>) -> Result<Client, RelayError> {
     let refused = |reason: String| RelayError::Connect { nats: without_passwords(&settings.nats), reason };
     let options = with_certificates(settings, with_identity(settings).await?)?;
+    let key = settings.certificate.as_ref().map(|(_, key)| key);
+    settings.credentials.iter().chain(key).for_each(|secret| warn_if_readable_by_others(secret));
     // The client gets addresses without passwords, so that none can reach its log.
     let addresses = addresses(settings.nats.split(',').map(|address| without_user(address.trim())))?;
     options
@@ -62,6 +62,7 @@ async fn with_identity(settings: &Settings) -> Result<ConnectOptions, RelayError
     })
 }
 
+/// Reads all files first: the client's own errors would not name them.
 fn with_certificates(settings: &Settings, mut options: ConnectOptions) -> Result<ConnectOptions, RelayError> {
     if let Some(ca) = &settings.ca {
         certificates(ca)?;
@@ -73,24 +74,6 @@ fn with_certificates(settings: &Settings, mut options: ConnectOptions) -> Result
         options = options.add_client_certificate(certificate.clone(), key.clone()).require_tls(true);
     }
     Ok(options)
-}
-
-/// Checks that a file holds certificates: the client's own error would not name the file.
-fn certificates(path: &Path) -> Result<(), RelayError> {
-    let text = std::fs::read(path).map_err(|error| file_error(path, &error))?;
-    let found = CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>();
-    match found.is_ok_and(|found| !found.is_empty()) {
-        true => Ok(()),
-        false => Err(RelayError::File { path: path.to_owned(), reason: "no certificate in PEM".to_owned() }),
-    }
-}
-
-fn private_key(path: &Path) -> Result<(), RelayError> {
-    let text = std::fs::read(path).map_err(|error| file_error(path, &error))?;
-    match PrivateKeyDer::from_pem_slice(&text) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(RelayError::File { path: path.to_owned(), reason: "no private key in PEM".to_owned() }),
-    }
 }
 
 fn file_error(path: &Path, error: &std::io::Error) -> RelayError {

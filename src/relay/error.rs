@@ -1,5 +1,6 @@
 //! Errors of a relay and of its articles.
 
+use crate::credentials::CredentialError;
 use std::path::PathBuf;
 
 /// Why a relay cannot start.
@@ -23,6 +24,9 @@ pub enum RelayError {
         /// The cause.
         reason: String,
     },
+    /// A file of certificates or keys is invalid.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
     /// A stream or consumer is missing.
     #[error("{what} not found: {reason}; --create creates it")]
     Missing {

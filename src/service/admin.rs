@@ -2,7 +2,7 @@
 
 use super::status::INTERNAL_ERROR;
 use crate::{
-    live::{ModelSlot, Reloaded, Shadow, Status},
+    live::{ModelSlot, ReloadError, Reloaded, Shadow, Status},
     wire::proto::dateline::v1::{self as pb, admin_server::Admin},
 };
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub struct AdminService {
     pub draining: watch::Receiver<bool>,
 }
 
-fn status_to_proto(Status { version, loaded, refused, refusal }: Status) -> pb::ModelStatus {
+fn status_to_proto(Status { version, loaded, refused, refusal, .. }: Status) -> pb::ModelStatus {
     pb::ModelStatus { version, loaded, refused, refusal: refusal.unwrap_or_default() }
 }
 
@@ -38,12 +38,13 @@ impl Admin for AdminService {
                 let reason = "the bundled model cannot be reloaded: start the server with --model to use a folder";
                 return Err(tonic::Status::failed_precondition(reason));
             }
+            Err(error @ ReloadError::Busy { .. }) => return Err(tonic::Status::unavailable(error.to_string())),
             Err(error) => return Err(tonic::Status::failed_precondition(error.to_string())),
         };
         Ok(Response::new(pb::ReloadModelResponse { from, to }))
     }
 
-    async fn get_status(&self, _: Request<pb::GetStatusRequest>) -> Result<Response<pb::Status>, tonic::Status> {
+    async fn get_status(&self, _: Request<pb::GetStatusRequest>) -> Result<Response<pb::ServerStatus>, tonic::Status> {
         let status_of = |slot: &ModelSlot| status_to_proto(slot.status().borrow().clone());
         let comparison = self.shadow.as_ref().map(|(slot, shadow)| {
             let tally = shadow.tally_of([self.live.current().version().into(), slot.current().version().into()]);
@@ -54,7 +55,7 @@ impl Admin for AdminService {
                 regions_differ: tally.regions,
             }
         });
-        Ok(Response::new(pb::Status {
+        Ok(Response::new(pb::ServerStatus {
             live: Some(status_of(&self.live)),
             shadow: self.shadow.as_ref().map(|(slot, _)| status_of(slot)),
             comparison,

@@ -1,11 +1,11 @@
 //! The services of a server, and the models behind them.
 
 use super::{
-    admin::AdminService, admission::Admission, classifier::ClassifierService, error::ServeError, metrics::Metrics,
-    reflection, requests::StreamLimits, security::TokenGate, settings::Settings,
+    admin::AdminService, admission::Admission, classifier::ClassifierService, error::ServeError, health::HealthService,
+    metrics::Metrics, reflection, requests::StreamLimits, security::TokenGate, settings::Settings,
 };
 use crate::{
-    live::{ModelSlot, Shadow, Status},
+    live::{ModelSlot, Shadow},
     observe::{Ready, serve_probes},
     wire::proto::dateline::v1::{admin_server::AdminServer, classifier_server::ClassifierServer},
 };
@@ -15,12 +15,10 @@ use tonic::{
     codec::CompressionEncoding,
     service::{Routes, interceptor::InterceptedService},
 };
-use tonic_health::{ServingStatus, server::HealthReporter};
+use tonic_health::pb::health_server::HealthServer;
 
 /// The maximum size of a message of the other services, in bytes.
 const SMALL_MESSAGE_BYTES: usize = 4 << 10;
-/// The name in health checks that shows whether the candidate model in the folder was accepted.
-pub const MODEL_HEALTH: &str = "dateline.model";
 
 /// The models of a server.
 pub struct Models {
@@ -42,12 +40,7 @@ pub struct Services {
     pub main: Routes,
     /// Set if the admin service is enabled and has its own listener.
     pub admin: Option<Routes>,
-    pub health: Health,
 }
-
-/// Sets the health of the server.
-#[derive(Clone)]
-pub struct Health(HealthReporter);
 
 impl Backend {
     /// Starts the shadow model, and to watch the folders of both models.
@@ -76,7 +69,7 @@ impl Backend {
     ///
     /// # Errors
     /// [`ServeError::Threads`].
-    pub async fn services(
+    pub fn services(
         &self,
         settings: &Settings,
         limits: StreamLimits,
@@ -86,13 +79,11 @@ impl Backend {
     ) -> Result<Services, ServeError> {
         let draining = limits.draining.clone();
         let classifier = self.classifier(limits, admission, settings.limits.message_bytes, gate.clone())?;
+        let health = HealthService { draining: draining.clone(), model: self.live.status() };
+        let health = HealthServer::new(health).max_decoding_message_size(SMALL_MESSAGE_BYTES);
         let admin = self.admin(draining, admin_gate);
-        let (health, health_service) = tonic_health::server::health_reporter();
-        let health_service = health_service.max_decoding_message_size(SMALL_MESSAGE_BYTES);
-        health.set_serving::<ClassifierServer<ClassifierService>>().await;
-        tokio::spawn(report_refusals(self.live.status(), health.clone()));
 
-        let mut main = Routes::new(health_service.clone());
+        let mut main = Routes::new(health.clone());
         if settings.reflection {
             let mut names = vec!["dateline.v1.Classifier", "grpc.health.v1.Health"];
             names.extend((admin.is_some() && !has_admin_listener).then_some("dateline.v1.Admin"));
@@ -100,14 +91,14 @@ impl Backend {
         }
         main = main.add_service(classifier);
         let admin = match admin {
-            Some(admin) if has_admin_listener => Some(Routes::new(health_service).add_service(admin)),
+            Some(admin) if has_admin_listener => Some(Routes::new(health).add_service(admin)),
             Some(admin) => {
                 main = main.add_service(admin);
                 None
             }
             None => None,
         };
-        Ok(Services { main, admin, health: Health(health) })
+        Ok(Services { main, admin })
     }
 
     fn classifier(
@@ -143,20 +134,19 @@ impl Backend {
     pub fn serve_metrics(&self, listener: TcpListener, draining: watch::Receiver<bool>) {
         let (metrics, status) = (self.metrics.clone(), self.live.status());
         // A refused candidate model does not affect readiness: the previous one still answers.
-        let ready = move || match (*draining.borrow(), status.borrow().refusal.is_some()) {
-            (true, _) => Ready(false, "draining"),
-            (false, true) => Ready(true, "ready, with an old model: the new one was refused"),
-            (false, false) => Ready(true, "ready"),
+        let ready = move || {
+            let model = status.borrow();
+            if *draining.borrow() {
+                Ready(false, "draining")
+            } else if model.is_load_stalled {
+                Ready(true, "ready, with an old model: the load of the new one takes too long")
+            } else if model.refusal.is_some() {
+                Ready(true, "ready, with an old model: the new one was refused")
+            } else {
+                Ready(true, "ready")
+            }
         };
         tokio::spawn(serve_probes(listener, move || metrics.text(), ready));
-    }
-}
-
-impl Health {
-    /// Sets the health of the classifier and of the whole server to NOT_SERVING.
-    pub async fn set_draining(&self) {
-        self.0.set_not_serving::<ClassifierServer<ClassifierService>>().await;
-        self.0.set_service_status("", ServingStatus::NotServing).await;
     }
 }
 
@@ -167,18 +157,4 @@ fn with_reflection(routes: Routes, names: &[&str], gate: &TokenGate) -> Routes {
     routes
         .add_service(InterceptedService::new(v1, gate.clone()))
         .add_service(InterceptedService::new(v1alpha, gate.clone()))
-}
-
-/// Sets the health of [`MODEL_HEALTH`] to NOT_SERVING while the folder holds a refused model.
-async fn report_refusals(mut status: watch::Receiver<Status>, health: HealthReporter) {
-    loop {
-        let serving = match status.borrow_and_update().refusal {
-            None => ServingStatus::Serving,
-            Some(_) => ServingStatus::NotServing,
-        };
-        health.set_service_status(MODEL_HEALTH, serving).await;
-        if status.changed().await.is_err() {
-            return;
-        }
-    }
 }

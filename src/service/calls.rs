@@ -4,22 +4,22 @@
 use super::{
     admission::{Admission, Outbox},
     call_record::CallRecord,
+    connection::Activity,
     incoming::{ChargedBody, Encoding, RequestQueue, WhenFull},
     metrics::Metrics,
     outgoing::{OpenResponse, ResponseBody},
     settings::nonzero,
-    status::deadline_exceeded,
-    transport::Activity,
+    status::{deadline_exceeded, too_many_calls},
 };
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderName, Request, Response, header};
 use std::{
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 use tokio::{
-    sync::watch,
+    sync::{Semaphore, watch},
     time::{Instant, sleep_until},
 };
 use tonic::{Status, body::Body};
@@ -35,6 +35,8 @@ pub struct CallLayer {
     pub metrics: Arc<Metrics>,
     /// Charges the messages of the classifier.
     pub admission: Arc<Admission>,
+    /// The places for open calls, over all connections.
+    pub places: Arc<Semaphore>,
     /// The maximum duration of a unary call, from its first byte to its answer; unlimited if zero.
     pub call_timeout: Duration,
     /// The maximum time that a client may take nothing of its answers, or leave a message incomplete; unlimited if zero.
@@ -106,7 +108,14 @@ where
             record.observe(refused.headers_mut());
             return Box::pin(std::future::ready(Ok(refused)));
         }
-        let open = request.extensions().get::<Activity>().map(Activity::begin);
+        let Ok(place) = self.layer.places.clone().try_acquire_owned() else {
+            let mut refused = too_many_calls().into_http();
+            record.observe(refused.headers_mut());
+            return Box::pin(std::future::ready(Ok(refused)));
+        };
+        let open = (place, request.extensions().get::<Activity>().map(Activity::begin));
+        let mut request = request;
+        drop_unused(request.headers_mut());
         // The call timeout limits a stream only until its response headers; then only the client's timeout does.
         let client_timeout = client_timeout(request.headers());
         let after = |timeout: Option<Duration>| timeout.and_then(|timeout| Instant::now().checked_add(timeout));
@@ -188,6 +197,23 @@ impl CallLayer {
     }
 }
 
+/// The headers that services read; a call holds no others while it is open.
+const USED_HEADERS: [HeaderName; 7] = [
+    header::AUTHORIZATION,
+    header::CONTENT_TYPE,
+    header::TE,
+    header::USER_AGENT,
+    HeaderName::from_static("grpc-accept-encoding"),
+    HeaderName::from_static("grpc-encoding"),
+    HeaderName::from_static("grpc-timeout"),
+];
+
+/// Drops the headers that nobody reads: a list at the limit takes several times its size in memory, for as long as its call.
+fn drop_unused(headers: &mut HeaderMap) {
+    let used = USED_HEADERS.into_iter().filter_map(|name| headers.get(&name).cloned().map(|value| (name, value)));
+    *headers = used.collect();
+}
+
 /// The timeout that the client sets in the header `grpc-timeout`: at most eight digits and a unit.
 fn client_timeout(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
@@ -208,7 +234,6 @@ fn client_timeout(headers: &HeaderMap) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::header::HeaderName;
 
     #[test]
     fn the_grpc_timeout_header_is_parsed() {

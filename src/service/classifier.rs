@@ -2,13 +2,13 @@
 
 use super::{
     admission::{Admission, Outbox, PlacePermit, TextPermit},
+    connection::Activity,
     error::ServeError,
     incoming::RequestQueue,
     metrics::{GaugeGuard, Metrics, StageTimes},
     model_info,
     requests::{StreamLimits, requests},
     status::{INTERNAL_ERROR, overloaded},
-    transport::Activity,
 };
 use crate::{
     article::{Article, Options},

@@ -1,6 +1,6 @@
 //! Errors that prevent the start of a server, or stop it.
 
-use super::security::SecurityError;
+use crate::credentials::CredentialError;
 use std::{io, net::SocketAddr};
 
 /// Why the server could not start, or stopped.
@@ -21,7 +21,7 @@ pub enum ServeError {
     Origin(String),
     /// Certificates, keys or tokens are invalid.
     #[error(transparent)]
-    Security(#[from] SecurityError),
+    Security(#[from] CredentialError),
     /// Threads cannot be started.
     #[error("cannot start threads: {0}")]
     Threads(String),

@@ -1,6 +1,6 @@
 //! Opens the sockets on which a server listens.
 
-use super::error::ServeError;
+use super::{access::Access, error::ServeError, settings::Settings};
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 
@@ -21,14 +21,17 @@ pub struct Listening {
     pub(super) admin: Option<TcpListener>,
     pub(super) metrics: Option<TcpListener>,
     pub(super) addresses: Addresses,
+    pub(super) settings: Settings,
+    pub(super) access: Access,
 }
 
 impl Listening {
-    /// Opens the sockets.
+    /// Checks the settings, reads their files and opens the sockets.
     ///
     /// # Errors
-    /// [`ServeError::Listen`].
-    pub async fn on(addresses: Addresses) -> Result<Self, ServeError> {
+    /// [`ServeError::Origin`], [`ServeError::Security`] or [`ServeError::Listen`].
+    pub async fn on(addresses: Addresses, settings: Settings) -> Result<Self, ServeError> {
+        let access = Access::open(&settings)?;
         let listen = async |address: SocketAddr, flag| {
             let fault = |source| ServeError::Listen { address, flag, source };
             let listener = TcpListener::bind(address).await.map_err(fault)?;
@@ -36,7 +39,7 @@ impl Listening {
             Ok::<_, ServeError>((listener, address))
         };
         let (classifier, address) = listen(addresses.classifier, "--listen").await?;
-        let mut listening = Listening { classifier, admin: None, metrics: None, addresses };
+        let mut listening = Listening { classifier, admin: None, metrics: None, addresses, settings, access };
         listening.addresses.classifier = address;
         if let Some(address) = addresses.admin {
             let (listener, address) = listen(address, "--admin-listen").await?;

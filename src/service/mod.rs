@@ -4,30 +4,37 @@
 //! a long article does not block the network. Models are replaced under open streams, shutdown is a drain, and metrics count
 //! what happens. How labels are scored is not known here.
 
+mod accept;
+mod access;
 mod admin;
 mod admission;
 mod backend;
 mod call_record;
 mod calls;
 mod classifier;
+mod connection;
 mod error;
 mod framing;
+mod health;
 mod incoming;
 mod listen;
 mod metrics;
 mod model_info;
+mod not_grpc;
 mod outgoing;
+mod peers;
 mod reflection;
 mod requests;
 mod security;
 mod server;
 mod settings;
 mod status;
-mod transport;
 mod web;
 
-pub use backend::{MODEL_HEALTH, Models};
+pub use access::check;
+pub use backend::Models;
 pub use error::ServeError;
+pub use health::MODEL_HEALTH;
 pub use listen::{Addresses, Listening};
-pub use security::{SecurityError, TlsFiles, Tokens};
+pub use security::{OnEmptyTokens, TlsFiles, Tokens};
 pub use settings::{Limits, Settings};

@@ -7,8 +7,8 @@
 use super::{
     admission::Outbox,
     call_record::CallRecord,
+    connection::OpenCall,
     framing::{PREFIX_BYTES, Prefix},
-    transport::OpenCall,
 };
 use bytes::Bytes;
 use http::HeaderMap;
@@ -20,7 +20,10 @@ use std::{
     task::{Context, Poll, Waker},
     time::Duration,
 };
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, sleep, sleep_until},
+};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Status, body::Body};
 use tracing::Instrument;
@@ -36,7 +39,8 @@ pub struct OpenResponse {
     pub body: Body,
     pub record: CallRecord,
     pub outbox: Outbox,
-    pub _open: Option<OpenCall>,
+    /// The place of the call, and its count on the connection; dropped with the call.
+    pub _open: (OwnedSemaphorePermit, Option<OpenCall>),
 }
 
 /// A response body.

@@ -1,21 +1,23 @@
 //! Runs a server from its start to the end of its drain.
 
 use super::{
+    accept::connections,
+    access::Access,
     admission::Admission,
-    backend::{Backend, Health, Models, Services},
+    backend::{Backend, Models, Services},
     calls::{CallLayer, WATCH_GRACE},
+    connection::Connection,
     error::ServeError,
     listen::Listening,
+    not_grpc::GrpcOnlyLayer,
     requests::StreamLimits,
-    security::{Tls, TokenGate, Tokens},
-    settings::{Limits, Settings, nonzero},
-    transport::{self, Connection},
-    web,
+    security::Tls,
+    settings::{Limits, nonzero},
 };
 use std::{future::Future, io, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
-    sync::{oneshot, watch},
+    sync::{Semaphore, oneshot, watch},
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{service::Routes, transport::Server};
@@ -28,35 +30,10 @@ const STREAM_WINDOW: u32 = 64 << 10;
 /// each message, however short, into its own frame.
 const CONNECTION_WINDOW: u32 = 4;
 /// Header lists up to this multiple of the limit are read and refused with a gRPC status; the transport refuses longer ones
-/// with HTTP status 431.
-const REFUSED_HEADERS: u32 = 16;
+/// with HTTP status 431. A list at the limit takes several times its size in memory until it is refused.
+const REFUSED_HEADERS: u32 = 4;
 /// The maximum time for the reply to a keepalive ping.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// Which clients may call.
-struct Security {
-    cors: Option<CorsLayer>,
-    tls: Option<Arc<Tls>>,
-    gate: TokenGate,
-    admin_gate: TokenGate,
-}
-
-impl Security {
-    /// Reads the files, and starts to watch them.
-    fn open(settings: &Settings) -> Result<Self, ServeError> {
-        let cors = web::cors(&settings.web_origins)?;
-        let tls = settings.tls.clone().map(|files| Tls::open(files, cors.is_some())).transpose()?.map(Arc::new);
-        let gate = TokenGate(settings.tokens.clone().map(Tokens::open).transpose()?.map(Arc::new));
-        let admin_gate = TokenGate(settings.admin_tokens.clone().map(Tokens::open).transpose()?.map(Arc::new));
-        if let Some(tls) = &tls {
-            tokio::spawn(tls.clone().watch());
-        }
-        for tokens in [&gate, &admin_gate].into_iter().filter_map(|gate| gate.0.as_ref()) {
-            tokio::spawn(tokens.clone().watch());
-        }
-        Ok(Security { cors, tls, gate, admin_gate })
-    }
-}
 
 /// Serves gRPC on the listeners.
 struct Frontend {
@@ -73,16 +50,16 @@ impl Frontend {
         services: Routes,
         cors: Option<CorsLayer>,
     ) -> Result<(), tonic::transport::Error> {
-        let grpc_web = cors.is_some();
+        let is_web_enabled = cors.is_some();
         let mut server = self.server();
         if let Some(age) = nonzero(self.limits.connection_age) {
             // The streams of an old connection end by themselves; `transport` closes it if the client does not.
             server = server.max_connection_age(age);
         }
         server
-            .accept_http1(grpc_web)
             .layer(tower::util::option_layer(cors))
-            .layer(tower::util::option_layer(grpc_web.then(tonic_web::GrpcWebLayer::new)))
+            .layer(GrpcOnlyLayer { is_web_enabled, metrics: self.layer.metrics.clone() })
+            .layer(tower::util::option_layer(is_web_enabled.then(tonic_web::GrpcWebLayer::new)))
             .layer(self.layer.clone())
             .add_routes(services)
             .serve_with_incoming_shutdown(self.connections(listener), drain_started(self.layer.draining.clone()))
@@ -96,13 +73,14 @@ impl Frontend {
         services: Routes,
         end: impl Future<Output = ()>,
     ) -> Result<(), tonic::transport::Error> {
-        let mut server = self.server().layer(self.layer.clone());
+        let only = GrpcOnlyLayer { is_web_enabled: false, metrics: self.layer.metrics.clone() };
+        let mut server = self.server().layer(only).layer(self.layer.clone());
         server.add_routes(services).serve_with_incoming_shutdown(self.connections(listener), end).await
     }
 
     fn connections(&self, listener: TcpListener) -> ReceiverStream<io::Result<Connection>> {
         let CallLayer { metrics, drain_time, .. } = &self.layer;
-        transport::connections(listener, self.tls.clone(), &self.limits, *drain_time, metrics.clone())
+        connections(listener, self.tls.clone(), &self.limits, *drain_time, metrics.clone())
     }
 
     /// A server with the limits for connections.
@@ -110,6 +88,10 @@ impl Frontend {
         let limits = &self.limits;
         let window = limits.streams_per_connection.saturating_mul(STREAM_WINDOW * CONNECTION_WINDOW);
         Server::builder()
+            // gRPC-Web needs HTTP/1.1, and so does an answer that other clients can read.
+            .accept_http1(true)
+            .http2_max_pending_accept_reset_streams(Some(limits.pending_resets))
+            .http2_max_local_error_reset_streams(Some(limits.local_resets))
             .max_concurrent_streams(limits.streams_per_connection)
             .http2_keepalive_interval(nonzero(limits.keepalive))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
@@ -131,12 +113,13 @@ impl Listening {
     pub async fn serve(
         self,
         models: Models,
-        settings: Settings,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServeError> {
+        let Listening { settings, access, .. } = self;
         let (limits, drain_time) = (settings.limits, settings.drain);
-        let Security { cors, tls, gate, admin_gate } = Security::open(&settings)?;
         let backend = Backend::start(models)?;
+        access.watch(&backend.metrics);
+        let Access { cors, tls, gate, admin_gate } = access;
         let (drain, draining) = watch::channel(false);
         let admission = Arc::new(Admission::new(&limits, &backend.metrics));
         let stream_limits = StreamLimits {
@@ -146,14 +129,14 @@ impl Listening {
             idle: limits.stream_idle,
         };
         let gates = (gate, admin_gate);
-        let services =
-            backend.services(&settings, stream_limits, admission.clone(), gates, self.admin.is_some()).await?;
+        let services = backend.services(&settings, stream_limits, admission.clone(), gates, self.admin.is_some())?;
         if let Some(listener) = self.metrics {
             backend.serve_metrics(listener, draining.clone());
         }
         let layer = CallLayer {
             metrics: backend.metrics.clone(),
             admission,
+            places: Arc::new(Semaphore::new(limits.calls)),
             call_timeout: limits.call,
             stall_timeout: limits.stream_stall,
             message_bytes: limits.message_bytes,
@@ -161,9 +144,9 @@ impl Listening {
             draining: draining.clone(),
             drain_time,
         };
-        let Services { main, admin, health } = services;
+        let Services { main, admin } = services;
         let frontend = Frontend { limits, tls, layer };
-        tokio::spawn(start_drain(stop, drain, health, drain_time));
+        tokio::spawn(start_drain(stop, drain, drain_time));
 
         // The admin listener stays open during the drain of the main one, so that operators can observe it.
         let (main_open, main_ended) = oneshot::channel::<()>();
@@ -190,10 +173,9 @@ impl Listening {
 }
 
 /// Waits for `stop`, and starts the drain.
-async fn start_drain(stop: impl Future<Output = ()>, drain: watch::Sender<bool>, health: Health, drain_time: Duration) {
+async fn start_drain(stop: impl Future<Output = ()>, drain: watch::Sender<bool>, drain_time: Duration) {
     stop.await;
     tracing::info!(seconds = drain_time.as_secs_f64(), "drain started");
-    health.set_draining().await;
     drain.send_replace(true);
 }
 

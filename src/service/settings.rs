@@ -1,10 +1,6 @@
 //! The settings of a server, and the limits for its clients.
 
-use super::{
-    error::ServeError,
-    security::{Tls, TlsFiles, Tokens},
-    web,
-};
+use super::security::{OnEmptyTokens, TlsFiles};
 use crate::wire::MAX_MESSAGE_BYTES;
 use std::{path::PathBuf, time::Duration};
 
@@ -19,6 +15,8 @@ pub struct Settings {
     pub tokens: Option<PathBuf>,
     /// A file of tokens, one of which calls of the admin service must carry; the service is disabled by default.
     pub admin_tokens: Option<PathBuf>,
+    /// What happens when the last token is removed from one of these files.
+    pub on_empty_tokens: OnEmptyTokens,
     /// Whether server reflection is enabled.
     pub reflection: bool,
     /// The origins (`https://desk.example`) whose pages may call with gRPC-Web; if empty, gRPC-Web is disabled.
@@ -37,8 +35,19 @@ pub struct Limits {
     pub header_bytes: u32,
     /// The maximum number of open connections; others wait to be accepted.
     pub connections: usize,
+    /// The maximum number of open connections of one peer: an IPv4 address, or the first 64 bits of an IPv6 address. More are
+    /// closed at once. Zero is no limit.
+    pub connections_per_peer: usize,
     /// The maximum number of open streams and calls of one connection.
     pub streams_per_connection: u32,
+    /// The maximum number of open streams and calls over all connections. More are refused with UNAVAILABLE.
+    pub calls: usize,
+    /// The maximum number of calls of one connection that its client has cancelled before the server took them up. Beyond it the
+    /// connection ends, with all its streams: this bounds the work of a client that opens and cancels calls (CVE-2023-44487).
+    pub pending_resets: usize,
+    /// The maximum number of streams of one connection that the server has reset because the client broke the protocol on them.
+    /// Beyond it the connection ends, with all its streams.
+    pub local_resets: usize,
     /// The maximum number of articles in process over all calls. Beyond it, streams wait and unary calls are refused with
     /// UNAVAILABLE.
     pub articles: usize,
@@ -63,23 +72,6 @@ pub struct Limits {
     pub connection_age: Duration,
 }
 
-impl Settings {
-    /// Checks the web origins, and reads all files of the settings.
-    ///
-    /// # Errors
-    /// [`ServeError::Origin`] or [`ServeError::Security`].
-    pub fn check(&self) -> Result<(), ServeError> {
-        web::cors(&self.web_origins)?;
-        if let Some(files) = self.tls.clone() {
-            Tls::open(files, false)?;
-        }
-        for tokens in [&self.tokens, &self.admin_tokens].into_iter().flatten() {
-            Tokens::open(tokens.clone())?;
-        }
-        Ok(())
-    }
-}
-
 impl Default for Settings {
     fn default() -> Self {
         Settings {
@@ -87,6 +79,7 @@ impl Default for Settings {
             tls: None,
             tokens: None,
             admin_tokens: None,
+            on_empty_tokens: OnEmptyTokens::default(),
             reflection: true,
             web_origins: Vec::new(),
             limits: Limits::default(),
@@ -107,7 +100,11 @@ impl Default for Limits {
             message_bytes: MAX_MESSAGE_BYTES,
             header_bytes: 16 << 10,
             connections: 1024,
+            connections_per_peer: 256,
             streams_per_connection: 256,
+            calls: 4096,
+            pending_resets: 1024,
+            local_resets: 1024,
             articles: 4096,
             text_bytes: 32 << 20,
             answer_bytes: 256 << 10,

@@ -5,9 +5,19 @@ use tonic::{Status, metadata::MetadataValue};
 /// The message of an internal error.
 pub const INTERNAL_ERROR: &str = "internal error; see the server's log";
 
-/// The status of a call that cannot be admitted now. It asks clients with a retry policy to wait for 200 ms.
+/// The status of a call that cannot be admitted now.
 pub fn overloaded() -> Status {
-    let mut status = Status::unavailable("too many articles in process: retry later, or use a stream");
+    retry_later("too many articles in process: retry later, or use a stream")
+}
+
+/// The status of a call beyond the maximum of open calls.
+pub fn too_many_calls() -> Status {
+    retry_later("too many open calls: retry later, or send more articles on each stream")
+}
+
+/// Asks clients with a retry policy to wait for 200 ms.
+fn retry_later(reason: &str) -> Status {
+    let mut status = Status::unavailable(reason);
     status.metadata_mut().insert("grpc-retry-pushback-ms", MetadataValue::from_static("200"));
     status
 }

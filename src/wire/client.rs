@@ -5,7 +5,10 @@ use super::{
     limits::MAX_MESSAGE_BYTES,
     proto::dateline::v1::{ClassifyRequest, ClassifyResponse, classifier_client::ClassifierClient},
 };
-use crate::article::{Article, Classification, Options};
+use crate::{
+    article::{Article, Classification, Options},
+    credentials::{CredentialError, tokens},
+};
 use std::path::PathBuf;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{
@@ -37,19 +40,13 @@ impl TokenFile {
     ///
     /// # Errors
     /// If the file cannot be read or does not have exactly one token; the message does not quote it.
-    pub fn read(&self) -> Result<MetadataValue<Ascii>, String> {
-        let path = self.0.display();
-        let text = std::fs::read_to_string(&self.0).map_err(|error| format!("{path}: {error}"))?;
-        let invalid = |reason: &str| format!("{path}: {reason}; write one token on one line, in ASCII");
-        if text.starts_with('\u{FEFF}') {
-            return Err(invalid("the file begins with a byte order mark"));
-        }
-        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-        let (Some(token), None) = (lines.next(), lines.next()) else {
-            return Err(invalid("the file does not have one line with a token"));
+    pub fn read(&self) -> Result<MetadataValue<Ascii>, CredentialError> {
+        let tokens = tokens(&self.0)?;
+        let [(_, token)] = &tokens[..] else {
+            return Err(CredentialError::invalid(&self.0, format!("{} tokens: write one", tokens.len())));
         };
-        let mut value: MetadataValue<Ascii> =
-            format!("Bearer {token}").parse().map_err(|_| invalid("the token has invalid characters"))?;
+        let header = format!("Bearer {token}").parse();
+        let mut value: MetadataValue<Ascii> = header.map_err(|error| CredentialError::invalid(&self.0, error))?;
         value.set_sensitive(true);
         Ok(value)
     }
@@ -58,7 +55,9 @@ impl TokenFile {
 impl Interceptor for Authorization {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         if let Some(file) = &self.0 {
-            request.metadata_mut().insert("authorization", file.read().map_err(Status::unauthenticated)?);
+            request
+                .metadata_mut()
+                .insert("authorization", file.read().map_err(|error| Status::unauthenticated(error.to_string()))?);
         }
         Ok(request)
     }
@@ -149,7 +148,7 @@ mod tests {
             std::fs::write(&file, text).expect("the file is written");
             let read = TokenFile::new(file.clone()).read();
             assert_eq!(read.as_ref().ok().and_then(|value| value.to_str().ok()), token, "{read:?}");
-            assert!(read.err().is_none_or(|error| !error.contains("cret")));
+            assert!(read.err().is_none_or(|error| !error.to_string().contains("cret")));
         }
     }
 }

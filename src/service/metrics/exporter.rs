@@ -1,6 +1,9 @@
 //! All metrics of the server, exported in the Prometheus text format.
 
-use super::{articles::ArticleMetrics, calls::CallMetrics, models::ModelMetrics, resources::ResourceMetrics};
+use super::{
+    articles::ArticleMetrics, calls::CallMetrics, connections::ConnectionMetrics, credentials::CredentialMetrics,
+    models::ModelMetrics, resources::ResourceMetrics,
+};
 use crate::{
     live::Status,
     observe::{Process, encode},
@@ -15,6 +18,8 @@ pub struct Metrics {
     pub calls: CallMetrics,
     pub articles: ArticleMetrics,
     pub resources: ResourceMetrics,
+    pub connections: ConnectionMetrics,
+    pub credentials: CredentialMetrics,
     pub models: ModelMetrics,
     process: Process,
     /// Held during a scrape, so that scrapes do not overlap.
@@ -30,6 +35,8 @@ impl Metrics {
             calls: CallMetrics::register(&mut registry),
             articles: ArticleMetrics::register(&mut registry),
             resources: ResourceMetrics::register(&mut registry),
+            connections: ConnectionMetrics::register(&mut registry),
+            credentials: CredentialMetrics::register(&mut registry),
             models: ModelMetrics::register(&mut registry, live, shadow),
             process,
             scrape: Mutex::new(()),
@@ -37,6 +44,7 @@ impl Metrics {
         };
         metrics.calls.initialise();
         metrics.articles.initialise();
+        metrics.connections.initialise();
         metrics.models.initialise();
         metrics
     }
@@ -44,7 +52,7 @@ impl Metrics {
     /// Metrics of a server without models.
     #[cfg(test)]
     pub fn for_tests() -> Self {
-        let status = Status { version: "v1".to_owned(), loaded: 0, refused: 0, refusal: None };
+        let status = Status::new("v1");
         Metrics::new(watch::Sender::new(status).subscribe(), None)
     }
 
@@ -66,8 +74,7 @@ mod tests {
 
     #[test]
     fn counters_are_described_by_the_names_of_their_samples() {
-        let status =
-            Status { version: "v1".to_owned(), loaded: 0, refused: 2, refusal: Some("half a file".to_owned()) };
+        let status = Status { refused: 2, refusal: Some("half a file".to_owned()), ..Status::new("v1") };
         let metrics = Metrics::new(watch::Sender::new(status).subscribe(), None);
         metrics.articles.count_failed(false);
         let text = metrics.text().expect("the metrics are encoded");

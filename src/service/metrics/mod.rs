@@ -2,6 +2,8 @@
 
 mod articles;
 mod calls;
+mod connections;
+mod credentials;
 mod exporter;
 mod gauge;
 mod models;
@@ -10,5 +12,6 @@ mod resources;
 
 pub use articles::StageTimes;
 pub use calls::code_name;
+pub use credentials::CredentialMetrics;
 pub use exporter::Metrics;
 pub use gauge::GaugeGuard;

@@ -17,6 +17,7 @@ pub struct ModelMetrics {
     topics_differ: Family<TopicPair, Counter>,
     loads: Family<Load, Counter>,
     refused: Family<SlotName, Gauge>,
+    load_stalled: Family<SlotName, Gauge>,
     info: Family<Version, Gauge>,
     slots: Vec<Slot>,
     has_shadow: bool,
@@ -77,6 +78,8 @@ impl ModelMetrics {
                 .add("shadow_topics_differ", "Compared articles whose best topic differs, by both topics"),
             loads: registry.add("model_loads", "Models that were loaded or refused"),
             refused: registry.add("model_refused", "1 if the watched folder holds a model that was refused"),
+            load_stalled: registry
+                .add("model_load_stalled", "1 if a load of a model has been under way for longer than ten seconds"),
             info: registry.add("model_info", "1 for the current model"),
             has_shadow: shadow.is_some(),
             slots: [("live", Some(live)), ("shadow", shadow)]
@@ -128,6 +131,7 @@ impl ModelMetrics {
                 self.loads.get_or_create(&Load { slot, outcome }).inner().store(count, Ordering::Relaxed);
             }
             self.refused.get_or_create(&SlotName { slot }).set(status.refusal.is_some().into());
+            self.load_stalled.get_or_create(&SlotName { slot }).set(status.is_load_stalled.into());
             self.info.get_or_create(&Version { slot, version: status.version }).set(1);
         }
     }

@@ -1,10 +1,7 @@
 //! Metrics of the server's limited resources.
 
 use super::register::Register;
-use prometheus_client::{
-    metrics::{counter::Counter, gauge::Gauge},
-    registry::Registry,
-};
+use prometheus_client::{metrics::gauge::Gauge, registry::Registry};
 
 /// Resources in use. Their owners update them.
 pub struct ResourceMetrics {
@@ -16,12 +13,6 @@ pub struct ResourceMetrics {
     pub text_taken: Gauge,
     /// Open streams.
     pub streams: Gauge,
-    /// Open connections.
-    pub connections: Gauge,
-    /// Bytes read from connections, after TLS decryption.
-    pub received: Counter,
-    /// Bytes written to connections, before TLS encryption.
-    pub sent: Counter,
 }
 
 impl ResourceMetrics {
@@ -38,9 +29,6 @@ impl ResourceMetrics {
                 "Bytes of requests in process and of answers not yet taken by clients; limited by --max-text-bytes",
             ),
             streams: registry.add("streams_open", "Open streams"),
-            connections: registry.add("connections_open", "Open connections"),
-            received: registry.add("received_bytes", "Bytes read from connections, after TLS decryption"),
-            sent: registry.add("sent_bytes", "Bytes written to connections, before TLS encryption"),
         }
     }
 }

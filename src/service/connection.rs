@@ -1,9 +1,8 @@
-//! Connections: accepts them up to a limit, with TLS if enabled, counts them, and closes idle and old ones.
+//! An accepted connection: its bytes are counted, and it is closed when it is idle or old.
 
 use super::{
     metrics::{GaugeGuard, Metrics},
-    security::Tls,
-    settings::{Limits, nonzero},
+    peers::PeerPlace,
 };
 use std::{
     future::Future,
@@ -18,16 +17,13 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    net::TcpStream,
+    sync::OwnedSemaphorePermit,
     time::{Instant, Sleep, sleep, sleep_until},
 };
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
-use tokio_stream::wrappers::ReceiverStream;
+use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
-/// The maximum time for the TLS handshake, and then for the client to begin HTTP/2.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The length of the client's connection preface in bytes (RFC 9113, section 3.4).
 const PREFACE_BYTES: usize = 24;
 /// A connection that received data within this time is not idle.
@@ -35,110 +31,23 @@ const RECENT_READ: Duration = Duration::from_secs(1);
 /// The maximum time for which a connection that the server has closed still reads, and drops, the client's data. After an
 /// immediate close, TCP would answer this data with a reset, and the client might lose the last answers.
 const LINGER: Duration = Duration::from_secs(2);
-/// The pause after a failed accept, such as with too many open files.
-const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
-/// Accepts connections until the result is dropped, at most `limits.connections` open at once; others wait in the backlog of
-/// the operating system. A connection older than `limits.connection_age` and `drain` is closed, with all that is open on it.
-pub fn connections(
-    listener: TcpListener,
-    tls: Option<Arc<Tls>>,
-    limits: &Limits,
-    drain: Duration,
-    metrics: Arc<Metrics>,
-) -> ReceiverStream<io::Result<Connection>> {
-    let (sender, accepted) = mpsc::channel(1);
-    let acceptor = Acceptor {
-        tls,
-        max_idle: nonzero(limits.connection_idle),
-        max_age: nonzero(limits.connection_age).map(|age| age + drain),
-        metrics,
-    };
-    tokio::spawn(acceptor.run(listener, limits.connections, sender));
-    ReceiverStream::new(accepted)
+/// The maximum durations of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Lifetime {
+    /// From the handshake until the client has begun HTTP.
+    pub preface: Duration,
+    /// Without a call.
+    pub idle: Option<Duration>,
+    /// In all.
+    pub age: Option<Duration>,
 }
 
-/// Prepares accepted connections.
-#[derive(Clone)]
-struct Acceptor {
-    tls: Option<Arc<Tls>>,
-    max_idle: Option<Duration>,
-    max_age: Option<Duration>,
-    metrics: Arc<Metrics>,
-}
-
-impl Acceptor {
-    /// Accepts connections until the receiver is dropped.
-    async fn run(self, listener: TcpListener, max_open: usize, sender: mpsc::Sender<io::Result<Connection>>) {
-        let places = Arc::new(Semaphore::new(max_open));
-        loop {
-            let place = tokio::select! {
-                biased;
-                () = sender.closed() => return,
-                place = places.clone().acquire_owned() => place,
-            };
-            // The semaphore is never closed.
-            let Ok(place) = place else { return };
-            let stream = tokio::select! {
-                () = sender.closed() => return,
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => stream,
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot accept connection");
-                        tokio::time::sleep(ACCEPT_RETRY).await;
-                        continue;
-                    }
-                },
-            };
-            // tonic sets this only on connections that it accepts itself.
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "cannot set TCP_NODELAY");
-            }
-            let (acceptor, sender) = (self.clone(), sender.clone());
-            // Handshakes run concurrently, so that a slow client does not block others.
-            tokio::spawn(async move {
-                if let Some(connection) = acceptor.open(stream, place).await {
-                    // Fails if the server has ended.
-                    let _ = sender.send(Ok(connection)).await;
-                }
-            });
-        }
-    }
-
-    /// Performs the TLS handshake, if TLS is enabled; `None` if it fails.
-    async fn open(self, stream: TcpStream, place: OwnedSemaphorePermit) -> Option<Connection> {
-        let open = GaugeGuard::new(&self.metrics.resources.connections);
-        let io = match self.tls {
-            None => Io::Plain(stream),
-            Some(tls) => {
-                let handshake = TlsAcceptor::from(tls.config()).accept(stream);
-                match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
-                    Ok(Ok(stream)) => Io::Tls(Box::new(stream)),
-                    Ok(Err(error)) => {
-                        tracing::debug!(%error, "TLS handshake failed");
-                        return None;
-                    }
-                    Err(_) => {
-                        tracing::debug!("TLS handshake timed out");
-                        return None;
-                    }
-                }
-            }
-        };
-        Some(Connection {
-            io,
-            preface_timeout: Some(Box::pin(sleep(HANDSHAKE_TIMEOUT))),
-            preface_read: 0,
-            activity: Activity::new(),
-            idle: self.max_idle.map(|max_idle| (max_idle, Box::pin(sleep(max_idle)))),
-            end: self.max_age.map(|max_age| Box::pin(sleep(max_age))),
-            lingering: None,
-            last_read: Instant::now(),
-            metrics: self.metrics,
-            _open: open,
-            _place: place,
-        })
-    }
+/// What an open connection takes from the limits; dropped with it.
+pub struct Places {
+    pub _open: GaugeGuard,
+    pub _total: OwnedSemaphorePermit,
+    pub _peer: PeerPlace,
 }
 
 /// An accepted connection. Dropping it frees its place.
@@ -157,11 +66,11 @@ pub struct Connection {
     lingering: Option<Pin<Box<Sleep>>>,
     last_read: Instant,
     metrics: Arc<Metrics>,
-    _open: GaugeGuard,
-    _place: OwnedSemaphorePermit,
+    _places: Places,
 }
 
-enum Io {
+/// The bytes of a connection.
+pub enum Io {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
@@ -232,6 +141,22 @@ impl Connected for Connection {
 }
 
 impl Connection {
+    /// A connection whose handshake is complete.
+    pub fn new(io: Io, lifetime: Lifetime, metrics: Arc<Metrics>, places: Places) -> Self {
+        Connection {
+            io,
+            preface_timeout: Some(Box::pin(sleep(lifetime.preface))),
+            preface_read: 0,
+            activity: Activity::new(),
+            idle: lifetime.idle.map(|idle| (idle, Box::pin(sleep(idle)))),
+            end: lifetime.age.map(|age| Box::pin(sleep(age))),
+            lingering: None,
+            last_read: Instant::now(),
+            metrics,
+            _places: places,
+        }
+    }
+
     /// Whether the connection has been idle for its maximum time; if not, wakes the task for the next check.
     fn is_idle(&mut self, context: &mut Context<'_>) -> bool {
         let Some((max_idle, check)) = &mut self.idle else { return false };
@@ -250,7 +175,7 @@ impl Connection {
     /// Counts written bytes.
     fn count_sent(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(bytes)) = &polled {
-            self.metrics.resources.sent.inc_by(*bytes as u64);
+            self.metrics.connections.sent.inc_by(*bytes as u64);
         }
         polled
     }
@@ -265,7 +190,7 @@ impl AsyncRead for Connection {
             Io::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
         };
         let read = buffer.filled().len() - before;
-        connection.metrics.resources.received.inc_by(read as u64);
+        connection.metrics.connections.received.inc_by(read as u64);
         if read > 0 {
             connection.last_read = Instant::now();
         }
@@ -279,6 +204,7 @@ impl AsyncRead for Connection {
             if connection.preface_read >= PREFACE_BYTES {
                 connection.preface_timeout = None;
             } else if polled.is_pending() && timeout.as_mut().poll(context).is_ready() {
+                connection.metrics.connections.count_failed_handshake("no_preface");
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
         }
