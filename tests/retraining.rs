@@ -393,7 +393,7 @@ fn bad_rows_are_named_counted_and_limited() {
     let rows: u64 = bad.as_array().expect("a list").iter().map(|bad| bad["rows"].as_u64().expect("a number")).sum();
     assert_eq!(rows, 3, "{bad}");
     let place = format!("mixed.jsonl:{}", good_lines + 3);
-    assert!(log.contains("2 rows are kept without their date, the first at") && log.contains(&place), "{log}");
+    assert!(log.contains("2 rows are kept without their date: ") && log.contains(&place), "{log}");
     let output = train(&["--topics", &mixed, "--out", &out, "--max-bad", "2"]);
     assert_eq!(output.status.code(), Some(3));
     assert!(
@@ -417,9 +417,9 @@ fn bad_rows_are_named_counted_and_limited() {
         (
             &["--topics", &table, "--out", &out],
             3,
-            "no column is named body, headline, text or title; the columns are a, b",
+            "no column is named body, headline, text or title; the columns, separated by \",\", are a, b",
         ),
-        (&["--topics", TOPICS, "--columns", "topics=Text", "--out", &out], 3, "no row has text"),
+        (&["--topics", TOPICS, "--columns", "topics=Text", "--out", &out], 3, "no row has a text and topics"),
         (&["--topics", TOPICS, "--columns", "text=Text", "--out", &out], 2, "unknown field \"text\""),
         (&["--topics", TOPICS, "--encoding", "klingon", "--out", &out], 2, "unknown encoding \"klingon\""),
         (&["--topics", TOPICS, "--map", &wrong_map, "--out", &out], 3, "map.csv:1: 3 cells"),

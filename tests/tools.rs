@@ -128,6 +128,9 @@ async fn docs_and_dashboard_use_the_exposed_metrics() {
         exposed.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     // The shadow model equals the live model, so that no topic differs and the sample is absent.
     assert!(exposed.insert("dateline_shadow_topics_differ_total"));
+    // This server has neither tokens nor certificates.
+    assert!(exposed.insert("dateline_credentials_refused"));
+    assert!(exposed.insert("dateline_certificate_expiry_timestamp_seconds"));
     let docs = fs::read_to_string(project_path("docs/operations.md")).expect("the file can be read");
     let described = docs.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
     let described: BTreeSet<&str> =

@@ -18,6 +18,7 @@ use crate::{
     },
 };
 use anstream::{eprintln, print, println};
+use jiff::civil::Date;
 use std::path::PathBuf;
 
 /// Measure a model on labelled articles
@@ -58,8 +59,13 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
     let map = args.input.map.as_deref().map(LabelMap::read).transpose()?;
     let reading = args.input.reading();
-    let mut intake =
-        Intake { reading: &reading, map: map.as_ref(), max_bad: args.input.max_bad, left_out: LeftOut::default() };
+    let mut intake = Intake {
+        reading: &reading,
+        map: map.as_ref(),
+        max_bad: args.input.max_bad,
+        last_day: Date::MAX,
+        left_out: LeftOut::default(),
+    };
     let (topics, _) = intake.read(&args.topics, Teaching::Topics, |_| {})?;
     let (regions, _) = intake.read(&args.regions, Teaching::Regions, |_| {})?;
     let left_out = intake.left_out;
@@ -68,6 +74,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let region_answers = evaluate::regions(&model, &regions);
     let evaluation = Evaluation {
         topics: topic_answers.scores(),
+        topics_of_known_labels: topic_answers.scores_of_known_labels(),
+        unknown_topics: topic_answers.unknown_topics.clone(),
         subtopics: topic_answers.subtopic_scores(),
         regions: (!regions.is_empty()).then(|| RegionScores::of(&region_answers)),
     };
@@ -100,6 +108,9 @@ fn text_of(evaluation: &Evaluation, model: &Model) -> String {
     if let Some(scores) = &evaluation.topics {
         let labels = tables::labels(&label_rows(&scores.labels, topic_name)).to_terminal();
         text += &format!("{TITLE}Topics{TITLE:#}\n{labels}\n{}\n", topic_line(scores));
+        if let Some(line) = output::unknown_topics(evaluation) {
+            text += &format!("{line}\n");
+        }
         if scores.sources.len() > 1 {
             text += &format!("{}\n", tables::sources(&scores.sources).to_terminal());
         }

@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use crate::{
-    model::{Manifest, Store, Version, load_version, versions},
+    model::{Manifest, Model, Store, Task, TrainingFile, Version, load_version, versions},
     report::{self, Cell, Table},
 };
 use anstream::println;
@@ -127,7 +127,9 @@ fn list(versions: &[Version], json: bool) -> Result<(), Failure> {
         return Ok(());
     }
     let texts = ["version", "place", "written"].map(report::text);
-    let numbers = ["topics", "accuracy", "regions, micro-F1", "rows", "MB"].map(report::number);
+    let numbers =
+        ["topics", "accuracy", "regions, micro-F1", "rows of topics", "rows of regions", "MB"].map(report::number);
+    let bundled = Model::bundled().map_err(Failure::failed)?;
     let mut table = Table::new(texts.into_iter().chain(numbers));
     for version in versions {
         let manifest = &version.manifest;
@@ -141,12 +143,25 @@ fn list(versions: &[Version], json: bool) -> Result<(), Failure> {
             manifest.topics.labels.len().into(),
             measure(&manifest.topics.measured, "accuracy").into(),
             measure(&manifest.regions.measured, "micro_f1").into(),
-            manifest.trained_on.iter().map(|file| file.rows).sum::<u64>().into(),
+            own_rows(manifest, Task::Topics, bundled.manifest()).into(),
+            own_rows(manifest, Task::Regions, bundled.manifest()).into(),
             format!("{:.1}", version.bytes as f64 / 1e6).into(),
         ]);
     }
     println!("{}", table.to_terminal());
     Ok(())
+}
+
+/// The number of rows that a half of a model was trained on; `bundled` if the half is that of the bundled model.
+fn own_rows(manifest: &Manifest, task: Task, bundled: &Manifest) -> String {
+    let files = |manifest: &Manifest| -> Vec<TrainingFile> {
+        manifest.trained_on.iter().filter(|file| file.task == task).cloned().collect()
+    };
+    let own = files(manifest);
+    match own == files(bundled) {
+        true => "bundled".to_owned(),
+        false => own.iter().map(|file| file.rows).sum::<u64>().to_string(),
+    }
 }
 
 /// A time in UTC, to the second.

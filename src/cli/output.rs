@@ -1,6 +1,7 @@
 //! Output shared by commands: styles, text of articles made safe for a terminal, the file of a report.
 
 use super::failure::Failure;
+use crate::train::evaluate::Evaluation;
 use anstyle::{AnsiColor, Style};
 use std::path::{Path, PathBuf};
 
@@ -40,4 +41,24 @@ pub fn check_not_overwriting<'a>(report: &Path, read: impl Iterator<Item = &'a P
         Some(folder) => Err(Failure::Usage(format!("no such folder for the report: {}", folder.display()))),
         None => Ok(()),
     }
+}
+
+/// How many test rows have topics that the model lacks, and its quality on the others; `None` if there are none.
+pub fn unknown_topics(evaluation: &Evaluation) -> Option<String> {
+    const MOST_SHOWN: usize = 10;
+    let labels = &evaluation.unknown_topics;
+    if labels.is_empty() {
+        return None;
+    }
+    let shown = labels.iter().take(MOST_SHOWN).map(|(label, rows)| format!("{} {rows}", printable(label)));
+    let shown: Vec<String> = shown.collect();
+    let more = if labels.len() > MOST_SHOWN { ", ..." } else { "" };
+    let rest = match &evaluation.topics_of_known_labels {
+        Some(scores) => format!(
+            "without these rows: {} rows, accuracy {:.3}, micro-F1 {:.3}, macro-F1 {:.3}",
+            scores.rows, scores.accuracy, scores.micro_f1, scores.macro_f1
+        ),
+        None => "no row has only topics of the model".to_owned(),
+    };
+    Some(format!("the model lacks topics of these rows, which count as wrong ({}{more}); {rest}", shown.join(", ")))
 }

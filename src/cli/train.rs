@@ -15,6 +15,7 @@ use crate::{
     },
 };
 use anstream::eprintln;
+use jiff::civil::Date;
 use std::{
     collections::BTreeMap,
     io::Write,
@@ -50,9 +51,14 @@ pub struct Args {
     /// Files whose rows have "regions"
     #[arg(long, num_args = 1.., value_name = "PATH")]
     regions: Vec<PathBuf>,
-    /// Files of rows that editors corrected: they replace rows with the same id or text, and weigh four times
+    /// Files of rows that editors corrected: they replace the rows of the same articles, and weigh four times. A row with
+    /// an id and labels needs no text
     #[arg(long, num_args = 1.., value_name = "PATH")]
     corrections: Vec<PathBuf>,
+    /// Corrections replace all rows with their id, whatever the text; otherwise the words, or the id or headline of a
+    /// nearly equal text, decide
+    #[arg(long, requires = "corrections")]
+    correct_by_id: bool,
     /// Files whose rows have one topic of --topics each, even if the article is about several; they weigh as much as
     /// they agree with the rows of --topics
     #[arg(long, num_args = 1.., value_name = "PATH", requires = "topics")]
@@ -111,6 +117,10 @@ struct TestArgs {
     /// together [default with --promote: 0.1]
     #[arg(long, value_name = "SHARE", value_parser = held_out)]
     hold_out: Option<f64>,
+    /// The last day that a row may have, such as 2024-12-31; rows with a later one are used as rows without a day
+    /// [default: today]
+    #[arg(long, value_name = "DAY")]
+    last_day: Option<Date>,
     /// The folder of the model in service, which the new one replaces if it is no worse on the test rows
     #[arg(long, value_name = "DIR")]
     promote: Option<PathBuf>,
@@ -149,6 +159,9 @@ impl From<TrainError> for Failure {
             | TrainError::TooManyBad { .. }
             | TrainError::Read { .. }
             | TrainError::NoRows { .. }
+            | TrainError::NoCountries { .. }
+            | TrainError::NoContrast { .. }
+            | TrainError::NothingLeft { .. }
             | TrainError::NothingUnlabelled { .. }
             | TrainError::Map { .. }
             | TrainError::OneLabel { .. }
@@ -178,10 +191,14 @@ pub fn run(args: Args) -> Result<(), Failure> {
         let data = train::read(&request.train, &Bars)?;
         input::print_left_out(&data.left_out);
         let found = train::check(&data);
-        return print(match json {
+        print(match json {
             true => serde_json::to_string(&found).map_err(Failure::failed)?,
             false => check_text(&found),
-        });
+        })?;
+        return match &found.obstacles[..] {
+            [] => Ok(()),
+            obstacles => Err(Failure::BadInput(format!("a training would end with: {}", obstacles.join("; ")))),
+        };
     }
     let outcome = train::retrain(&request, &Bars)?;
     let card = report::card(&outcome.trained, &outcome.data.left_out, &request.train.notes);
@@ -244,6 +261,8 @@ impl Args {
             corrections: self.corrections,
             hold_out: self.test.hold_out,
             test: self.test.test,
+            correct_by_id: self.correct_by_id,
+            last_day: self.test.last_day,
             reading: self.input.reading(),
             map: self.input.map,
             max_bad: self.input.max_bad,
@@ -298,6 +317,7 @@ fn summary(outcome: &Outcome, promoted: Option<&Result<(), PromotionError>>, sec
         "tried": topics.map(|part| &part.tried),
         "corrections": outcome.corrections,
         "held_out": data.held_out,
+        "test_files_that_the_model_in_service_learned": outcome.learned_tests,
         "test": outcome.evaluation,
         "against_the_model_in_service": outcome.comparisons,
         "promoted": promoted.map(Result::is_ok),
@@ -379,10 +399,17 @@ fn test_lines(outcome: &Outcome) -> Vec<String> {
             topics.micro_f1, topics.macro_f1, topics.exact, topics.accuracy, topics.rows
         ));
     }
+    lines.extend(output::unknown_topics(&outcome.evaluation));
     if let Some(regions) = &outcome.evaluation.regions {
         lines.push(format!(
             "regions: micro-F1 {:.3}, exact {:.3} on {} test rows",
             regions.micro_f1, regions.exact, regions.rows
+        ));
+    }
+    if !outcome.learned_tests.is_empty() {
+        lines.push(format!(
+            "{WARNING}warning:{WARNING:#} the model in service was trained on the test file {}: its figures below are too high; test with rows that neither model has seen",
+            printable(&outcome.learned_tests.join(", "))
         ));
     }
     if !outcome.comparisons.is_empty() {
@@ -416,6 +443,7 @@ fn check_text(check: &Check) -> String {
         about.push(["years".into(), most(&part.years, 8).into()]);
         about.push(["copies, word for word".into(), part.duplicates.into()]);
         about.push(["near-copies".into(), part.near_duplicates.into()]);
+        about.push(["rows with the id of another".into(), part.repeated_ids.into()]);
         about.push(["rows whose copies have other labels".into(), part.conflicting.into()]);
         text.push_str(&format!("{}\n", about.to_terminal()));
         let mut labels = Table::new([report::text("label"), report::number("rows"), report::number("share")]);

@@ -1,6 +1,6 @@
 //! The kind of a file, by its name or its first bytes.
 
-use super::{Reading, xml_kind::XmlKind};
+use super::{Reading, fasttext, xml_kind::XmlKind};
 use std::io::{self, BufRead};
 
 /// The kind of a file.
@@ -11,6 +11,7 @@ pub enum FileKind {
     Xml,
     Html,
     Text,
+    FastText,
 }
 
 impl FileKind {
@@ -28,8 +29,16 @@ impl FileKind {
         }
     }
 
+    /// Whether text begins with a label of fastText.
+    pub fn is_fasttext(reader: &mut dyn BufRead) -> io::Result<bool> {
+        Ok(without_blanks(reader.fill_buf()?).starts_with(fasttext::PREFIX.as_bytes()))
+    }
+
     /// The kind by the first bytes, which are not consumed.
     pub fn of_content(reader: &mut dyn BufRead, reading: &Reading) -> io::Result<FileKind> {
+        if FileKind::is_fasttext(reader)? {
+            return Ok(FileKind::FastText);
+        }
         let start = reader.fill_buf()?;
         let is_xml = || without_blanks(start).get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"<?xml"));
         Ok(match first_byte(start) {
@@ -48,7 +57,7 @@ impl FileKind {
 
     /// Whether files of this kind hold many articles with their labels.
     pub fn has_rows(self) -> bool {
-        matches!(self, FileKind::Json | FileKind::Table | FileKind::Xml)
+        matches!(self, FileKind::Json | FileKind::Table | FileKind::Xml | FileKind::FastText)
     }
 }
 
@@ -83,6 +92,7 @@ mod tests {
             ("<rss>", FileKind::Xml),
             ("<?xml version='1.0'?><html>", FileKind::Html),
             ("<p>Rain fell.", FileKind::Html),
+            ("__label__sport He won.", FileKind::FastText),
             ("", FileKind::Text),
         ] {
             assert_eq!(kind(content.as_bytes()), expected, "{content}");

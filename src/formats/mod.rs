@@ -1,10 +1,11 @@
-//! Reads articles from files: JSON Lines, ninjs, CSV, NewsML-G2, NITF, RSS and Atom feeds, HTML and plain text, also compressed
+//! Reads articles from files: JSON Lines, ninjs, CSV, fastText, NewsML-G2, NITF, RSS and Atom feeds, HTML and plain text, also compressed
 //! with gzip or zstd, and in folders.
 //!
 //! In: a path or standard input. Out: [`Record`]s or [`InputError`]s, one at a time; only XML files are held in memory as a
 //! whole. An error names its [`Place`], and the next record follows. The content of fields is not checked here.
 
 pub mod date;
+mod fasttext;
 mod feed;
 mod folder;
 mod kind;
@@ -17,10 +18,12 @@ mod place;
 mod reading;
 mod record;
 mod row;
+mod row_tracker;
 mod source;
 mod table;
 mod tags;
 mod text_file;
+mod transcode;
 mod xml;
 mod xml_encoding;
 mod xml_file;
@@ -33,9 +36,13 @@ pub use place::Place;
 pub use reading::{Columns, FIELDS, Reading, encoding};
 pub use record::{InputError, Item, Record};
 pub use source::{Source, open};
+pub(crate) use transcode::as_utf8;
 
 use kind::FileKind;
-use std::io::{self, BufRead, Read};
+use std::{
+    io::{self, BufRead, Read},
+    path::Path,
+};
 use xml_kind::XmlKind;
 
 /// The records of a source, in order.
@@ -43,7 +50,7 @@ use xml_kind::XmlKind;
 /// The extension of the name determines the kind (`.jsonl`, `.ndjson`, `.json`, `.csv`, `.tsv`, `.rss`, `.atom`, `.rdf`,
 /// `.xml`, `.html`, `.htm`, `.xhtml`, `.txt`, `.text`, each also with `.gz` or `.zst`). With another name the first bytes do:
 /// `{`, or `[` before an object, is JSON; markup is XML if its root element is that of a feed, NewsML-G2 or NITF, or if it
-/// begins with `<?xml` and is not XHTML; other markup is HTML; anything else is a table if columns are given, otherwise one
+/// begins with `<?xml` and is not XHTML; other markup is HTML; text that begins with `__label__` is in fastText's format; anything else is a table if columns are given, otherwise one
 /// article of plain text. JSON objects that are ninjs are read as such, whatever the name of their file.
 pub fn records(source: &Source, reading: &Reading) -> Box<dyn Iterator<Item = Result<Record, InputError>>> {
     let opened = match source {
@@ -76,7 +83,16 @@ pub(crate) fn records_of(
         Ok(kind) => kind,
         Err(error) => return one(Err(InputError::new(&file, source::explain(&error)))),
     };
+    // The extension `.txt` is that of both.
+    let kind = match kind == FileKind::Text && FileKind::is_fasttext(&mut reader).unwrap_or(false) {
+        true => FileKind::FastText,
+        false => kind,
+    };
     match kind {
+        FileKind::FastText => match fasttext::Lines::new(reader, &file, reading) {
+            Ok(lines) => Box::new(lines),
+            Err(error) => one(Err(error)),
+        },
         FileKind::Json => match objects::Objects::new(reader, &file, reading) {
             Ok(objects) => Box::new(objects),
             Err(error) => one(Err(error)),
@@ -88,6 +104,14 @@ pub(crate) fn records_of(
         FileKind::Xml => Box::new(xml_file::read(reader, &file, reading).into_iter()),
         FileKind::Html | FileKind::Text => one(text_file::read(reader, &file, kind == FileKind::Html, reading)),
     }
+}
+
+/// The columns of a table, and what separates them, for messages; `None` for other files.
+pub fn describe_columns(path: &Path, reading: &Reading) -> Option<String> {
+    let source = Source::from(path);
+    let mut reader = open(path).and_then(source::decompressed).ok()?;
+    let kind = FileKind::of_name(&source.name()).map_or_else(|| FileKind::of_content(&mut reader, reading), Ok).ok()?;
+    (kind == FileKind::Table).then(|| table::describe_columns(reader, &source.place(), reading))?
 }
 
 /// The one article of a message: a JSON row, or an item of ninjs, NewsML-G2 or NITF. `name` is the file of its place.

@@ -1,5 +1,6 @@
 //! Options for sources that do not describe themselves: the columns of rows, and the encoding of text.
 
+use crate::article::Format;
 use encoding_rs::{Encoding, UTF_8};
 use std::collections::BTreeMap;
 
@@ -10,6 +11,14 @@ pub struct Reading {
     pub columns: Columns,
     /// The encoding of text; UTF-8 if `None`.
     pub encoding: Option<&'static Encoding>,
+    /// What separates the cells of tables, an ASCII character; guessed from the first line if `None`.
+    pub delimiter: Option<u8>,
+    /// What quotes the cells of tables, an ASCII character; `"` if `None`.
+    pub quote: Option<u8>,
+    /// The format of texts that do not state one; if `None`, text, unless many rows of an archive have HTML.
+    pub format: Option<Format>,
+    /// The language of articles that do not state one, as an ISO 639 code; detected if `None`.
+    pub language: Option<String>,
 }
 
 impl Reading {
@@ -62,10 +71,11 @@ pub fn encoding(name: &str) -> Result<&'static Encoding, String> {
 }
 
 /// The fields of a row.
-pub const FIELDS: [&str; 12] = [
+pub const FIELDS: [&str; 13] = [
     "id",
     "headline",
     "body",
+    "format",
     "dateline",
     "language",
     "source_country",
@@ -77,8 +87,8 @@ pub const FIELDS: [&str; 12] = [
     "how",
 ];
 
-/// Alternative names of columns.
-const OTHER_NAMES: [(&str, &[&str]); 8] = [
+/// Alternative names of columns, and of fields of JSON objects.
+pub(super) const OTHER_NAMES: [(&str, &[&str]); 8] = [
     ("headline", &["title"]),
     ("body", &["text", "content", "article"]),
     ("published", &["date", "pubdate", "published_at"]),
@@ -151,7 +161,7 @@ impl Columns {
         for field in FIELDS {
             let index = match self.0.get(field) {
                 Some(name) if name.is_empty() => None,
-                Some(name) => Some(find(name).ok_or_else(|| format!("no column {name:?}; {}", describe(header)))?),
+                Some(name) => Some(find(name).ok_or_else(|| format!("no column {name:?}"))?),
                 None => find(field).or_else(|| {
                     let others = OTHER_NAMES.iter().find(|(known, _)| *known == field);
                     others.into_iter().flat_map(|(_, names)| names.iter()).find_map(|name| find(name))
@@ -167,12 +177,21 @@ impl Columns {
 
 /// The columns of a header, and what to do, for error messages. A header that does not look like names is not quoted: it may be
 /// an article.
-pub(super) fn describe(header: &[String]) -> String {
+pub(super) fn describe(header: &[String], delimiter: u8) -> String {
     const MAX_COLUMNS: usize = 50;
     const MAX_NAME: usize = 40;
     let is_name = |name: &String| name.chars().count() <= MAX_NAME && !name.chars().any(char::is_control);
     match header.len() <= MAX_COLUMNS && header.iter().all(is_name) {
-        true => format!("the columns are {}: give --columns, such as body=NAME", header.join(", ")),
+        true => {
+            let delimiter = match delimiter {
+                b'\t' => "tabs".to_owned(),
+                other => format!("{:?}", char::from(other).to_string()),
+            };
+            format!(
+                "the columns, separated by {delimiter}, are {}: give --columns, such as body=NAME, or --delimiter",
+                header.join(", ")
+            )
+        }
         false => format!(
             "the first line has {} cells and is not a header: give --columns with numbers, such as body=2,topics=1",
             header.len()
@@ -191,7 +210,7 @@ mod tests {
         assert_eq!(guessed, BTreeMap::from([("body", 1), ("headline", 0), ("topics", 3)]));
         let named: Columns = "topics=ressort".parse().expect("a pair");
         assert_eq!(named.indices(&header).expect("it is there")["topics"], 2);
-        assert!(named.indices(&header[..1]).is_err_and(|error| error.contains("the columns are Title")));
+        assert!(named.indices(&header[..1]).is_err_and(|error| error.contains("no column \"ressort\"")));
         let numbered: Columns = "body=2, topics=1".parse().expect("pairs");
         assert_eq!(numbered.numbered(), Some(BTreeMap::from([("body", 1), ("topics", 0)])));
         assert_eq!(named.numbered(), None);

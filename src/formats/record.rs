@@ -21,6 +21,8 @@ pub struct Record {
     /// Whether the row was selected for its topic or region (the field `how` is `selected`). Such rows are learned from, but do
     /// not count towards the frequencies of labels.
     pub is_selected: bool,
+    /// Whether the row states the format of its article.
+    pub is_format_stated: bool,
     /// Where the article was read.
     pub place: Place,
     /// The item of ninjs, NewsML-G2 or NITF, if the article came as one.

@@ -1,6 +1,6 @@
 //! Rows: articles with their labels, as JSON objects or as the cells of a table.
 
-use super::{InputError, Place, Reading, Record, ninjs};
+use super::{InputError, Place, Reading, Record, ninjs, reading::OTHER_NAMES};
 use crate::article::{Article, Format};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
@@ -60,12 +60,10 @@ fn read_row(line: &[u8], reading: &Reading) -> Result<Row, String> {
         .map(|(field, column)| (field, fields.get(column).cloned().unwrap_or_default()))
         .collect();
     for (field, value) in named {
-        let other_name = OTHER_NAMES.iter().find(|(known, _)| *known == field);
         // Unless --columns names it for another field.
         let is_read = |name: &str| reading.columns.named().any(|(_, column)| column == name);
-        if let Some((_, name)) = other_name.filter(|(_, name)| !is_read(name)) {
-            fields.remove(*name);
-        }
+        let others = OTHER_NAMES.iter().filter(|(known, _)| *known == field).flat_map(|(_, names)| *names);
+        others.filter(|name| !is_read(name)).for_each(|name| drop(fields.remove(*name)));
         fields.insert(field.to_owned(), value);
     }
     serde_path_to_error::deserialize(serde_json::Value::Object(fields)).map_err(fault)
@@ -95,19 +93,22 @@ fn explain(field: &serde_path_to_error::Path, error: &serde_json::Error) -> Stri
     format!("{what} at column {column}")
 }
 
-/// Alternative names of fields of JSON objects, used if the field itself is missing.
-const OTHER_NAMES: [(&str, &str); 4] =
-    [("headline", "title"), ("body", "text"), ("published", "date"), ("source", "outlet")];
-
-/// A row. Unknown fields are ignored, and null counts as missing.
+/// A row. Unknown fields are ignored, and null counts as missing. A field is read by its other names, those of
+/// [`OTHER_NAMES`], if it is missing; values of another type under these names are ignored.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct Row {
     id: Option<Id>,
+    #[serde(deserialize_with = "id_or_none")]
+    article_id: Option<Id>,
     headline: Option<String>,
     title: Option<String>,
     body: Option<String>,
     text: Option<String>,
+    #[serde(deserialize_with = "text_or_none")]
+    content: Option<String>,
+    #[serde(deserialize_with = "text_or_none")]
+    article: Option<String>,
     format: Option<RowFormat>,
     dateline: Option<String>,
     language: Option<String>,
@@ -117,12 +118,38 @@ pub struct Row {
     #[serde(deserialize_with = "text_or_none")]
     date: Option<String>,
     #[serde(deserialize_with = "text_or_none")]
+    pubdate: Option<String>,
+    #[serde(deserialize_with = "text_or_none")]
+    published_at: Option<String>,
+    #[serde(deserialize_with = "text_or_none")]
     source: Option<String>,
     #[serde(deserialize_with = "text_or_none")]
     outlet: Option<String>,
+    #[serde(deserialize_with = "text_or_none")]
+    publisher: Option<String>,
     topics: Option<OneOrMany>,
+    #[serde(deserialize_with = "labels_or_none")]
+    topic: Option<OneOrMany>,
+    #[serde(deserialize_with = "labels_or_none")]
+    label: Option<OneOrMany>,
+    #[serde(deserialize_with = "labels_or_none")]
+    labels: Option<OneOrMany>,
+    #[serde(deserialize_with = "labels_or_none")]
+    category: Option<OneOrMany>,
+    #[serde(deserialize_with = "labels_or_none")]
+    categories: Option<OneOrMany>,
+    #[serde(deserialize_with = "labels_or_none")]
+    section: Option<OneOrMany>,
     subtopics: Option<OneOrMany>,
+    #[serde(deserialize_with = "labels_or_none")]
+    subtopic: Option<OneOrMany>,
     regions: Option<OneOrMany>,
+    #[serde(deserialize_with = "labels_or_none")]
+    region: Option<OneOrMany>,
+    #[serde(deserialize_with = "labels_or_none")]
+    country: Option<OneOrMany>,
+    #[serde(deserialize_with = "labels_or_none")]
+    countries: Option<OneOrMany>,
     #[serde(deserialize_with = "text_or_none")]
     how: Option<String>,
     /// Present with a value of any type.
@@ -144,6 +171,28 @@ fn text_or_none<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Str
     })
 }
 
+/// An id; `None` for a value that is none.
+fn id_or_none<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Id>, D::Error> {
+    let raw = Box::<RawValue>::deserialize(value)?;
+    Ok(serde_json::from_str::<Option<Id>>(raw.get()).ok().flatten())
+}
+
+/// Labels: a string, a number, or a list of strings; `None` for another value.
+fn labels_or_none<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<OneOrMany>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum LabelsOrOther {
+        Labels(OneOrMany),
+        Number(serde_json::Number),
+        Other(IgnoredAny),
+    }
+    Ok(match LabelsOrOther::deserialize(value)? {
+        LabelsOrOther::Labels(labels) => Some(labels),
+        LabelsOrOther::Number(number) => Some(OneOrMany::One(number.to_string())),
+        LabelsOrOther::Other(_) => None,
+    })
+}
+
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum OneOrMany {
@@ -155,12 +204,14 @@ impl OneOrMany {
     fn list(self) -> Vec<String> {
         match self {
             OneOrMany::One(one) => list(&one),
-            OneOrMany::Many(many) => many,
+            // A blank label stays, and is an error.
+            OneOrMany::Many(many) if many.iter().any(|one| one.trim().is_empty()) => many,
+            OneOrMany::Many(many) => many.iter().flat_map(|one| list(one)).collect(),
         }
     }
 }
 
-/// The parts of a cell, separated by `|` or `;`.
+/// The labels of a text, separated by `|` or `;`: in a cell, in a string, and in each string of a list.
 fn list(cell: &str) -> Vec<String> {
     cell.split(['|', ';']).map(str::trim).filter(|part| !part.is_empty()).map(ToOwned::to_owned).collect()
 }
@@ -190,8 +241,19 @@ enum RowFormat {
 
 impl Row {
     /// Sets a field to the text of a cell. A blank cell of `regions` counts as missing, not as an article about no country.
-    pub fn set(&mut self, field: &str, cell: String) {
+    ///
+    /// # Errors
+    /// If the cell is no format.
+    pub fn set(&mut self, field: &str, cell: String) -> Result<(), String> {
         match field {
+            "format" => {
+                self.format = match cell.trim().to_ascii_lowercase().as_str() {
+                    "" => None,
+                    "text" => Some(RowFormat::Text),
+                    "html" => Some(RowFormat::Html),
+                    _ => return Err("invalid format: expected text or html".to_owned()),
+                }
+            }
             "id" => self.id = Some(Id(cell)),
             "headline" => self.headline = Some(cell),
             "body" => self.body = Some(cell),
@@ -208,14 +270,18 @@ impl Row {
             }
             _ => {}
         }
+        Ok(())
     }
 
     /// The record of the row. Without an id, its place is its id.
     pub fn record(self, place: Place) -> Record {
+        let topics = self.topics.or(self.topic).or(self.label).or(self.labels);
+        let topics = topics.or(self.category).or(self.categories).or(self.section);
+        let published = self.published.or(self.date).or(self.pubdate).or(self.published_at);
         let article = Article {
-            id: self.id.map(|id| id.0).unwrap_or_default(),
+            id: self.id.or(self.article_id).map(|id| id.0).unwrap_or_default(),
             headline: self.headline.or(self.title).unwrap_or_default(),
-            body: self.body.or(self.text).unwrap_or_default(),
+            body: self.body.or(self.text).or(self.content).or(self.article).unwrap_or_default(),
             format: match self.format {
                 Some(RowFormat::Html) => Format::Html,
                 Some(RowFormat::Text) | None => Format::Text,
@@ -227,12 +293,13 @@ impl Row {
         let article = if article.id.is_empty() { Article { id: place.to_string(), ..article } } else { article };
         Record {
             article,
-            topics: self.topics.map(OneOrMany::list).unwrap_or_default(),
-            subtopics: self.subtopics.map(OneOrMany::list).unwrap_or_default(),
-            regions: self.regions.map(OneOrMany::list),
-            published: self.published.or(self.date).unwrap_or_default(),
-            source: self.source.or(self.outlet).unwrap_or_default(),
+            topics: topics.map(OneOrMany::list).unwrap_or_default(),
+            subtopics: self.subtopics.or(self.subtopic).map(OneOrMany::list).unwrap_or_default(),
+            regions: self.regions.or(self.region).or(self.country).or(self.countries).map(OneOrMany::list),
+            published: published.unwrap_or_default(),
+            source: self.source.or(self.outlet).or(self.publisher).unwrap_or_default(),
             is_selected: self.how.is_some_and(|how| how.trim() == "selected"),
+            is_format_stated: self.format.is_some(),
             place,
             item: None,
         }
@@ -262,6 +329,22 @@ mod tests {
         let item =
             read("{\"uri\": \"a:b\", \"headline\": \"h\", \"body_text\": \"t\", \"regions\": 5}").expect("ninjs");
         assert_eq!(item.article.body, "t");
+    }
+
+    #[test]
+    fn fields_are_read_by_other_names() {
+        let row =
+            read(r#"{"article_id": 5, "content": "c", "category": "sport|law", "country": "KE", "pubdate": "2024"}"#);
+        let row = row.expect("a row");
+        assert_eq!(
+            (&*row.article.id, &*row.article.body, &row.topics[..]),
+            ("5", "c", &["sport", "law"].map(str::to_owned)[..])
+        );
+        assert_eq!((row.regions, &*row.published), (Some(vec!["KE".to_owned()]), "2024"));
+        let row = read(r#"{"topics": ["a"], "category": "b", "article": {"x": 1}, "label": {"y": 2}, "text": "t"}"#)
+            .expect("a row");
+        assert_eq!((&row.topics[..], &*row.article.body), (&["a".to_owned()][..], "t"));
+        assert_eq!(read(r#"{"text": "t", "label": 3}"#).expect("a row").topics, ["3"]);
     }
 
     #[test]

@@ -49,6 +49,10 @@ static TREE: LazyLock<HashMap<&'static str, Place>> = LazyLock::new(|| {
         .collect()
 });
 
+/// Codes of two letters by codes of three, both of ISO 3166-1.
+static ALPHA3: LazyLock<HashMap<&'static str, &'static str>> =
+    LazyLock::new(|| include_str!("iso3.tsv").lines().skip(1).filter_map(|line| line.split_once('\t')).collect());
+
 /// The code of the European Union, exceptionally reserved in ISO 3166-1.
 pub const EUROPEAN_UNION: &str = "EU";
 
@@ -61,6 +65,11 @@ pub fn place(code: &str) -> Option<&'static Place> {
 pub fn country(code: &str) -> Option<&'static Place> {
     let code = code.trim().to_ascii_uppercase();
     place(&code).filter(|place| is_country(&place.code))
+}
+
+/// The country with this ISO 3166-1 alpha-3 code (or `XKX` for Kosovo), case-insensitive; `None` if unknown.
+pub fn country_by_alpha3(code: &str) -> Option<&'static Place> {
+    ALPHA3.get(&*code.trim().to_ascii_uppercase()).and_then(|code| place(code))
 }
 
 /// Whether a code of the tree belongs to a country.
@@ -90,6 +99,8 @@ mod tests {
     #[test]
     fn every_path_leads_from_a_country_to_the_world() {
         assert_eq!(subjects(), 251, "249 of ISO 3166-1, Kosovo, and the European Union");
+        assert_eq!(ALPHA3.len(), 250);
+        assert!(ALPHA3.values().all(|code| country(code).is_some()));
         for place in TREE.values() {
             assert_eq!(place.path.first(), Some(&place.code));
             assert_eq!(place.path.last().map(|code| &**code), Some("001"), "{}", place.code);

@@ -22,7 +22,7 @@ pub struct Manifest {
     pub trained_by: String,
     /// The seed of the training.
     pub seed: u64,
-    /// ISO 639 codes of the languages in the training data.
+    /// ISO 639 codes of the languages in the training data of the topics, and of the regions unless these name others.
     pub languages: Vec<String>,
     /// SHA-256 of `model.safetensors`, in hex.
     pub tensors_sha256: String,
@@ -32,6 +32,13 @@ pub struct Manifest {
     pub regions: RegionManifest,
     /// The files that the model was trained on.
     pub trained_on: Vec<TrainingFile>,
+}
+
+impl Manifest {
+    /// ISO 639 codes of the languages in the training data of the regions.
+    pub fn region_languages(&self) -> &[String] {
+        self.regions.languages.as_deref().unwrap_or(&self.languages)
+    }
 }
 
 /// The topic model's part of the manifest.
@@ -77,6 +84,9 @@ pub struct RegionManifest {
     pub thresholds: Thresholds,
     /// The probability that an article without place names is about its outlet's country.
     pub home: f32,
+    /// ISO 639 codes of the languages in the training data of the regions, if they are not those of the topics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub languages: Option<Vec<String>>,
     /// Cross-validated metrics by name, from 0 to 1.
     pub measured: BTreeMap<String, f64>,
 }

@@ -131,21 +131,27 @@ impl Model {
         words_into(&document, &mut words);
         let mut notes = Vec::new();
         let answer = self.topics.classify(&words, &document);
-        let foreign = self.foreign_language(&document, &answer);
-        if let Some(language) = foreign {
-            notes.push(format!(
-                "ABSTAIN: the language is {language}, the model was trained on {}",
-                self.manifest.languages.join(", ")
-            ));
+        let foreign = |languages: &[String]| foreign_language(&document, &answer, languages);
+        let (of_topics, of_regions) = (&self.manifest.languages[..], self.manifest.region_languages());
+        let is_foreign = [foreign(of_topics).is_some(), foreign(of_regions).is_some()];
+        // One note if both halves of the model were trained on the same languages.
+        let parts = match of_topics == of_regions {
+            true => vec![("the model was", of_topics)],
+            false => vec![("topics were", of_topics), ("regions were", of_regions)],
+        };
+        for (what, languages) in parts {
+            if let Some(language) = foreign(languages) {
+                notes.push(format!("ABSTAIN: the language is {language}, {what} trained on {}", languages.join(", ")));
+            }
         }
         if !document.is_article {
             notes.push("ABSTAIN: not an article: an error page, a login wall, a placeholder or a greeting".to_owned());
         }
-        let is_readable = foreign.is_none() && document.is_article;
-        let text = topics::Text { words: &words, document: &document, is_readable };
+        let [topics_readable, regions_readable] = is_foreign.map(|is_foreign| !is_foreign && document.is_article);
+        let text = topics::Text { words: &words, document: &document, is_readable: topics_readable };
         let (topics, subtopics) = self.topics_of(&answer, &text, options, &mut notes);
         let mut regions = self.regions_of(article, &document, &words, options, &mut notes);
-        if !is_readable {
+        if !regions_readable {
             regions.iter_mut().for_each(|region| region.label.decision = Decision::Abstain);
         }
         if options.explain && document.more_removed {
@@ -160,15 +166,6 @@ impl Model {
             notes,
             removed: if options.explain { document.removed } else { Vec::new() },
         }
-    }
-
-    /// The language of a document if the model was not trained on it; `None` if it was, or if the language is undetermined. A
-    /// detected language, unlike a stated one, is ignored if the model knows most words.
-    fn foreign_language<'d>(&self, document: &'d Document<'_>, answer: &TopicAnswer) -> Option<&'d str> {
-        let language = &*document.language;
-        let is_trained = language == UNDETERMINED || self.manifest.languages.iter().any(|known| known == language);
-        let is_familiar = document.language_is_detected && answer.known_share() >= KNOWN_LANGUAGE_SHARE;
-        (!is_trained && !is_familiar).then_some(language)
     }
 
     fn regions_of(
@@ -238,4 +235,13 @@ impl Model {
 /// Cleans an article, in the same way for training and serving.
 pub(crate) fn clean_article(article: &Article) -> Document<'_> {
     clean::clean(article, region::known)
+}
+
+/// The language of a document if a half of the model was not trained on it; `None` if it was, or if the language is
+/// undetermined. A detected language, unlike a stated one, is ignored if the model knows most words.
+fn foreign_language<'d>(document: &'d Document<'_>, answer: &TopicAnswer, trained: &[String]) -> Option<&'d str> {
+    let language = &*document.language;
+    let is_trained = language == UNDETERMINED || trained.iter().any(|known| known == language);
+    let is_familiar = document.language_is_detected && answer.known_share() >= KNOWN_LANGUAGE_SHARE;
+    (!is_trained && !is_familiar).then_some(language)
 }

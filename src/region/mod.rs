@@ -31,6 +31,13 @@ pub use text_model::{TextModel, TextScores};
 use crate::geography::Known;
 use gazetteer::{NameKind, gazetteer};
 
+/// The code of the country with this English name, case-insensitive; `None` if it is no country's.
+pub fn country_by_name(name: &str) -> Option<&'static str> {
+    let meanings = gazetteer().lookup(name).flat_map(|term| &term.meanings);
+    let mut countries = meanings.filter(|meaning| matches!(meaning.kind, NameKind::Country | NameKind::Nation));
+    countries.next().map(|meaning| meaning.code)
+}
+
 /// Looks a name up in the gazetteer and the list of towns, to recognise datelines.
 pub fn known(name: &str) -> Known {
     let mut known = match towns::TownName::of(name).towns().next() {

@@ -227,9 +227,18 @@ pub fn bad_rows(left_out: &LeftOut) -> Table {
 
 /// Labels that the map does not contain, the most frequent first; at most `most`.
 pub fn unmapped(left_out: &LeftOut, most: usize) -> Table {
-    let mut labels: Vec<(&String, &u64)> = left_out.unmapped.iter().collect();
+    counted("label that the map lacks", &left_out.unmapped, most)
+}
+
+/// Labels of regions that are no country, the most frequent first; at most `most`.
+pub fn unknown_regions(left_out: &LeftOut, most: usize) -> Table {
+    counted("region that is no country, by ISO 3166-1 code or English name", &left_out.unknown_regions, most)
+}
+
+fn counted(title: &str, counts: &BTreeMap<String, u64>, most: usize) -> Table {
+    let mut labels: Vec<(&String, &u64)> = counts.iter().collect();
     labels.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-    let mut table = Table::new([number("rows"), text("label that the map lacks")]);
+    let mut table = Table::new([number("rows"), text(title)]);
     for (label, rows) in labels.iter().take(most) {
         table.push([Cell::from(rows), Cell::from(label)]);
     }

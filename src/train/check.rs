@@ -1,9 +1,11 @@
 //! Describes the rows of a training, and warns of problems, without training.
 
 use super::{
-    copies,
+    TrainError, copies,
     data::{Data, HeldOut},
     left_out::LeftOut,
+    markup::Markup,
+    regions,
     rows::{content_hash, day, file_name, words_of},
 };
 use crate::{
@@ -27,6 +29,8 @@ pub struct Check {
     pub regions: Option<Part>,
     /// Rows without labels.
     pub unlabelled: usize,
+    /// Why a training of these rows would end with an error; empty if nothing is in its way.
+    pub obstacles: Vec<String>,
     /// Warnings, each with what to do.
     pub warnings: Vec<String>,
     /// Rows that were left out, and why.
@@ -52,6 +56,11 @@ pub struct Part {
     pub duplicates: usize,
     /// Rows with nearly the words of an earlier row.
     pub near_duplicates: usize,
+    /// Rows with the id of an earlier row.
+    pub repeated_ids: usize,
+    /// The place of the first of these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_repeated_id: Option<Place>,
     /// Places of two copies of an article with different labels; the first twenty pairs.
     pub conflicts: Vec<(Place, Place)>,
     /// The number of rows whose labels a copy lacks.
@@ -71,7 +80,7 @@ pub const DATES: &str = "write it as 2024-05-31 (a time may follow), as in RFC 2
 
 /// Describes rows that were read.
 pub fn check(data: &Data) -> Check {
-    let mut warnings = Vec::new();
+    let mut warnings = file_warnings(&data.left_out);
     let topics = part(&data.topics.records, |record| record.topics.clone());
     let regions = part(&data.regions.records, |record| record.regions.clone().unwrap_or_default());
     if let Some(topics) = &topics {
@@ -98,9 +107,6 @@ pub fn check(data: &Data) -> Check {
                 "the most frequent topic has {many} rows, the rarest {few}: rare topics will often be missed"
             ));
         }
-        if topics.labels.len() < 2 {
-            warnings.push("at least two different topics are needed".to_owned());
-        }
     }
     if let Some(regions) = &regions {
         warn("regions", regions, &data.left_out.rare_labels, &mut warnings);
@@ -116,7 +122,55 @@ pub fn check(data: &Data) -> Check {
             warnings.push(format!("{part}: {leaks} training rows are copies of test rows and will be left out"));
         }
     }
-    Check { topics, regions, unlabelled: data.unlabelled.len(), warnings, left_out: data.left_out.clone() }
+    let (unlabelled, left_out) = (data.unlabelled.len(), data.left_out.clone());
+    Check { obstacles: obstacles(data), topics, regions, unlabelled, warnings, left_out }
+}
+
+/// The errors with which a training would end, as far as the rows show them.
+fn obstacles(data: &Data) -> Vec<String> {
+    let mut found = Vec::new();
+    let rare = &data.left_out.rare_labels;
+    let labels: BTreeSet<&String> = data.topics.records.iter().flat_map(|record| &record.topics).collect();
+    let learned: Vec<String> =
+        labels.iter().filter(|label| !rare.contains_key(**label)).map(|l| (**l).clone()).collect();
+    match learned.len() {
+        _ if data.topics.records.is_empty() => {}
+        0 => found.push("no topic has enough different rows to be learned (--min-rows)".to_owned()),
+        1 => found.push(TrainError::OneLabel { labels: learned }.to_string()),
+        _ => {}
+    }
+    if !data.regions.records.is_empty()
+        && let Err(error) = regions::check(&data.regions)
+    {
+        found.push(error.to_string());
+    }
+    found
+}
+
+/// Warnings of files whose rows may have been read otherwise than they are meant.
+fn file_warnings(left_out: &LeftOut) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (file, markup) in &left_out.markup {
+        let Markup { tags, references, first, is_converted } = markup;
+        let found = format!(
+            "{file}: {tags} rows have HTML tags and {references} others character references, the first at {first}"
+        );
+        warnings.push(match is_converted {
+            true => format!("{found}; they are read as HTML. If that is wrong, give --format text or a column format"),
+            false => format!("{found}; they are read as text. If they are HTML, give --format html or a column format"),
+        });
+    }
+    if let Some(place) = &left_out.first_long {
+        let rows = left_out.long;
+        warnings.push(format!(
+            "{rows} rows have a text of more than 200,000 bytes, the first at {place}: is a quote missing, or are they more than one article?"
+        ));
+    }
+    if let Some(place) = &left_out.first_future {
+        let rows = left_out.future;
+        warnings.push(format!("{rows} rows are dated in the future, the first at {place}: they are used as rows without a date (--last-day)"));
+    }
+    warnings
 }
 
 /// Warnings of files whose rows all have one topic, while rows of other files have several: the articles may have more
@@ -138,6 +192,12 @@ fn single_topic_files(records: &[Record]) -> Vec<String> {
 }
 
 fn warn(what: &str, part: &Part, rare: &BTreeMap<String, u64>, warnings: &mut Vec<String>) {
+    if let Some(place) = &part.first_repeated_id {
+        let rows = part.repeated_ids;
+        warnings.push(format!(
+            "{what}: {rows} rows have the id of an earlier row, the first at {place}: corrections without a text cannot name them"
+        ));
+    }
     if part.conflicting > 0 {
         warnings.push(format!("{what}: {} rows have other labels than a copy of theirs", part.conflicting));
     }
@@ -176,6 +236,9 @@ fn part(records: &[Record], labels: impl Fn(&Record) -> Vec<String>) -> Option<P
         counts
     };
     let year = |record: &Record| day(record).map_or_else(|| "-".to_owned(), |day| day.year().to_string());
+    let mut ids = BTreeSet::new();
+    let repeated: Vec<&Record> =
+        records.iter().filter(|record| record.has_own_id() && !ids.insert(&record.article.id)).collect();
     lengths.sort_unstable();
     let at = |share: f64| lengths[((lengths.len() - 1) as f64 * share).round() as usize];
 
@@ -208,6 +271,8 @@ fn part(records: &[Record], labels: impl Fn(&Record) -> Vec<String>) -> Option<P
         years: count(&mut records.iter().map(year)),
         duplicates,
         near_duplicates,
+        repeated_ids: repeated.len(),
+        first_repeated_id: repeated.first().map(|record| record.place.clone()),
         conflicts,
         conflicting,
     })

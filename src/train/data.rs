@@ -24,6 +24,8 @@ pub struct Data {
     pub test_topics: Vec<Record>,
     /// Held-out rows with regions.
     pub test_regions: Vec<Record>,
+    /// The files of test rows, if they were given.
+    pub test_files: Vec<TrainingFile>,
     /// How test rows were chosen, by part (`topics`, `regions`).
     pub held_out: BTreeMap<&'static str, HeldOut>,
     /// Rows that were left out.

@@ -32,14 +32,35 @@ pub enum TrainError {
         most: u64,
     },
     /// A file has no row to learn from.
-    #[error("{}: no row has text and a \"{field}\" list, such as {{\"body\": \"...\", \"{field}\": [\"...\"]}}{bad}", file.display())]
+    #[error("{}: no row has a text and {field}; {}{bad}", file.display(), how_to_label(field, columns.as_deref()))]
     NoRows {
         /// The file.
         file: PathBuf,
-        /// `topics` or `regions`.
+        /// `topics`, `regions` or both.
         field: &'static str,
+        /// The columns of a table.
+        columns: Option<String>,
         /// Why a row cannot be read, for the end of the message; empty if all can.
         bad: String,
+    },
+    /// The regions of all rows have unknown labels.
+    #[error("{}: no row has only countries that are known; unknown are {}: write ISO 3166-1 codes such as KE or KEN, or English names", file.display(), labels.join(", "))]
+    NoCountries {
+        /// The file.
+        file: PathBuf,
+        /// The unknown labels, with their number of rows.
+        labels: Vec<String>,
+    },
+    /// The articles do not show which of the countries that they name they are about.
+    #[error(
+        "the regions cannot be learned: of the countries that the articles name, {about} are labels of their rows and {others} are not; \
+         both are needed, in several rows. Names are found in English text only"
+    )]
+    NoContrast {
+        /// The named countries that are labels.
+        about: usize,
+        /// The named countries that are not.
+        others: usize,
     },
     /// There is only one label.
     #[error("all rows have the same topics ({}): at least two different topics are needed", labels.join(", "))]
@@ -105,4 +126,13 @@ pub enum TrainError {
     /// One folder is given for the model and for its versions.
     #[error("--out and --promote are one folder: give --promote alone")]
     SameFolder,
+}
+
+/// What a file needs for a field.
+fn how_to_label(field: &str, columns: Option<&str>) -> String {
+    let first = field.split(' ').next().unwrap_or(field);
+    match columns {
+        Some(columns) => format!("{columns} ({first}=NAME for the labels)"),
+        None => format!("a row is written as {{\"body\": \"...\", \"{first}\": [\"...\"]}}"),
+    }
 }

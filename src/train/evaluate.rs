@@ -12,6 +12,7 @@ use crate::{
 };
 use rayon::prelude::*;
 use serde::Serialize;
+use std::collections::{BTreeMap, HashSet};
 
 /// The quality of a model; `None` for parts without labelled rows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -19,6 +20,12 @@ pub struct Evaluation {
     /// Topics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topics: Option<TopicScores>,
+    /// Topics of the rows all of whose topics the model has, if other rows have topics that it lacks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topics_of_known_labels: Option<TopicScores>,
+    /// Topics of rows that the model lacks, with their number of rows: it cannot answer them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unknown_topics: BTreeMap<String, u64>,
     /// Sub-topics, if the model and the rows have some.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subtopics: Option<TopicScores>,
@@ -33,6 +40,8 @@ pub struct TopicAnswers {
     pub topics: Vec<TopicAnswer>,
     /// The sub-topics.
     pub subtopics: Vec<TopicAnswer>,
+    /// Topics of rows that the model lacks, with their number of rows.
+    pub unknown_topics: BTreeMap<String, u64>,
     known: [usize; 2],
 }
 
@@ -40,12 +49,20 @@ impl TopicAnswers {
     /// Answers of a model with `known` topics.
     #[cfg(test)]
     pub fn for_tests(topics: Vec<TopicAnswer>, known: usize) -> Self {
-        TopicAnswers { topics, subtopics: Vec::new(), known: [known, 0] }
+        TopicAnswers { topics, subtopics: Vec::new(), unknown_topics: BTreeMap::new(), known: [known, 0] }
     }
 
     /// Scores of the topics; `None` without rows.
     pub fn scores(&self) -> Option<TopicScores> {
         (!self.topics.is_empty()).then(|| TopicScores::of(&self.topics, self.known[0]))
+    }
+
+    /// Scores of the rows all of whose topics the model has; `None` if all rows are such, or none.
+    pub fn scores_of_known_labels(&self) -> Option<TopicScores> {
+        let is_known =
+            |answer: &&TopicAnswer| !answer.truth.iter().any(|label| self.unknown_topics.contains_key(label));
+        let known: Vec<TopicAnswer> = self.topics.iter().filter(is_known).cloned().collect();
+        (!known.is_empty() && known.len() < self.topics.len()).then(|| TopicScores::of(&known, self.known[0]))
     }
 
     /// Scores of the sub-topics; `None` if the model has none, or no row has one.
@@ -80,7 +97,13 @@ pub fn topics(model: &Model, records: &[Record]) -> TopicAnswers {
         })
         .unzip();
     let known = [model.topics().topics().len(), model.topics().subtopics().labels().len()];
-    TopicAnswers { topics, subtopics, known }
+    let codes: HashSet<&str> = model.topics().topics().iter().map(|topic| &*topic.code).collect();
+    let mut unknown_topics: BTreeMap<String, u64> = BTreeMap::new();
+    let topics: Vec<TopicAnswer> = topics;
+    for label in topics.iter().flat_map(|answer| &answer.truth).filter(|label| !codes.contains(label.as_str())) {
+        *unknown_topics.entry(label.clone()).or_default() += 1;
+    }
+    TopicAnswers { topics, subtopics, unknown_topics, known }
 }
 
 /// Answers rows with countries. The European Union counts only if a row has it: otherwise the labels were given without

@@ -97,10 +97,14 @@ fn encode(
             (base.topics(), base.manifest().topics.clone(), base.manifest().languages.clone())
         }
     };
-    let (ranker, region_manifest) = match regions {
-        Some(trained) => (&trained.ranker, trained.manifest()),
-        None => (base_or_error()?.regions(), base_or_error()?.manifest().regions.clone()),
+    let (ranker, mut region_manifest, region_languages) = match regions {
+        Some(trained) => (&trained.ranker, trained.manifest(), trained.languages.clone()),
+        None => {
+            let base = base_or_error()?;
+            (base.regions(), base.manifest().regions.clone(), base.manifest().region_languages().to_vec())
+        }
     };
+    region_manifest.languages = Some(region_languages).filter(|of_regions| *of_regions != languages);
     let manifest = Manifest {
         schema: SCHEMA,
         version: String::new(),

@@ -2,15 +2,17 @@
 
 use super::{
     TrainError,
+    countries::country_code,
     labels::{LabelMap, normalised_label},
     left_out::{BadRows, LeftOut},
+    markup,
     rows::{day, file_name},
 };
 use crate::{
     formats::{self, InputError, Member, Reading, Record, Source},
-    geography,
     model::{LabelSource, Task, TrainingFile},
 };
+use jiff::civil::Date;
 use sha2::{Digest, Sha256};
 use std::{
     collections::HashSet,
@@ -23,8 +25,13 @@ use std::{
     },
 };
 
+/// A longer text, in bytes, is probably not one article.
+const LONG_TEXT: usize = 200_000;
 /// The longest label, in bytes.
 const LONGEST_LABEL: usize = 200;
+
+/// The most unknown labels of regions in an error.
+const MOST_UNKNOWN: usize = 10;
 
 /// What the rows of a file teach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +57,8 @@ pub struct Intake<'a> {
     pub map: Option<&'a LabelMap>,
     /// The most rows that may be invalid.
     pub max_bad: u64,
+    /// Later dates are wrong: a row is then taken as undated.
+    pub last_day: Date,
     /// The rows left out so far.
     pub left_out: LeftOut,
 }
@@ -97,13 +106,22 @@ impl Intake<'_> {
             }
             if rows.len() == before {
                 let bad = self.left_out.first_bad();
-                let no_rows = |field| TrainError::NoRows { file: path.clone(), field, bad };
+                let columns = members.first().and_then(|member| formats::describe_columns(&member.path, self.reading));
+                let unknown = self.left_out.unknown_regions.iter().map(|(label, rows)| format!("{label:?} ({rows})"));
+                let unknown: Vec<String> = unknown.take(MOST_UNKNOWN).collect();
+                let no_rows = |field: &'static str| match (field, &unknown[..]) {
+                    ("regions", [_, ..]) => TrainError::NoCountries { file: path.clone(), labels: unknown.clone() },
+                    _ => TrainError::NoRows { file: path.clone(), field, columns, bad },
+                };
                 return Err(match teaching {
                     Teaching::Topics | Teaching::SingleTopic => no_rows("topics"),
                     Teaching::Regions => no_rows("regions"),
-                    Teaching::Corrections => no_rows("topics\" or a \"regions"),
+                    Teaching::Corrections => no_rows("topics or regions"),
                     Teaching::Unlabelled => TrainError::NothingUnlabelled { file: path.clone() },
                 });
+            }
+            if self.reading.format.is_none() {
+                markup::convert(&mut rows[before..], &mut self.left_out.markup, path.display().to_string());
             }
             let digest = digest.lock().unwrap_or_else(PoisonError::into_inner).clone().finalize();
             described.push(TrainingFile {
@@ -150,6 +168,22 @@ impl Intake<'_> {
             Ok(record) => record,
             Err(error) => return self.bad(error).map(|()| None),
         };
+        if let Some(labels) = &record.regions
+            && matches!(teaching, Teaching::Regions | Teaching::Corrections)
+        {
+            let labels = labels.clone();
+            record.regions = self.countries(&labels);
+            if record.regions.is_none() && (teaching == Teaching::Regions || record.topics.is_empty()) {
+                return Ok(None);
+            }
+        }
+        let article = &mut record.article;
+        if let (Some(language), true) = (&self.reading.language, article.language.trim().is_empty()) {
+            article.language.clone_from(language);
+        }
+        if let (Some(format), false) = (self.reading.format, record.is_format_stated) {
+            article.format = format;
+        }
         if let Some(map) = self.map
             && !record.topics.is_empty()
         {
@@ -184,16 +218,45 @@ impl Intake<'_> {
             self.left_out.unlabelled += 1;
             return Ok(None);
         }
-        // A blank text teaches nothing.
-        if record.article.check().is_err() {
+        // A blank text teaches nothing, but a correction may mean the archive row with its id.
+        let is_correction_by_id =
+            || teaching == Teaching::Corrections && record.has_own_id() && record.article.body.trim().is_empty();
+        if record.article.check().is_err() && !is_correction_by_id() {
             self.left_out.unusable += 1;
             return Ok(None);
+        }
+        if record.article.body.len() > LONG_TEXT {
+            self.left_out.long += 1;
+            self.left_out.first_long.get_or_insert_with(|| record.place.clone());
+        }
+        if day(&record).is_some_and(|day| day > self.last_day) {
+            record.published.clear();
+            self.left_out.future += 1;
+            self.left_out.first_future.get_or_insert_with(|| record.place.clone());
         }
         if !record.published.trim().is_empty() && day(&record).is_none() {
             self.left_out.undated += 1;
             self.left_out.first_undated.get_or_insert_with(|| record.place.clone());
         }
         Ok(Some(record))
+    }
+
+    /// The codes of the countries of a row, sorted; `None` if one is unknown, which is counted.
+    fn countries(&mut self, labels: &[String]) -> Option<Vec<String>> {
+        let mut codes = Vec::with_capacity(labels.len());
+        let mut all_known = true;
+        for label in labels {
+            match country_code(label) {
+                Some(code) => codes.push(code.to_owned()),
+                None => {
+                    all_known = false;
+                    *self.left_out.unknown_regions.entry(normalised_label(label)).or_default() += 1;
+                }
+            }
+        }
+        codes.sort();
+        codes.dedup();
+        all_known.then_some(codes)
     }
 
     fn bad(&mut self, error: InputError) -> Result<(), TrainError> {
@@ -212,20 +275,12 @@ impl Intake<'_> {
     }
 }
 
-/// Normalises the labels of a row, and checks them and its countries.
+/// Normalises the labels of a row, and checks them.
 fn checked(mut record: Record, teaching: Teaching) -> Result<Record, InputError> {
     let fault = |message: String| Err(InputError::new(&record.place, message));
     // Fields that the file is not read for may be invalid.
     if !matches!(teaching, Teaching::Regions | Teaching::Corrections) {
         record.regions = record.regions.filter(|_| teaching == Teaching::Unlabelled);
-    } else if let Some(codes) = &record.regions {
-        let Some(known) = codes.iter().map(|code| geography::subject(code)).collect::<Option<Vec<_>>>() else {
-            return fault("invalid region: expected an ISO 3166-1 alpha-2 country code such as KE, or EU".to_owned());
-        };
-        let mut codes: Vec<String> = known.into_iter().map(|place| place.code.to_string()).collect();
-        codes.sort();
-        codes.dedup();
-        record.regions = Some(codes);
     }
     let mut labels: Vec<String> = record.topics.iter().map(|label| normalised_label(label)).collect();
     if labels.iter().any(String::is_empty) {

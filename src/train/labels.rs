@@ -1,10 +1,11 @@
 //! The map from an archive's own labels to codes (`--map`), and the comparison of labels.
 
 use super::TrainError;
-use crate::formats::Place;
+use crate::formats::{Place, as_utf8};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
+    io::{BufReader, Read},
     path::Path,
 };
 use unicode_normalization::UnicodeNormalization;
@@ -14,16 +15,24 @@ use unicode_normalization::UnicodeNormalization;
 pub struct LabelMap(BTreeMap<String, Vec<String>>);
 
 impl LabelMap {
-    /// Reads a CSV file with two cells per row: a label of the archive, and its codes with `|` between. No code drops
-    /// the label. A first row `section,code` and rows that begin with `#` are ignored.
+    /// Reads a CSV file with two cells per row, separated by commas, semicolons or tabs: a label of the archive, and its codes
+    /// with `|` between. No code drops the label. A first row `section,code` and rows that begin with `#` are ignored.
     ///
     /// # Errors
     /// [`TrainError::Map`] if a row is invalid, or a label has two rows with different codes.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
         let place = Place::of_file(path.display().to_string());
-        let file = File::open(path).map_err(|source| TrainError::Read { path: path.to_owned(), source })?;
-        let mut reader =
-            csv::ReaderBuilder::new().has_headers(false).flexible(true).comment(Some(b'#')).from_reader(file);
+        let failed = |source| TrainError::Read { path: path.to_owned(), source };
+        let file = BufReader::new(File::open(path).map_err(failed)?);
+        let (mut reader, _) = as_utf8(Box::new(file), None).map_err(failed)?;
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes).map_err(failed)?;
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .comment(Some(b'#'))
+            .delimiter(delimiter(&bytes))
+            .from_reader(&bytes[..]);
         let mut map = BTreeMap::new();
         for (i, row) in reader.records().enumerate() {
             let fault = |line: u64, reason: String| TrainError::Map { place: place.at_line(line), reason };
@@ -57,6 +66,16 @@ impl LabelMap {
     pub fn codes(&self, label: &str) -> Option<&[String]> {
         self.0.get(&key(label)).map(Vec::as_slice)
     }
+}
+
+/// The delimiter by which every row has two cells; a comma if none does.
+fn delimiter(bytes: &[u8]) -> u8 {
+    let has_two_cells = |delimiter: &u8| {
+        let mut reader = csv::ReaderBuilder::new();
+        reader.has_headers(false).flexible(true).comment(Some(b'#')).delimiter(*delimiter);
+        reader.from_reader(bytes).byte_records().all(|row| row.is_ok_and(|row| row.len() == 2))
+    };
+    [b'\t', b',', b';'].into_iter().find(has_two_cells).unwrap_or(b',')
 }
 
 /// Labels are matched without regard to case.
@@ -100,6 +119,10 @@ mod tests {
         assert_eq!(map.codes("law, crime").map(<[_]>::len), Some(2));
         assert_eq!(map.codes("advert"), Some(&[][..]));
         assert_eq!(map.codes("arts"), None);
+        for other in ["\u{FEFF}Section;Code\r\nLaw, crime;a|b\r\n", "Law, crime\ta|b\n"] {
+            let map = read(other).expect("a map");
+            assert_eq!(map.codes("Law, crime").map(<[_]>::len), Some(2), "{other}");
+        }
         for (wrong, line) in [("a,b,c\n", 1), ("a,b\nA,c\n", 2), (",b\n", 1), ("a\n", 1)] {
             let error = read(wrong).expect_err("it cannot be used").to_string();
             assert!(error.contains(&format!(":{line}: ")), "{error}");

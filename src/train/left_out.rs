@@ -1,5 +1,6 @@
 //! Rows that a training leaves out, and why.
 
+use super::markup::Markup;
 use crate::formats::Place;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -17,10 +18,36 @@ pub struct LeftOut {
     pub unwanted: u64,
     /// Labels that the map lacks, and their number of rows.
     pub unmapped: BTreeMap<String, u64>,
+    /// Labels of regions that are no country, and their number of rows; the rows are left out.
+    pub unknown_regions: BTreeMap<String, u64>,
+    /// Files with HTML in rows that do not state their format.
+    pub markup: BTreeMap<String, Markup>,
+    /// Rows with a text that is longer than articles are; they are kept.
+    pub long: u64,
+    /// The place of the first of these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_long: Option<Place>,
     /// Archive rows that corrections replaced.
     pub corrected: u64,
     /// Corrections of topics, or regions, without an archive of these.
     pub unused_corrections: u64,
+    /// Corrections that a later correction of the same article replaced.
+    pub superseded_corrections: u64,
+    /// Corrections without a text whose id no row of the archive has, or several.
+    pub unmatched_corrections: u64,
+    /// The place of the first of these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_unmatched_correction: Option<Place>,
+    /// Corrections whose id an archive row with another text has; the row is kept beside the correction.
+    pub clashing_corrections: u64,
+    /// The place of the first of these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_clashing_correction: Option<Place>,
+    /// Rows dated after the last day that counts; they are kept without their date.
+    pub future: u64,
+    /// The place of the first of these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_future: Option<Place>,
     /// Rows with an invalid date; they are kept without it.
     pub undated: u64,
     /// The place of the first of these.

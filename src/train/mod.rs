@@ -6,6 +6,7 @@
 mod check;
 mod copies;
 mod corrections;
+mod countries;
 mod data;
 mod error;
 pub mod evaluate;
@@ -14,8 +15,10 @@ mod folds;
 mod hold_out;
 mod intake;
 mod labels;
+mod languages;
 mod left_out;
 mod lexicon;
+mod markup;
 pub mod metrics;
 mod progress;
 pub mod promotion;

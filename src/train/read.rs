@@ -7,7 +7,7 @@ use super::{
     intake::{Intake, Teaching},
     labels::{self, LabelMap},
     left_out::LeftOut,
-    rows::{self, words_of},
+    rows::{self, today, words_of},
     subtopics,
 };
 use crate::{
@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 /// [`TrainError`]. All files are read before anything is trained, so that errors in them appear at once.
 pub fn read(request: &TrainRequest, progress: &dyn Progress) -> Result<Data, TrainError> {
     let Files { mut data, corrections, correction_files, test } = read_files(request, progress)?;
-    data.correct(corrections);
+    data.correct(corrections, request.correct_by_id);
     data.leave_out_rare_labels(request.min_rows.max(1), request.keep_rare_labels)?;
     data.broader = subtopics::resolve(&mut data.topics.records, request.min_subtopic_rows, &mut data.left_out);
     if data.broader.len() > Subtopics::MOST {
@@ -46,8 +46,13 @@ struct Files {
 
 fn read_files(request: &TrainRequest, progress: &dyn Progress) -> Result<Files, TrainError> {
     let map = request.map.as_deref().map(LabelMap::read).transpose()?;
-    let mut intake =
-        Intake { reading: &request.reading, map: map.as_ref(), max_bad: request.max_bad, left_out: LeftOut::default() };
+    let mut intake = Intake {
+        reading: &request.reading,
+        map: map.as_ref(),
+        max_bad: request.max_bad,
+        last_day: request.last_day.unwrap_or_else(today),
+        left_out: LeftOut::default(),
+    };
     let mut read = |paths: &[_], teaching, what| {
         let bar = progress.start(what, 0);
         intake.read(paths, teaching, |rows| {
@@ -61,9 +66,10 @@ fn read_files(request: &TrainRequest, progress: &dyn Progress) -> Result<Files, 
     let (unlabelled, unlabelled_files) = read(&request.unlabelled, Teaching::Unlabelled, "unlabelled: opening")?;
     let regions = rows(read(&request.regions, Teaching::Regions, "regions: opening")?);
     let (corrections, correction_files) = read(&request.corrections, Teaching::Corrections, "corrections: opening")?;
-    let (test, _) = read(&request.test, Teaching::Corrections, "test: opening")?;
+    let (test, test_files) = read(&request.test, Teaching::Corrections, "test: opening")?;
     let left_out = intake.left_out;
-    let data = Data { topics, single_topic, regions, unlabelled, unlabelled_files, left_out, ..Data::default() };
+    let data =
+        Data { topics, single_topic, regions, unlabelled, unlabelled_files, test_files, left_out, ..Data::default() };
     Ok(Files { data, corrections, correction_files, test })
 }
 

@@ -2,6 +2,7 @@
 
 use super::folds::FOLDS;
 use crate::formats::Reading;
+use jiff::civil::Date;
 use std::{path::PathBuf, time::Duration};
 
 /// What to train on, and how.
@@ -23,6 +24,10 @@ pub struct TrainRequest {
     pub hold_out: Option<f64>,
     /// A file that maps the labels of an archive to codes.
     pub map: Option<PathBuf>,
+    /// Whether a correction replaces all rows with its id, whatever their text.
+    pub correct_by_id: bool,
+    /// The last day that a row may have; a row with a later one is taken as undated. Today by default.
+    pub last_day: Option<Date>,
     /// How to read files that do not describe themselves.
     pub reading: Reading,
     /// The most rows that may be invalid.
@@ -59,6 +64,8 @@ impl Default for TrainRequest {
             test: Vec::new(),
             hold_out: None,
             map: None,
+            correct_by_id: false,
+            last_day: None,
             reading: Reading::default(),
             max_bad: MAX_BAD,
             min_rows: MIN_ROWS,

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     formats::Record,
-    model::{self, Lock, Model, ModelError, Store, StoreError, load_version},
+    model::{self, Lock, Model, ModelError, Store, StoreError, TrainingFile, load_version},
 };
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -43,6 +43,8 @@ pub struct Outcome {
     pub evaluation: Evaluation,
     /// The new model against the one in service, on the same test rows; empty without `promote`.
     pub comparisons: Vec<Comparison>,
+    /// The names of test files that the model in service was trained on: its answers to their rows show less than they seem to.
+    pub learned_tests: Vec<String>,
     /// By part (`topics`, `regions`): the number of corrections, and how many of them the new model answers right.
     pub corrections: BTreeMap<String, [usize; 2]>,
     /// The version in service before; `None` if there is none.
@@ -108,6 +110,7 @@ pub fn retrain(request: &RetrainRequest, progress: &dyn Progress) -> Result<Outc
     Ok(Outcome {
         corrections: corrections(&data, &trained.model),
         evaluation: answers.evaluation(),
+        learned_tests: current.as_ref().map(|model| learned(model, &data.test_files)).unwrap_or_default(),
         current: current.map(|model| model.version().to_owned()),
         out: request.out.clone(),
         promote: request.promote.clone(),
@@ -165,6 +168,8 @@ impl TestAnswers {
     fn evaluation(&self) -> Evaluation {
         Evaluation {
             topics: self.topics.as_ref().and_then(TopicAnswers::scores),
+            topics_of_known_labels: self.topics.as_ref().and_then(TopicAnswers::scores_of_known_labels),
+            unknown_topics: self.topics.as_ref().map(|answers| answers.unknown_topics.clone()).unwrap_or_default(),
             subtopics: self.topics.as_ref().and_then(TopicAnswers::subtopic_scores),
             regions: self.regions.as_deref().map(RegionScores::of),
         }
@@ -206,6 +211,12 @@ fn compare(gate: &PromotionGate, answers: &TestAnswers, current: Option<&Model>,
     let unmeasured = gate.unmeasured(&comparisons);
     comparisons.extend(unmeasured);
     comparisons
+}
+
+/// The names of files that a model was trained on, by their content.
+fn learned(model: &Model, files: &[TrainingFile]) -> Vec<String> {
+    let known = |file: &&TrainingFile| model.manifest().trained_on.iter().any(|one| one.sha256 == file.sha256);
+    files.iter().filter(known).map(|file| file.name.clone()).collect()
 }
 
 fn corrections(data: &Data, model: &Model) -> BTreeMap<String, [usize; 2]> {

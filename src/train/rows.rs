@@ -5,13 +5,18 @@ use crate::{
     model::clean_article,
     text::{pair_hash, words_into},
 };
-use jiff::civil::Date;
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use std::path::Path;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The day of publication; `None` if the row has none, or an invalid one.
 pub fn day(record: &Record) -> Option<Date> {
     date::day(&record.published)
+}
+
+/// The day in UTC.
+pub fn today() -> Date {
+    Timestamp::now().to_zoned(TimeZone::UTC).date()
 }
 
 /// The number of records that were read from a file, or from the files of a folder.

@@ -48,9 +48,28 @@ impl ConnectionMetrics {
         }
     }
 
-    /// Exports reasons that have alerts as 0 from the start, so that their first event is an increase.
+    /// Exports all reasons as 0 from the start, so that their first event is an increase.
     pub fn initialise(&self) {
-        self.refused.get_or_create(&Reason { reason: "peer_limit" }).inc_by(0);
+        const HANDSHAKES: [&str; 9] = [
+            "no_client_certificate",
+            "invalid_client_certificate",
+            "refused_by_client",
+            "incompatible",
+            "not_tls",
+            "closed",
+            "timeout",
+            "no_preface",
+            "other",
+        ];
+        for (family, reasons) in [
+            (&self.refused, &["peer_limit"][..]),
+            (&self.failed_handshakes, &HANDSHAKES),
+            (&self.not_grpc, &["content_type", "method", "http1"]),
+        ] {
+            for reason in reasons {
+                family.get_or_create(&Reason { reason }).inc_by(0);
+            }
+        }
     }
 
     /// Counts a connection that was closed at once.

@@ -7,4 +7,4 @@ mod rows;
 mod stages;
 mod text;
 
-pub use stages::{TrainedRegions, train};
+pub use stages::{TrainedRegions, check, train};

@@ -10,6 +10,7 @@ use crate::{
     train::{
         FOLDS, Progress, Rows, copies,
         folds::{folds, usual},
+        languages::{RowLanguage, languages},
         rows::{content_hash, file_name},
     },
 };
@@ -48,6 +49,8 @@ pub struct Row {
     pub fold: usize,
     /// Its index among the records.
     pub record: usize,
+    /// Its language.
+    language: RowLanguage,
 }
 
 impl Row {
@@ -79,6 +82,8 @@ pub struct RegionRows {
     pub labelled: Vec<Row>,
     /// Rows without labels.
     pub weak: Vec<WeakRow>,
+    /// The languages of the labelled rows as ISO 639 codes, the most frequent first.
+    pub languages: Vec<String>,
 }
 
 impl RegionRows {
@@ -101,7 +106,8 @@ impl RegionRows {
             row.teaches_ranker = row.times > 1 || taken(*seen) < taken(*seen + 1);
             *seen += 1;
         }
-        RegionRows { labelled, weak: weak_rows(unlabelled, &known, progress) }
+        let languages = languages(labelled.iter().map(|row| &row.language));
+        RegionRows { labelled, languages, weak: weak_rows(unlabelled, &known, progress) }
     }
 
     /// The rows that show how frequent countries are: those not selected by label.
@@ -119,13 +125,13 @@ impl RegionRows {
     }
 }
 
-/// The words of an article, and the places that it names.
-fn read(article: &Article) -> (Vec<Word>, Places) {
+/// The words of an article, the places that it names, and its language.
+fn read(article: &Article) -> (Vec<Word>, Places, RowLanguage) {
     let document = clean_article(article);
     let mut words = Vec::new();
     words_into(&document, &mut words);
     let places = Places::of(&document, &words);
-    (words, places)
+    (words, places, RowLanguage::of(&document))
 }
 
 /// The labelled rows, each with the hashes of its words; words of the dateline differ from the same words elsewhere.
@@ -144,7 +150,7 @@ fn labelled_rows(archive: &Rows, progress: &dyn Progress) -> Vec<(Row, Vec<u64>)
         .par_iter()
         .enumerate()
         .map(|(i, record)| {
-            let (words, places) = read(&record.article);
+            let (words, places, language) = read(&record.article);
             bar.advance(1);
             const DATELINE: u64 = 0x6461_7465_6C69_6E65;
             let hashes = words.iter().map(|word| match word.role {
@@ -164,6 +170,7 @@ fn labelled_rows(archive: &Rows, progress: &dyn Progress) -> Vec<(Row, Vec<u64>)
                 is_selected: record.is_selected,
                 fold: 0,
                 record: i,
+                language,
                 places,
             };
             (row, hashes.collect())
@@ -179,7 +186,7 @@ fn weak_rows(records: &[Record], known: &HashSet<u64>, progress: &dyn Progress) 
         .par_iter()
         .filter_map(|record| {
             bar.advance(1);
-            let (words, places) = read(&record.article);
+            let (words, places, _) = read(&record.article);
             let country = places.dominant()?;
             let content = content_hash(words.iter().map(|word| word.hash));
             let terms = places.terms().iter().map(|term| term.hash).collect();

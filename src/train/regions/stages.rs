@@ -13,7 +13,7 @@ use crate::{
     model::RegionManifest,
     region::{MentionModel, RankerLayers, RegionRanker, TextModel, feature_names},
     train::{
-        FOLDS, Progress, Rows, TrainError, TrainParams,
+        FOLDS, Progress, Rows, Silent, TrainError, TrainParams,
         metrics::{Outcome, RegionAnswer, RegionScores, SourceScore},
     },
 };
@@ -43,6 +43,8 @@ pub struct TrainedRegions {
     pub outcomes: Vec<Outcome>,
     /// Measures by name.
     pub measured: BTreeMap<String, f64>,
+    /// The languages of the rows as ISO 639 codes, the most frequent first.
+    pub languages: Vec<String>,
     /// Unlabelled rows that were used, by file.
     pub weak_rows: BTreeMap<PathBuf, u64>,
 }
@@ -60,7 +62,44 @@ impl TrainedRegions {
             mention_bias,
             thresholds: self.ranker.thresholds(),
             home: self.ranker.home_probability(),
+            languages: None,
             measured: self.measured.clone(),
+        }
+    }
+}
+
+/// Checks that regions can be learned: that articles are about some of the countries that they name, and not about others, in every
+/// part of the rows that is learned from.
+///
+/// # Errors
+/// [`TrainError::NoContrast`].
+pub fn check(archive: &Rows) -> Result<(), TrainError> {
+    contrast(&RegionRows::read(archive, &[], 0, &Silent))
+}
+
+fn contrast(rows: &RegionRows) -> Result<(), TrainError> {
+    let (text, mentions) = (TextModel::none(), MentionModel::none());
+    let scorers = Scorers { text: &text, mentions: &mentions };
+    let counts: Vec<(usize, [usize; 2])> = rows
+        .labelled
+        .par_iter()
+        .map(|row| {
+            let described = Described::of(row, Way::AsIs, scorers);
+            let about = described.answers(row).filter(|is| *is).count();
+            (row.fold, [about, described.codes.len() - about])
+        })
+        .collect();
+    let sum = |without: usize| {
+        let learned = counts.iter().filter(|(fold, _)| *fold != without);
+        learned.fold([0; 2], |sum, (_, [about, others])| [sum[0] + about, sum[1] + others])
+    };
+    // The last is all of them.
+    let least = (0..=FOLDS).map(sum).find(|sum| sum.contains(&0));
+    match least {
+        None => Ok(()),
+        Some(_) => {
+            let [about, others] = sum(FOLDS);
+            Err(TrainError::NoContrast { about, others })
         }
     }
 }
@@ -76,6 +115,7 @@ pub fn train(
     progress: &dyn Progress,
 ) -> Result<TrainedRegions, TrainError> {
     let rows = RegionRows::read(archive, unlabelled, params.seed, progress);
+    contrast(&rows)?;
     let scorers = CrossFitted::fit(&rows, params.seed, progress)?;
     let lessons = lessons(&rows, &scorers);
     let layers = Layers::fit(&lessons, progress)?;
@@ -105,6 +145,7 @@ pub fn train(
         peers,
         outcomes,
         measured,
+        languages: rows.languages,
         weak_rows,
     })
 }

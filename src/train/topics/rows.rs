@@ -1,13 +1,13 @@
 //! First stage: articles as packed rows, each with its labels, its fold and its weight.
 
 use crate::{
-    document::UNDETERMINED,
     formats::Record,
     model::clean_article,
     text::words_into,
     topic::Form,
     train::{
         FOLDS, Progress, Rows, TrainError, TrainParams, copies, folds,
+        languages::{RowLanguage, languages},
         lexicon::{Found, Lexicon, PackedRow},
         rows::{content_hash, text_hash},
     },
@@ -22,8 +22,6 @@ const MOST_WEIGHT: f32 = 8.0;
 const CORRECTION_WEIGHT: f32 = 4.0;
 /// The number of rows that are read at once.
 const ROWS_AT_ONCE: usize = 1 << 13;
-/// A language that is detected in a smaller share of the rows is taken for wrong guesses on short rows.
-const LEAST_LANGUAGE_SHARE: f64 = 0.1;
 /// If a smaller share of the rows has several topics, the topics of the archive are exclusive.
 const SEVERAL_TOPICS_SHARE: f64 = 0.005;
 /// The most bytes of text of an archive for which character n-grams may be learned: they cost several times as much as
@@ -63,8 +61,7 @@ pub struct Row {
     pub fold: usize,
     /// Whether it was selected by label: then it does not show how frequent labels are.
     pub is_selected: bool,
-    language: String,
-    language_is_stated: bool,
+    language: RowLanguage,
 }
 
 /// A sub-topic among the labels of the rows.
@@ -146,7 +143,7 @@ impl TopicRows {
         Ok(TopicRows {
             exclusive: (several as f64) < SEVERAL_TOPICS_SHARE * labelled.len() as f64,
             forms_differ: Form::differ(labelled.iter().map(|row| row.form)),
-            languages: languages(&labelled),
+            languages: languages(labelled.iter().map(|row| &row.language)),
             topics,
             subtopics,
             lexicon,
@@ -187,8 +184,7 @@ impl Row {
             weight: 1.0,
             fold: 0,
             is_selected: false,
-            language: String::new(),
-            language_is_stated: false,
+            language: RowLanguage::default(),
         }
     }
 }
@@ -200,10 +196,10 @@ fn read_part(part: &[Record], topics: &[String], subtopics: &[RowSubtopic], lexi
         let document = clean_article(&record.article);
         words_into(&document, words);
         let found = Found::of(words, &document, with_ngrams);
-        (found, document.language.into_owned(), !document.language_is_detected)
+        (found, RowLanguage::of(&document))
     });
     let read: Vec<_> = read.collect();
-    let rows = read.into_iter().zip(part).map(|((found, language, language_is_stated), record)| {
+    let rows = read.into_iter().zip(part).map(|((found, language), record)| {
         let words = lexicon.pack(&found);
         let content = content_hash(lexicon.words(&words).into_iter());
         let place = |code: &String| places.get(code.as_str()).copied();
@@ -219,7 +215,6 @@ fn read_part(part: &[Record], topics: &[String], subtopics: &[RowSubtopic], lexi
             fold: 0,
             is_selected: record.is_selected,
             language,
-            language_is_stated,
         }
     });
     rows.collect()
@@ -240,25 +235,6 @@ fn folds_of(rows: &[Row], seed: u64) -> Vec<usize> {
     let keys: Vec<(usize, u64)> =
         rows.iter().map(|row| (row.topics.first().copied().unwrap_or(0), row.group)).collect();
     folds::folds(&keys, FOLDS, seed)
-}
-
-/// The languages of the rows, the most frequent first: those that rows state, and those that are detected often.
-fn languages(rows: &[Row]) -> Vec<String> {
-    // By language: its number of rows, and how many of them state it.
-    let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-    for row in rows.iter().filter(|row| !row.language.is_empty() && row.language != UNDETERMINED) {
-        let (all, stated) = counts.entry(&row.language).or_default();
-        *all += 1;
-        *stated += usize::from(row.language_is_stated);
-    }
-    let least = LEAST_LANGUAGE_SHARE * counts.values().map(|(all, _)| all).sum::<usize>() as f64;
-    let mut languages: Vec<(usize, &str)> = counts
-        .into_iter()
-        .filter(|(_, (all, stated))| *all as f64 >= least || *stated >= FOLDS)
-        .map(|(language, (all, _))| (all, language))
-        .collect();
-    languages.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
-    languages.into_iter().map(|(_, language)| language.to_owned()).collect()
 }
 
 /// The hash of a source's name.
