@@ -374,7 +374,7 @@ fn unusable_training_files_are_errors() {
     let country = folder.write("country.jsonl", "{\"body\": \"Rain fell.\", \"regions\": [\"Atlantis\"]}\n");
     let cases: [(&[&str], i32, &str); 9] = [
         (&["--topics", TOPICS, "--unlabelled", TOPICS], 2, "--regions <PATH>"),
-        (&["--regions", REGIONS, "--unlabelled", TOPICS], 3, "every row has topics or regions; give it with --topics"),
+        (&["--regions", REGIONS, "--unlabelled", REGIONS], 3, "every row has regions; give it with --regions"),
         (&[], 2, "--topics <PATH>"),
         (&["--topics", "missing.jsonl"], 3, "no such file"),
         (&["--topics", &cut], 3, "cut.jsonl:2"),

@@ -63,7 +63,7 @@ pub struct Args {
     /// they agree with the rows of --topics
     #[arg(long, num_args = 1.., value_name = "PATH", requires = "topics")]
     single_topic: Vec<PathBuf>,
-    /// Files whose rows have no labels: the places that they name stand for their countries, to learn which other words
+    /// Files whose rows have no regions: the places that they name stand for their countries, to learn which other words
     /// go with these
     #[arg(long, num_args = 1.., value_name = "PATH", requires = "regions")]
     unlabelled: Vec<PathBuf>,

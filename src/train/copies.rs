@@ -2,12 +2,16 @@
 //!
 //! MinHash over shingles of five words, with locality-sensitive hashing in bands (Broder: On the resemblance and
 //! containment of documents, SEQUENCES 1997; Leskovec, Rajaraman, Ullman: Mining of Massive Datasets, chapter 3).
-//! Candidates are verified by their whole signatures.
+//! Candidates are verified by their whole signatures. Shingles that many articles share are boilerplate, such as the footer of
+//! a site, and are ignored: it would make copies of short stories that have nothing else in common.
 
 use super::rows::content_hash;
 use crate::text::pair_hash;
 use rayon::prelude::*;
-use std::{borrow::Cow, collections::HashMap};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 /// Words of a shingle.
 const SHINGLE: usize = 5;
@@ -20,14 +24,22 @@ const ALIKE: usize = 20;
 /// Shorter articles are copies only if all words are equal.
 const SHORTEST: usize = 15;
 
+/// The number of articles in which boilerplate is looked for: an even sample of larger archives.
+const SAMPLE: usize = 5000;
+/// A shingle is boilerplate if at least this share of the sample has it, and at least this many articles. No story of an archive
+/// has so many copies: the most frequent shingle of the bundled model's archive is in 1.6 of 100 articles.
+const COMMON_SHARE: f64 = 0.05;
+const COMMON_LEAST: usize = 20;
+
 type Signature = [u32; BANDS * BAND];
 
 /// For each article the group of its copies: the content hash of the group's first article. `words` returns the hashes
 /// of an article's words in order; they are not kept.
 pub fn groups<'a, A: Sync>(articles: &'a [A], words: impl Fn(&'a A) -> Cow<'a, [u64]> + Sync) -> Vec<u64> {
+    let boilerplate = boilerplate(articles, &words);
     let read = articles.par_iter().map(|article| {
         let words = words(article);
-        (content_hash(words.iter().copied()), signature(&words))
+        (content_hash(words.iter().copied()), signature(&words, &boilerplate))
     });
     let (contents, signatures): (Vec<u64>, Vec<Option<Signature>>) = read.unzip();
     let mut parent: Vec<u32> = (0..articles.len() as u32).collect();
@@ -66,21 +78,46 @@ fn agree(a: &Signature, b: &Signature) -> usize {
     a.iter().zip(b).filter(|(a, b)| a == b).count()
 }
 
-/// The smallest hash of all shingles under each of 32 hash functions.
-fn signature(words: &[u64]) -> Option<Signature> {
+fn shingles(words: &[u64]) -> impl Iterator<Item = u64> + '_ {
+    words.windows(SHINGLE).map(|shingle| shingle.iter().copied().fold(0, pair_hash))
+}
+
+/// The shingles that many articles of different words share.
+fn boilerplate<'a, A: Sync>(articles: &'a [A], words: &(impl Fn(&'a A) -> Cow<'a, [u64]> + Sync)) -> HashSet<u64> {
+    if articles.len() < COMMON_LEAST {
+        return HashSet::new();
+    }
+    let step = articles.len().div_ceil(SAMPLE);
+    let sampled: Vec<&A> = articles.iter().step_by(step).collect();
+    let read = sampled.into_par_iter().map(|article| {
+        let words = words(article);
+        (content_hash(words.iter().copied()), shingles(&words).collect::<HashSet<u64>>())
+    });
+    // Repeated rows count once.
+    let different: HashMap<u64, HashSet<u64>> = read.collect();
+    let least = ((different.len() as f64 * COMMON_SHARE) as usize).max(COMMON_LEAST);
+    let mut counts: HashMap<u64, usize> = HashMap::new();
+    different.values().flatten().for_each(|shingle| *counts.entry(*shingle).or_default() += 1);
+    counts.into_iter().filter(|(_, count)| *count >= least).map(|(shingle, _)| shingle).collect()
+}
+
+/// The smallest hash of all shingles but boilerplate under each of 32 hash functions; `None` if fewer are left than a short
+/// article has.
+fn signature(words: &[u64], boilerplate: &HashSet<u64>) -> Option<Signature> {
     if words.len() < SHORTEST {
         return None;
     }
     let mut least = [u32::MAX; BANDS * BAND];
-    for shingle in words.windows(SHINGLE) {
-        let hash = shingle.iter().copied().fold(0, pair_hash);
+    let mut own = 0;
+    for hash in shingles(words).filter(|shingle| !boilerplate.contains(shingle)) {
+        own += 1;
         for (k, least) in least.iter_mut().enumerate() {
             // Multiply-shift hashing with a fixed sequence of odd factors.
             let factor = (k as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
             *least = (*least).min(((hash ^ (hash >> 31)).wrapping_mul(factor) >> 32) as u32);
         }
     }
-    Some(least)
+    (own + SHINGLE > SHORTEST).then_some(least)
 }
 
 #[cfg(test)]
@@ -120,5 +157,18 @@ mod tests {
         assert_eq!(different.len(), 200, "no two originals are one");
         assert_ne!(groups[600], groups[601]);
         assert_eq!(groups[600], groups[602]);
+    }
+
+    #[test]
+    fn a_shared_footer_does_not_make_copies() {
+        let words =
+            |from: u64, count: u64| -> Vec<u64> { (from..from + count).map(|word| pair_hash(3, word)).collect() };
+        // Stories of forty words over a footer of four hundred; and a copy of the first with another ending.
+        let footer = words(1_000_000, 400);
+        let mut all: Vec<Vec<u64>> = (0..100).map(|i| [words(i * 100, 40), footer.clone()].concat()).collect();
+        all.push([words(0, 38), words(50_000, 1), footer].concat());
+        let groups = groups(&all, |words| words.into());
+        assert_eq!(groups.iter().collect::<HashSet<_>>().len(), 100);
+        assert_eq!(groups[0], groups[100]);
     }
 }

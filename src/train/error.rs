@@ -68,8 +68,8 @@ pub enum TrainError {
         /// The only label.
         labels: Vec<String>,
     },
-    /// A file of unlabelled rows has labels in every row.
-    #[error("{}: every row has topics or regions; give it with --topics or --regions", file.display())]
+    /// A file of unlabelled rows has regions in every row.
+    #[error("{}: every row has regions; give it with --regions", file.display())]
     NothingUnlabelled {
         /// The file.
         file: PathBuf,

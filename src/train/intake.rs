@@ -210,7 +210,8 @@ impl Intake<'_> {
         }
         let wanted = match teaching {
             Teaching::Topics | Teaching::SingleTopic => !record.topics.is_empty(),
-            Teaching::Unlabelled => record.topics.is_empty() && record.regions.is_none(),
+            // Their topics do not matter.
+            Teaching::Unlabelled => record.regions.is_none(),
             Teaching::Regions => record.regions.is_some(),
             Teaching::Corrections => !record.topics.is_empty() || record.regions.is_some(),
         };
@@ -279,6 +280,10 @@ impl Intake<'_> {
 fn checked(mut record: Record, teaching: Teaching) -> Result<Record, InputError> {
     let fault = |message: String| Err(InputError::new(&record.place, message));
     // Fields that the file is not read for may be invalid.
+    if matches!(teaching, Teaching::Regions | Teaching::Unlabelled) {
+        record.topics.clear();
+        record.subtopics.clear();
+    }
     if !matches!(teaching, Teaching::Regions | Teaching::Corrections) {
         record.regions = record.regions.filter(|_| teaching == Teaching::Unlabelled);
     }

@@ -12,7 +12,7 @@ pub struct TrainRequest {
     pub topics: Vec<PathBuf>,
     /// Files whose rows have one topic each, even if the article is about several.
     pub single_topic: Vec<PathBuf>,
-    /// Files whose rows have no labels. The places that they name stand for their countries.
+    /// Files whose rows have no regions. The places that they name stand for their countries.
     pub unlabelled: Vec<PathBuf>,
     /// Files whose rows have `regions`.
     pub regions: Vec<PathBuf>,
