@@ -32,6 +32,13 @@ async fn wait_until_not_ready(metrics: &str, reason: &str) {
     .await;
 }
 
+/// Waits until the relay has missed its consumer this many times. It may restore it before `/readyz` can be asked: that is
+/// tested where it cannot.
+async fn wait_until_missed(relay: &LoggedProcess, times: usize) {
+    let missed = async || relay.log().matches("the consumer is missing").count() >= times;
+    wait_until("the relay misses its consumer", missed).await;
+}
+
 /// Publishes an article, and waits until it is labelled; fails if that takes longer than [`RECOVERY`].
 async fn label(context: &Context, id: &str) {
     let begun = Instant::now();
@@ -65,11 +72,11 @@ async fn a_lost_consumer_stream_or_broker_is_reported_and_restored() {
 
     let stream = context.get_stream("NEWS").await.expect("the stream exists");
     stream.delete_consumer("dateline").await.expect("the consumer is deleted");
-    wait_until_not_ready(&metrics, "the consumer or its stream is missing").await;
+    wait_until_missed(&relay, 1).await;
     label(&context, "after the consumer").await;
 
     context.delete_stream("NEWS").await.expect("the stream is deleted");
-    wait_until_not_ready(&metrics, "the consumer or its stream is missing").await;
+    wait_until_missed(&relay, 2).await;
     label(&context, "after the stream").await;
 
     context.delete_stream("LABELLED").await.expect("the stream is deleted");

@@ -22,7 +22,7 @@ pub struct ReadingArgs {
     /// The encoding of files that are not in UTF-8, such as windows-1252; HTML and XML declare their own
     #[arg(long, value_name = "NAME", value_parser = formats::encoding)]
     encoding: Option<&'static Encoding>,
-    /// What separates the cells of CSV: one character, or \\t for a tab; guessed from the first line by default
+    /// What separates the cells of CSV: one character, or \t for a tab; guessed from the first line by default
     #[arg(long, value_name = "CHAR", value_parser = ascii)]
     delimiter: Option<u8>,
     /// What quotes the cells of CSV: one character [default: "]
