@@ -37,10 +37,9 @@ async fn a_full_server_says_so() {
     let (server, metrics) = server(&["--max-connections", "2"]);
     let open: Vec<TcpStream> = (0..3).map(|_| connect(&server)).collect();
     wait_for_sample(&metrics, "dateline_connections_limit_reached_total", 1.0).await;
-    let text = http_get(&metrics, "/metrics").1;
-    assert_eq!(sample(&text, "dateline_connections_open"), 2.0);
-    assert_eq!(sample(&text, "dateline_connections_limit"), 2.0);
-    assert!(server.log().contains("the maximum number of connections is open"), "{}", server.log());
+    wait_for_sample(&metrics, "dateline_connections_open", 2.0).await;
+    assert_eq!(sample(&http_get(&metrics, "/metrics").1, "dateline_connections_limit"), 2.0);
+    wait_until("it is logged", async || server.log().contains("the maximum number of connections is open")).await;
     drop(open);
     client(&server).await.classify(request(1)).await.expect("an answer, once connections have ended");
 }
@@ -55,7 +54,7 @@ async fn one_peer_cannot_take_all_connections() {
     let mut refused = connect(&server);
     assert_eq!(refused.read(&mut [0]).unwrap_or(0), 0, "it is closed at once");
     wait_for_sample(&metrics, "dateline_connections_refused_total{reason=\"peer_limit\"}", 1.0).await;
-    assert!(server.log().contains("its peer has too many"), "{}", server.log());
+    wait_until("it is logged", async || server.log().contains("its peer has too many")).await;
     open.classify(request(1)).await.expect("the open connections go on");
     drop(kept);
     wait_for_sample(&metrics, "dateline_connections_open", 1.0).await;
@@ -84,17 +83,18 @@ fn long_request(id: usize) -> ClassifyRequest {
 
 #[tokio::test]
 async fn calls_that_time_out_do_not_end_other_streams() {
-    // More than all calls below: on a busy machine all of them may wait at once.
-    let (server, metrics) = server(&["--max-pending-resets", "5000"]);
+    let (server, metrics) = server(&[]);
     let mut client = client(&server).await;
     let (send, mut answers) = open_stream(&mut client).await;
     send.send(request(0)).await.expect("the stream is open");
     next_answer(&mut answers).await;
-    for round in 0..20 {
-        let calls: Vec<_> = (0..200)
+    // In all fewer than the 1,024 that server and client allow, however busy the machine is; with the server's limit at 20 the
+    // stream ends.
+    for round in 0..9 {
+        let calls: Vec<_> = (0..100)
             .map(|id| {
                 let mut client = client.clone();
-                let mut call = Request::new(long_request(round * 200 + id));
+                let mut call = Request::new(long_request(round * 100 + id));
                 call.set_timeout(Duration::from_millis(5));
                 tokio::spawn(async move { client.classify(call).await.is_ok() })
             })
