@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use crate::{
-    credentials::{CredentialError, certificates, private_key, warn_if_readable_by_others},
+    credentials::{CredentialError, certificates, private_key, read, warn_if_readable_by_others},
     wire::{Client, TokenFile},
 };
 use std::path::{Path, PathBuf};
@@ -89,17 +89,13 @@ impl ServerArgs {
 /// The certificates of a file, in PEM.
 fn certificates_pem(path: &Path) -> Result<Vec<u8>, Failure> {
     certificates(path)?;
-    read(path)
+    Ok(read(path)?)
 }
 
 /// The private key of a file, in PEM.
 fn private_key_pem(path: &Path) -> Result<Vec<u8>, Failure> {
     private_key(path)?;
-    read(path)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
+    Ok(read(path)?)
 }
 
 impl From<CredentialError> for Failure {

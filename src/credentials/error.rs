@@ -34,6 +34,9 @@ impl CredentialError {
 }
 
 /// Reads a file.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, CredentialError> {
+///
+/// # Errors
+/// [`CredentialError::Read`].
+pub fn read(path: &Path) -> Result<Vec<u8>, CredentialError> {
     fs::read(path).map_err(|source| CredentialError::Read { path: path.to_owned(), source })
 }

@@ -6,6 +6,7 @@ mod permissions;
 mod tokens;
 
 pub use error::CredentialError;
+pub(crate) use error::read;
 pub(crate) use pem::{certificates, expiry, private_key};
 pub(crate) use permissions::warn_if_readable_by_others;
 pub(crate) use tokens::tokens;

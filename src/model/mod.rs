@@ -133,21 +133,21 @@ impl Model {
         let answer = self.topics.classify(&words, &document);
         let foreign = |languages: &[String]| foreign_language(&document, &answer, languages);
         let (of_topics, of_regions) = (&self.manifest.languages[..], self.manifest.region_languages());
-        let is_foreign = [foreign(of_topics).is_some(), foreign(of_regions).is_some()];
+        let foreign_to = [foreign(of_topics), foreign(of_regions)];
         // One note if both halves of the model were trained on the same languages.
         let parts = match of_topics == of_regions {
-            true => vec![("the model was", of_topics)],
-            false => vec![("topics were", of_topics), ("regions were", of_regions)],
+            true => &[("the model was", of_topics)][..],
+            false => &[("topics were", of_topics), ("regions were", of_regions)],
         };
-        for (what, languages) in parts {
-            if let Some(language) = foreign(languages) {
+        for ((what, languages), language) in parts.iter().zip(foreign_to) {
+            if let Some(language) = language {
                 notes.push(format!("ABSTAIN: the language is {language}, {what} trained on {}", languages.join(", ")));
             }
         }
         if !document.is_article {
             notes.push("ABSTAIN: not an article: an error page, a login wall, a placeholder or a greeting".to_owned());
         }
-        let [topics_readable, regions_readable] = is_foreign.map(|is_foreign| !is_foreign && document.is_article);
+        let [topics_readable, regions_readable] = foreign_to.map(|language| language.is_none() && document.is_article);
         let text = topics::Text { words: &words, document: &document, is_readable: topics_readable };
         let (topics, subtopics) = self.topics_of(&answer, &text, options, &mut notes);
         let mut regions = self.regions_of(article, &document, &words, options, &mut notes);

@@ -84,7 +84,7 @@ pub fn topics(model: &Model, records: &[Record]) -> TopicAnswers {
         answered.collect()
     };
     let labelled = records.par_iter().filter(|record| !record.topics.is_empty());
-    let (topics, subtopics) = labelled
+    let (topics, subtopics): (Vec<TopicAnswer>, Vec<TopicAnswer>) = labelled
         .map(|record| {
             let answer = model.classify(&record.article, &options).ok();
             let (topics, subtopics) = answer.map(|answer| (answer.topics, answer.subtopics)).unwrap_or_default();
@@ -99,7 +99,6 @@ pub fn topics(model: &Model, records: &[Record]) -> TopicAnswers {
     let known = [model.topics().topics().len(), model.topics().subtopics().labels().len()];
     let codes: HashSet<&str> = model.topics().topics().iter().map(|topic| &*topic.code).collect();
     let mut unknown_topics: BTreeMap<String, u64> = BTreeMap::new();
-    let topics: Vec<TopicAnswer> = topics;
     for label in topics.iter().flat_map(|answer| &answer.truth).filter(|label| !codes.contains(label.as_str())) {
         *unknown_topics.entry(label.clone()).or_default() += 1;
     }

@@ -46,6 +46,8 @@ pub enum Teaching {
     Regions,
     /// Topics, countries or both: corrections of editors.
     Corrections,
+    /// Nothing: topics, countries or both, to test with.
+    Test,
 }
 
 /// Reads labelled files, and counts the rows that are left out.
@@ -116,7 +118,7 @@ impl Intake<'_> {
                 return Err(match teaching {
                     Teaching::Topics | Teaching::SingleTopic => no_rows("topics"),
                     Teaching::Regions => no_rows("regions"),
-                    Teaching::Corrections => no_rows("topics or regions"),
+                    Teaching::Corrections | Teaching::Test => no_rows("topics or regions"),
                     Teaching::Unlabelled => TrainError::NothingUnlabelled { file: path.clone() },
                 });
             }
@@ -168,10 +170,9 @@ impl Intake<'_> {
             Ok(record) => record,
             Err(error) => return self.bad(error).map(|()| None),
         };
-        if let Some(labels) = &record.regions
-            && matches!(teaching, Teaching::Regions | Teaching::Corrections)
+        if matches!(teaching, Teaching::Regions | Teaching::Corrections | Teaching::Test)
+            && let Some(labels) = record.regions.take()
         {
-            let labels = labels.clone();
             record.regions = self.countries(&labels);
             if record.regions.is_none() && (teaching == Teaching::Regions || record.topics.is_empty()) {
                 return Ok(None);
@@ -213,7 +214,7 @@ impl Intake<'_> {
             // Their topics do not matter.
             Teaching::Unlabelled => record.regions.is_none(),
             Teaching::Regions => record.regions.is_some(),
-            Teaching::Corrections => !record.topics.is_empty() || record.regions.is_some(),
+            Teaching::Corrections | Teaching::Test => !record.topics.is_empty() || record.regions.is_some(),
         };
         if !wanted {
             self.left_out.unlabelled += 1;
@@ -284,7 +285,7 @@ fn checked(mut record: Record, teaching: Teaching) -> Result<Record, InputError>
         record.topics.clear();
         record.subtopics.clear();
     }
-    if !matches!(teaching, Teaching::Regions | Teaching::Corrections) {
+    if !matches!(teaching, Teaching::Regions | Teaching::Corrections | Teaching::Test) {
         record.regions = record.regions.filter(|_| teaching == Teaching::Unlabelled);
     }
     let mut labels: Vec<String> = record.topics.iter().map(|label| normalised_label(label)).collect();
@@ -295,7 +296,7 @@ fn checked(mut record: Record, teaching: Teaching) -> Result<Record, InputError>
     labels.retain(|label| seen.insert(label.clone()));
     record.topics = labels;
     // Sub-topics are used only in rows that are read for topics.
-    let teaches_topics = matches!(teaching, Teaching::Topics | Teaching::Corrections);
+    let teaches_topics = matches!(teaching, Teaching::Topics | Teaching::Corrections | Teaching::Test);
     let mut subtopics: Vec<String> = record.subtopics.iter().map(|label| normalised_label(label)).collect();
     subtopics.retain(|label| teaches_topics && !label.is_empty() && seen.insert(label.clone()));
     record.subtopics = subtopics;

@@ -66,7 +66,7 @@ fn read_files(request: &TrainRequest, progress: &dyn Progress) -> Result<Files, 
     let (unlabelled, unlabelled_files) = read(&request.unlabelled, Teaching::Unlabelled, "unlabelled: opening")?;
     let regions = rows(read(&request.regions, Teaching::Regions, "regions: opening")?);
     let (corrections, correction_files) = read(&request.corrections, Teaching::Corrections, "corrections: opening")?;
-    let (test, test_files) = read(&request.test, Teaching::Corrections, "test: opening")?;
+    let (test, test_files) = read(&request.test, Teaching::Test, "test: opening")?;
     let left_out = intake.left_out;
     let data =
         Data { topics, single_topic, regions, unlabelled, unlabelled_files, test_files, left_out, ..Data::default() };
