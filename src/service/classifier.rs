@@ -7,6 +7,7 @@ use super::{
     incoming::RequestQueue,
     metrics::{GaugeGuard, Metrics, StageTimes},
     model_info,
+    pool::{HandOver, Pool},
     requests::{StreamLimits, requests},
     status::{INTERNAL_ERROR, overloaded},
 };
@@ -21,7 +22,7 @@ use crate::{
         truncate_answer, truncate_id,
     },
 };
-use futures_util::{StreamExt, stream::BoxStream};
+use futures_util::{StreamExt, TryFutureExt, future::Either, stream::BoxStream};
 use prost::Message;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -41,8 +42,7 @@ struct Inner {
     slot: Arc<ModelSlot>,
     shadow: Option<Arc<Shadow>>,
     metrics: Arc<Metrics>,
-    /// One thread per core, apart from those of the network, which must never be blocked.
-    threads: rayon::ThreadPool,
+    pool: Pool,
     limits: StreamLimits,
     admission: Arc<Admission>,
 }
@@ -71,74 +71,37 @@ impl ClassifierService {
         limits: StreamLimits,
         admission: Arc<Admission>,
     ) -> Result<Self, ServeError> {
-        let threads = rayon::ThreadPoolBuilder::new()
-            .thread_name(|i| format!("classify-{i}"))
-            .build()
-            .map_err(|error| ServeError::Threads(error.to_string()))?;
-        Ok(ClassifierService(Arc::new(Inner { slot, shadow, metrics, threads, limits, admission })))
+        let pool = Pool::new()?;
+        Ok(ClassifierService(Arc::new(Inner { slot, shadow, metrics, pool, limits, admission })))
     }
 
-    /// Answers one request; an invalid one with its own error.
-    async fn answer(&self, request: pb::ClassifyRequest, in_flight: InFlight) -> ChargedResponse {
-        let id = request.article.as_ref().map(|article| truncate_id(&article.id)).unwrap_or_default();
-        let (outcome, permit) = match parse(request) {
-            Ok((article, options)) => self.classify_on_pool(article, options, in_flight).await,
-            // At once: an article over its limit must not hold its text while it waits for a thread.
-            Err(message) => (Outcome::Error(error_to_proto(Code::InvalidArgument, &message)), in_flight.text),
-        };
-        if let Outcome::Error(error) = &outcome {
-            self.0.metrics.articles.count_failed(error.code == Code::Internal as i32);
-        }
-        let response = pb::ClassifyResponse { id, outcome: Some(outcome) };
-        let permit = permit.map(|permit| permit.shrink_to_answer(response.encoded_len()));
-        (response, permit)
-    }
-
-    async fn classify_on_pool(
-        &self,
-        article: Article,
-        options: Options,
-        in_flight: InFlight,
-    ) -> (Outcome, Option<TextPermit>) {
+    /// Starts to answer one request, which has its place; an invalid one gets its own error. The answer is computed, and the place
+    /// freed, even if nobody waits for it. If the receiver is dropped first, the article is skipped.
+    fn submit(&self, request: pb::ClassifyRequest, in_flight: InFlight) -> oneshot::Receiver<ChargedResponse> {
         let (reply, answer) = oneshot::channel();
+        let id = request.article.as_ref().map(|article| truncate_id(&article.id)).unwrap_or_default();
         let inner = self.0.clone();
-        let span = Span::current();
-        self.0.threads.spawn(move || {
-            let mut in_flight = in_flight;
-            // The client has disconnected.
-            if reply.is_closed() {
-                return;
+        match parse(request) {
+            Ok((article, options)) => {
+                let span = Span::current();
+                self.0.pool.spawn(move || {
+                    // The client has disconnected.
+                    if reply.is_closed() {
+                        return Box::new(|| ());
+                    }
+                    // A panic is logged within the span of its call.
+                    let _entered = span.enter();
+                    inner.classify(id, article, options, in_flight, reply)
+                });
             }
-            let queued = in_flight.since.elapsed();
-            // A panic is logged within the span of its call.
-            let _entered = span.enter();
-            // One model answers the whole article, even if another is loaded meanwhile.
-            let model = inner.slot.current();
-            let answer = catch_unwind(AssertUnwindSafe(|| {
-                let document = clean_article(&article);
-                let cleaned = in_flight.since.elapsed() - queued;
-                let answer = model.classify_document(&article, document, &options);
-                let classified = in_flight.since.elapsed() - queued - cleaned;
-                (answer, StageTimes { queued, cleaned, classified })
-            }));
-            // After a panic, dropping `reply` makes the answer an INTERNAL error.
-            let Ok((answer, times)) = answer else { return };
-            inner.metrics.articles.count_classified(&answer, &times);
-            let digest = inner.shadow.as_ref().map(|shadow| (shadow, Digest::of(&answer)));
-            let answer = truncate_answer(answer_to_proto(answer), inner.admission.answer_bytes());
-            let mut permit = in_flight.text.take();
-            let Some((shadow, live)) = digest else {
-                let _ = reply.send((answer, permit));
-                return;
-            };
-            let text = permit.as_mut().and_then(|permit| permit.split_off(article.bytes()));
-            let _ = reply.send((answer, permit));
-            shadow.offer(article, &options, live, text);
-        });
-        match answer.await {
-            Ok((answer, permit)) => (Outcome::Classification(answer), permit),
-            Err(_) => (Outcome::Error(error_to_proto(Code::Internal, INTERNAL_ERROR)), None),
+            // At once: an article over its limit must not hold its text while it waits for a thread.
+            Err(message) => {
+                let outcome = Outcome::Error(error_to_proto(Code::InvalidArgument, &message));
+                // An error means that the client has disconnected.
+                let _ = reply.send(inner.charged(id, outcome, in_flight.text));
+            }
         }
+        answer
     }
 
     /// The maximum size of the answer to a request, in bytes. Explanations grow with the article; the rest of an answer grows
@@ -181,15 +144,26 @@ impl ClassifierService {
         (request, InFlight { text, ..in_flight })
     }
 
-    /// Answers a request of a stream in its own task, so that it completes and frees its place even if the client does not
-    /// read. Dropping the handle ends the task.
-    fn spawn_answer(&self, request: pb::ClassifyRequest, in_flight: InFlight) -> AbortOnDropHandle<ChargedResponse> {
+    /// Starts to answer a request of a stream as soon as there is a place for it.
+    fn submit_of_stream(
+        &self,
+        request: pb::ClassifyRequest,
+        in_flight: InFlight,
+    ) -> impl Future<Output = Result<ChargedResponse, Status>> + use<> {
+        let failed = |_| Status::internal(INTERNAL_ERROR);
+        if let Some(place) = self.0.admission.try_place() {
+            let answer = self.submit(request, InFlight { _place: Some(place), ..in_flight });
+            return Either::Left(answer.map_err(failed));
+        }
+        // In a task of its own, which takes its place and frees it even while the client does not read. Dropping the handle ends
+        // the task.
         let service = self.clone();
         let answer = async move {
             let place = service.0.admission.place().await;
-            service.answer(request, InFlight { _place: place, ..in_flight }).await
+            service.submit(request, InFlight { _place: place, ..in_flight }).await.map_err(failed)
         };
-        AbortOnDropHandle::new(tokio::spawn(answer.in_current_span()))
+        let task = AbortOnDropHandle::new(tokio::spawn(answer.in_current_span()));
+        Either::Right(async move { task.await.unwrap_or_else(|_| Err(Status::internal(INTERNAL_ERROR))) })
     }
 
     /// Refuses calls that begin during a drain.
@@ -198,6 +172,59 @@ impl ClassifierService {
             true => Err(Status::unavailable("the server is shutting down: retry, or use another server")),
             false => Ok(()),
         }
+    }
+}
+
+impl Inner {
+    /// Classifies an article, and returns what hands over its answer.
+    fn classify(
+        &self,
+        id: String,
+        article: Article,
+        options: Options,
+        mut in_flight: InFlight,
+        reply: oneshot::Sender<ChargedResponse>,
+    ) -> HandOver {
+        let queued = in_flight.since.elapsed();
+        // One model answers the whole article, even if another is loaded meanwhile.
+        let model = self.slot.current();
+        let answer = catch_unwind(AssertUnwindSafe(|| {
+            let document = clean_article(&article);
+            let cleaned = in_flight.since.elapsed() - queued;
+            let answer = model.classify_document(&article, document, &options);
+            let classified = in_flight.since.elapsed() - queued - cleaned;
+            (answer, StageTimes { queued, cleaned, classified })
+        }));
+        let mut permit = in_flight.text.take();
+        let Ok((answer, times)) = answer else {
+            let outcome = Outcome::Error(error_to_proto(Code::Internal, INTERNAL_ERROR));
+            let response = self.charged(id, outcome, permit);
+            // An error of sending means that the client has disconnected, here and below.
+            return Box::new(move || drop((reply.send(response), in_flight)));
+        };
+        self.metrics.articles.count_classified(&answer, &times);
+        let shadow = self.shadow.clone().map(|shadow| {
+            let text = permit.as_mut().and_then(|permit| permit.split_off(article.bytes()));
+            (shadow, Digest::of(&answer), text)
+        });
+        let answer = truncate_answer(answer_to_proto(answer), self.admission.answer_bytes());
+        let response = self.charged(id, Outcome::Classification(answer), permit);
+        Box::new(move || {
+            drop((reply.send(response), in_flight));
+            if let Some((shadow, live, text)) = shadow {
+                shadow.offer(article, &options, live, text);
+            }
+        })
+    }
+
+    /// The response with this outcome, with the permit for it.
+    fn charged(&self, id: String, outcome: Outcome, permit: Option<TextPermit>) -> ChargedResponse {
+        if let Outcome::Error(error) = &outcome {
+            self.metrics.articles.count_failed(error.code == Code::Internal as i32);
+        }
+        let response = pb::ClassifyResponse { id, outcome: Some(outcome) };
+        let permit = permit.map(|permit| permit.shrink_to_answer(response.encoded_len()));
+        (response, permit)
     }
 }
 
@@ -220,7 +247,8 @@ impl Classifier for ClassifierService {
             None => queue.budget().try_acquire(bytes, answer_bytes).ok_or_else(overloaded)?,
         };
         let place = self.0.admission.try_place().ok_or_else(overloaded)?;
-        let (answer, permit) = self.answer(request, self.begin(Some(text), Some(place))).await;
+        let answer = self.submit(request, self.begin(Some(text), Some(place))).await;
+        let (answer, permit) = answer.map_err(|_| Status::internal(INTERNAL_ERROR))?;
         let mut counts = AnswerCounts::for_current_span();
         counts.count(&answer);
         let mut response = Response::new(answer);
@@ -253,9 +281,8 @@ impl Classifier for ClassifierService {
                 async move { Ok::<_, Status>(reader.next_of_stream(&queue, message?).await) }
             })
             .map(move |next| {
-                let task = next.map(|(request, in_flight)| answerer.spawn_answer(request, in_flight));
-                // A task fails only if its stream is dropped.
-                async move { task?.await.map_err(|_| Status::internal(INTERNAL_ERROR)) }
+                let answer = next.map(|(request, in_flight)| answerer.submit_of_stream(request, in_flight));
+                async move { answer?.await }
             })
             .buffered(WINDOW)
             .map(move |answer| {

@@ -23,6 +23,7 @@ mod model_info;
 mod not_grpc;
 mod outgoing;
 mod peers;
+mod pool;
 mod reflection;
 mod requests;
 mod security;
