@@ -5,8 +5,12 @@
 //! whole: "Copyright law was changed on Monday." and "Register to vote by Monday, officials said." are sentences of
 //! articles. A heading such as "Related Articles" is removed with the headlines below it.
 
-use super::{notices, rules::rule};
-use regex::Regex;
+use super::{
+    notices,
+    rules::{case_sensitive_rule, rule, rules},
+};
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use regex::{Regex, RegexSet, SetMatches};
 use std::{ops::Range, sync::LazyLock};
 
 /// Maximum length of a notice in bytes; longer lines are paragraphs of the article.
@@ -29,11 +33,13 @@ pub fn find(text: &str) -> Vec<Range<usize>> {
         if line.is_empty() {
             continue;
         }
-        let is_list_heading = line.len() <= MAX_TEASER_BYTES && LIST_HEADING.is_match(line);
-        if is_list_heading {
+        // Longer lines are neither notices nor headings.
+        let starts = (line.len() <= MAX_NOTICE_BYTES).then(|| LINE_STARTS.matches(line));
+        let is_heading = |starts: &SetMatches| line.len() <= MAX_TEASER_BYTES && starts.matched(LIST_HEADING);
+        if starts.as_ref().is_some_and(is_heading) {
             teasers_left = MAX_TEASERS;
             found.push(range);
-        } else if line.len() <= MAX_NOTICE_BYTES && is_notice(line) {
+        } else if starts.is_some_and(|starts| is_notice(line, &starts)) {
             found.push(range);
         } else if teasers_left > 0 && is_teaser(line) {
             teasers_left -= 1;
@@ -45,13 +51,14 @@ pub fn find(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-fn is_notice(line: &str) -> bool {
-    let addresses_reader = || PROMPT.is_match(line) || (NOTICE_WORD.is_match(line) && NOTICE.is_match(line));
-    LABEL.is_match(line)
-        || BYLINE.is_match(line)
-        || (addresses_reader() && !SPEECH.is_match(line))
-        || IMPRINT.is_match(line)
-        || notices::is_about_data(line)
+fn is_notice(line: &str, starts: &SetMatches) -> bool {
+    if starts.matched(LABEL) || (line.starts_with('B') && BYLINE.is_match(line)) {
+        return true;
+    }
+    let has_keyword = KEYWORDS.is_match(line);
+    let addresses_reader = || starts.matched(PROMPT) || (has_keyword && NOTICE.is_match(line));
+    (addresses_reader() && !SPEECH.is_match(line))
+        || (has_keyword && (IMPRINT.is_match(line) || notices::is_about_data(line)))
 }
 
 /// Whether a line is the headline of another article: short and not a sentence.
@@ -59,10 +66,17 @@ fn is_teaser(line: &str) -> bool {
     line.len() <= MAX_TEASER_BYTES && !line.ends_with(['.', '!', '"', '\'', ':', ';', ','])
 }
 
+/// The kinds of lines that are recognised by their start, as indices into [`LINE_STARTS`].
+const LIST_HEADING: usize = 0;
+const LABEL: usize = 1;
+const PROMPT: usize = 2;
+
+/// The patterns of these kinds, which are searched together.
+static LINE_STARTS: LazyLock<RegexSet> =
+    LazyLock::new(|| rules([LIST_HEADING_PATTERN, LABEL_PATTERN, &prompt_pattern()]));
+
 /// Headings above lists of other articles.
-static LIST_HEADING: LazyLock<Regex> = LazyLock::new(|| {
-    rule(
-        r"^[\W\d_]*(?:
+const LIST_HEADING_PATTERN: &str = r"^[\W\d_]*(?:
             related(?:\s(?:articles?|stories|news|topics|content|links|coverage|posts|reading|videos?))?
           | (?:more|other|latest|top|breaking|popular|featured|trending|recommended)\s(?:stories|articles|news|headlines|reads|posts|videos|coverage)
           | more\s(?:from|on|in)\s(?:this\s\w+|the\sauthor|news|world|politics|business|sports?|tech(?:nology)?|entertainment|health|science|opinion|culture|local|national|international)
@@ -71,14 +85,10 @@ static LIST_HEADING: LazyLock<Regex> = LazyLock::new(|| {
           | trending(?:\snow)? | recommended(?:\sfor\syou)? | you\s(?:may|might)\s(?:also\s)?(?:like|be\sinterested\sin|have\smissed)
           | what\sto\sread\snext | read\snext | up\snext | editors?'?s?\s(?:picks?|choice) | don't\smiss | from\saround\sthe\sweb
           | promoted\s(?:stories|content) | sponsored\s(?:stories|content|links)
-        )[\W_]*$",
-    )
-});
+        )[\W_]*$";
 
 /// Lines that consist of a label of the page.
-static LABEL: LazyLock<Regex> = LazyLock::new(|| {
-    rule(
-        r"^[\W_]*(?:
+const LABEL_PATTERN: &str = r"^[\W_]*(?:
             (?:show|read|see|load|view|learn)\s(?:more|less|all|full\s(?:story|article))(?:\scomments)?
           | advertise?ments? | adverts? | ads?\sby\s\w+ | sponsored | promoted | continue\sreading(?:\sbelow)?
           | (?:article|story)\scontinues\s(?:below|after)(?:\s(?:the\s)?advert\w*)?
@@ -96,16 +106,14 @@ static LABEL: LazyLock<Regex> = LazyLock::new(|| {
           | (?:image|photo|picture|video)\s(?:source|caption|credit|copyright)s?(?:\W.{0,60})? | getty\simages | file\s(?:photo|picture)
           | (?:image|photo|picture|video)s?\s?(?:by|:)\s.{2,60}
           | (?:\w{3,9}\s\d{1,2},?\s\d{4}\W+)?\d+\s(?:min(?:ute)?s?\sread|(?:minutes?|hours?|days?)\sago) | (?:last\s)?updated\s.{0,50}\bago
-        )[\W_]*$",
-    )
-});
+        )[\W_]*$";
 
 /// Lines that name the author of the article, which are unrelated to its topic.
 static BYLINE: LazyLock<Regex> = LazyLock::new(|| {
-    // Names begin with capitals, so this pattern is case-sensitive and cannot use `rule`.
     let name = r"\p{Lu}[\p{L}.'-]*";
-    Regex::new(&format!(r"^(?:By|BY)\s{name}(?:\s(?:{name}|and|de|van|von|al|bin)){{0,7}}(?:(?:,|\s[|\u{{2013}}-]|\sin)\s[^.]{{1,60}})?$"))
-        .unwrap_or_else(|error| unreachable!("invalid built-in pattern: {error}"))
+    case_sensitive_rule(&format!(
+        r"^(?:By|BY)\s{name}(?:\s(?:{name}|and|de|van|von|al|bin)){{0,7}}(?:(?:,|\s[|\u{{2013}}-]|\sin)\s[^.]{{1,60}})?$"
+    ))
 });
 
 /// Company details: legal form, register, address, without a sentence.
@@ -123,7 +131,7 @@ static IMPRINT: LazyLock<Regex> = LazyLock::new(|| {
 static SPEECH: LazyLock<Regex> = LazyLock::new(|| rule(r"\b(?:said|says|told|according\sto)\b"));
 
 /// Prompts: lines that begin by addressing the reader of the page.
-static PROMPT: LazyLock<Regex> = LazyLock::new(|| {
+fn prompt_pattern() -> String {
     let networks = r"(?:facebook|twitter|x|instagram|youtube|linkedin|tiktok|whatsapp|telegram|threads|bluesky)";
     let patterns = [
         r"(?:please\s)?(?:enable|turn\son|activate)\sjavascript\b",
@@ -150,7 +158,7 @@ static PROMPT: LazyLock<Regex> = LazyLock::new(|| {
         r"click\s(?:here|on\sthe\s(?:link|image|button)|to\s(?:view|read|see|enlarge|play|watch|subscribe|share|e-?mail|print|expand))\b",
         r"(?:also\sread|read\salso|read\smore|see\salso|recommended|don't\smiss|related)\s?[:|»>]",
         r"download\s(?:our|the)\s.{0,40}\bapp\b[^.]{0,40}[\W_]*$",
-        r"(?:copyright\s)?(?:©|\(c\))\s?(?:copyright|\d{4}|\p{Lu})",
+        r"(?:copyright\s)?(?:©|\(c\))\s?(?:copyright|\d{4}|[a-z]|\p{Lu})",
         r"copyright\s\d{4}\b",
         r"this\s(?:article|story)\s(?:was\s)?(?:originally|first)\s(?:published|appeared)\b",
         r"originally\spublished\s(?:by|in|on|at|under)\b",
@@ -158,8 +166,8 @@ static PROMPT: LazyLock<Regex> = LazyLock::new(|| {
         r"you\shave\s(?:reached|read|\d+)\s.{0,40}\b(?:limit|free\sarticles?)\b",
         r"support\s(?:our|independent|quality)\sjournalism\b",
     ];
-    rule(&format!(r"^[\W_]*(?:{})", patterns.join("|")))
-});
+    format!(r"^[\W_]*(?:{})", patterns.join("|"))
+}
 
 /// Notices: lines that contain one of these phrases anywhere.
 static NOTICE: LazyLock<Regex> = LazyLock::new(|| {
@@ -179,11 +187,59 @@ static NOTICE: LazyLock<Regex> = LazyLock::new(|| {
     rule(&patterns.join("|"))
 });
 
-/// Prefilter for [`NOTICE`]: every match contains one of these words, which are much faster to search for.
-static NOTICE_WORD: LazyLock<Regex> = LazyLock::new(|| {
-    rule(
-        "block(?:er|ing)|cookies|javascript|to\\syour\\s(?:inbox|e-?mail)|app\\sstore|reserved|may\\snot\\sbe|you\\s(?:agree|accept|consent)",
-    )
+/// Words of which every match of [`NOTICE`], of [`IMPRINT`] and of [`notices::is_about_data`] contains at least one. They are much
+/// faster to search for, and most lines have none.
+static KEYWORDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    let of_notices = ["blocker", "blocking", "cookie", "javascript", "app store", "reserved", "may not be", "you"];
+    let of_imprints = [
+        "registered",
+        "incorporated",
+        "company n",
+        "company r",
+        "vat n",
+        "vat r",
+        "abn",
+        "impressum",
+        "division",
+        "subsidiary",
+        "part of",
+        "trading",
+        "trademark",
+        "published by",
+        "operated by",
+        "regulated by",
+    ];
+    let of_data = [
+        "consent",
+        "gdpr",
+        "ccpa",
+        "cpra",
+        "lgpd",
+        "privacy",
+        "personal",
+        "opt",
+        "third",
+        "vendor",
+        "advertiser",
+        "legitimate",
+        "controller",
+        "user",
+        "terms",
+        "conditions",
+        "unsubscribe",
+        "newsletter",
+        "technolog",
+        "identifiers",
+        "browsing",
+        "targeted",
+        "recaptcha",
+        "information on",
+    ];
+    AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .kind(Some(AhoCorasickKind::DFA))
+        .build(of_notices.iter().chain(&of_imprints).chain(&of_data))
+        .unwrap_or_else(|error| unreachable!("invalid built-in keywords: {error}"))
 });
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //!
 //! "Analysis: ", "Mr Smith (left) - " and "Jordan: " are not datelines.
 
+use super::rules::case_sensitive_rule;
 use crate::{article::prefix, geography::Known};
 use regex::Regex;
 use std::{ops::Range, sync::LazyLock};
@@ -57,11 +58,10 @@ pub fn find(text: &str, known: impl Fn(&str) -> Known) -> Option<Dateline> {
 /// The dateline at the beginning of a line. `is_first` is true for the first non-blank line of the text.
 fn in_line(line: &str, is_first: bool, known: &impl Fn(&str) -> Known) -> Option<Dateline> {
     let head = prefix(line, MAX_BYTES);
-    if let Some(agency) = AGENCY_ALONE.find(head) {
-        return Some(Dateline { whole: 0..agency.end(), place: 0..0 });
+    if head.starts_with('(') {
+        return AGENCY_ALONE.find(head).map(|agency| Dateline { whole: 0..agency.end(), place: 0..0 });
     }
-    // Most lines do not match, and `is_match` is faster than `captures`.
-    if !DATELINE.is_match(head) {
+    if !may_match(head, is_first) {
         return None;
     }
     let parts = DATELINE.captures(head)?;
@@ -70,6 +70,11 @@ fn in_line(line: &str, is_first: bool, known: &impl Fn(&str) -> Known) -> Option
     let agency = parts.name("agency").map(|agency| AGENCY.is_match(agency.as_str()));
 
     let names = || place.as_str().split([',', '/']).map(str::trim);
+    // The pattern takes any letter beyond ASCII for a capital.
+    let begins_in_lower_case = |word: &str| word.starts_with(|c: char| !c.is_ascii() && !c.is_uppercase());
+    if place.as_str().split([' ', '-', ',', '/']).any(begins_in_lower_case) {
+        return None;
+    }
     let capitals = names().next().is_some_and(|first| !first.contains(char::is_lowercase));
     let any_known = || names().any(|name| known(name) != Known::Nothing);
     let is_dateline = match (agency, date) {
@@ -86,25 +91,54 @@ fn in_line(line: &str, is_first: bool, known: &impl Fn(&str) -> Known) -> Option
     is_dateline.then(|| Dateline { whole: 0..whole.end(), place: place.range() })
 }
 
-fn rule(pattern: &str) -> Regex {
-    Regex::new(pattern).unwrap_or_else(|error| unreachable!("invalid built-in pattern: {error}"))
+/// Whether a line may begin with a dateline. Much faster than [`DATELINE`], and false for most lines: before the mark or the agency,
+/// a dateline has only capitalised words, particles, dates and separators. Without agency, it has a date or is in the first line.
+fn may_match(line: &str, is_first: bool) -> bool {
+    let mut has_date = false;
+    for word in line.split_whitespace() {
+        has_date |= word.contains(char::is_numeric);
+        let has_mark = || {
+            word.contains([':', '\u{2013}', '\u{2014}'])
+                || word.contains("--")
+                || word.ends_with('-')
+                || (has_date && word.contains('.'))
+        };
+        if word.contains('(') || ((has_date || is_first) && has_mark()) {
+            return true;
+        }
+        let begins_like_month =
+            || word.get(..3).is_some_and(|begin| MONTHS.iter().any(|month| begin.eq_ignore_ascii_case(month)));
+        let may_continue = || word.starts_with("d'") || PARTICLES.contains(&word) || begins_like_month();
+        if word.starts_with(char::is_lowercase) && !may_continue() {
+            return false;
+        }
+    }
+    false
 }
+
+/// Lower-case words within the names of places.
+const PARTICLES: [&str; 26] = [
+    "de", "del", "da", "do", "dos", "das", "la", "le", "las", "los", "el", "al", "au", "aux", "of", "the", "and", "es",
+    "sur", "am", "an", "der", "den", "en", "upon", "on",
+];
+/// The first letters of the months.
+const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
 /// News agencies named in brackets in datelines. A desk may follow: "Reuters Health".
 const AGENCIES: &str = r"(?:Thomson\ )?Reuters|AP|Associated\ Press|AFP|dpa|DPA|UPI|Xinhua|PTI|ANI|IANS|TASS|Interfax|RIA|Sputnik|Bloomberg|CNN|BBC|Kyodo|Yonhap|EFE|ANSA|APA|Anadolu|AA|MENA|SANA|IRNA|WAM|SPA|NAN|PNA|KUNA|Belga|Lusa|CP|AAP|NZPA|PA|UNB|APP|GNA|VNA|Antara|Bernama|CNA|MTI|PAP|CTK|STT|NTB|TT|Ritzau|Prensa\ Latina";
 
-static AGENCY: LazyLock<Regex> = LazyLock::new(|| rule(&format!(r"(?x)^(?:{AGENCIES})\b")));
+static AGENCY: LazyLock<Regex> = LazyLock::new(|| case_sensitive_rule(&format!(r"^(?:{AGENCIES})\b")));
 
 static AGENCY_ALONE: LazyLock<Regex> =
-    LazyLock::new(|| rule(&format!(r"(?x)^\((?:{AGENCIES})\)\s*(?:--|[-\u{{2013}}\u{{2014}}])\s*")));
+    LazyLock::new(|| case_sensitive_rule(&format!(r"^\((?:{AGENCIES})\)\s*(?:--|[-\u{{2013}}\u{{2014}}])\s*")));
 
 static DATELINE: LazyLock<Regex> = LazyLock::new(|| {
-    let word = r"(?:[\p{Lu}][\p{L}'.]*|d'[\p{Lu}][\p{L}]*)";
-    let particle = r"(?:de|del|da|do|dos|das|la|le|las|los|el|al|au|aux|of|the|and|es|sur|am|an|der|den|en|upon|on)";
+    let word = r"(?:\p{Lu}[\p{L}'.]*|d'\p{Lu}\p{L}*)";
+    let particle = format!("(?:{})", PARTICLES.join("|"));
     let name = format!(r"{word}(?:[\ -](?:{particle}[\ -])*{word}){{0,4}}");
     let month = r"(?i:jan(?:uary|\.)?|feb(?:ruary|\.)?|mar(?:ch|\.)?|apr(?:il|\.)?|may|june?\.?|july?\.?|aug(?:ust|\.)?|sept?(?:ember|\.)?|oct(?:ober|\.)?|nov(?:ember|\.)?|dec(?:ember|\.)?)";
-    rule(&format!(
-        r"(?x)^
+    case_sensitive_rule(&format!(
+        r"^
         (?: [*\u{{2022}}] \s? )? (?: (?: UPDATE | WRAPUP | CORRECTED | REFILE | RPT ) \s? \d* \s? -+ \s? )?
         (?P<place> {name} (?: \s?/\s? {name} )* (?: \s?,\s {name} ){{0,2}}? )
         (?: \s?,?\s (?P<date> {month}\s\d{{1,2}} (?: ,?\s\d{{4}} )? | \d{{1,2}}\s{month} (?: \s\d{{4}} )? ) )?

@@ -14,8 +14,25 @@ const PARAGRAPH_BYTES: usize = 200;
 const SEARCH_BYTES: usize = 20_000;
 /// English words that related languages do not have. Detection among about seventy languages takes longer than all other steps
 /// of a classification, so it is skipped if at least [`ENGLISH_SHARE`] of at least [`ENGLISH_MIN_WORDS`] words are these.
-const ENGLISH_WORDS: [&str; 14] =
-    ["the", "and", "to", "that", "with", "for", "said", "from", "by", "has", "have", "which", "would", "their"];
+fn is_english(word: &str) -> bool {
+    matches!(
+        word,
+        "the"
+            | "and"
+            | "to"
+            | "that"
+            | "with"
+            | "for"
+            | "said"
+            | "from"
+            | "by"
+            | "has"
+            | "have"
+            | "which"
+            | "would"
+            | "their"
+    )
+}
 const ENGLISH_SHARE: f64 = 0.08;
 const ENGLISH_MIN_WORDS: usize = 20;
 
@@ -73,7 +90,7 @@ fn is_plainly_english(text: &str) -> bool {
     let (mut words, mut english) = (0, 0);
     for word in text.split_ascii_whitespace() {
         words += 1;
-        english += usize::from(ENGLISH_WORDS.contains(&word));
+        english += usize::from(is_english(word));
     }
     words >= ENGLISH_MIN_WORDS && english as f64 >= ENGLISH_SHARE * words as f64
 }

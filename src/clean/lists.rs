@@ -115,6 +115,9 @@ fn may_hold_long_list(line: &str) -> bool {
     const MEAN_NAME_BYTES: usize = 30;
     let mut last = [usize::MAX; BETWEEN];
     let is_separator = |byte: u8| matches!(byte, b',' | b';' | b'|' | b'/');
+    if line.bytes().filter(|byte| is_separator(*byte)).count() <= BETWEEN {
+        return false;
+    }
     line.bytes().enumerate().filter(|(_, byte)| is_separator(*byte)).enumerate().any(|(i, (at, _))| {
         let first = std::mem::replace(&mut last[i % BETWEEN], at);
         first != usize::MAX && at - first <= BETWEEN * MEAN_NAME_BYTES

@@ -3,53 +3,77 @@
 //! NFC rather than NFKC, because NFKC joins words: "Acme™" would become "AcmeTM".
 
 use crate::document::MappedText;
+use std::ops::Range;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, char::canonical_combining_class, is_nfc_quick};
 
 /// Normalises a text. A text that is already normalised is returned unchanged.
 pub fn normalise<'a>(text: MappedText<'a>) -> MappedText<'a> {
     let source = text.as_str();
-    if source.is_ascii() && !source.bytes().any(|byte| is_control(char::from(byte))) {
-        return text;
-    }
-    let composed = is_nfc_quick(source.chars()) == IsNormalized::Yes;
-    if composed && !source.chars().any(|c| replacement(c).is_some()) {
-        return text;
-    }
-    let mut out = MappedText::with_capacity(source.len());
-    let mut chars = source.char_indices().peekable();
-    let mut buffer = String::new();
-    while let Some((start, c)) = chars.next() {
-        if let Some(plain) = replacement(c) {
-            let end = start + c.len_utf8();
-            buffer.clear();
-            buffer.push_str(plain);
-            push_replacement(&mut out, &text, &buffer, start..end);
-            continue;
-        }
-        // Compose a base character with the marks that follow it.
-        let mut end = start + c.len_utf8();
-        while !composed && let Some(&(at, mark)) = chars.peek() {
-            let cannot_compose = is_nfc_quick(std::iter::once(mark)) == IsNormalized::Yes;
-            if canonical_combining_class(mark) == 0 && cannot_compose {
-                break;
+    let is_composed = special_runs(source).all(|run| is_nfc_quick(source[run].chars()) == IsNormalized::Yes);
+    let mut out = MappedText::default();
+    let mut kept_to = 0;
+    let mut composed = String::new();
+    for run in special_runs(source) {
+        // A mark at the beginning of the run may belong to the ASCII letter before it.
+        let mut at = if is_composed { run.start } else { run.start.saturating_sub(1) };
+        while let Some(c) = source[at..run.end].chars().next() {
+            let start = at;
+            at += c.len_utf8();
+            let changed = match replacement(c) {
+                Some(plain) => plain,
+                None if is_composed => continue,
+                None => {
+                    at += length_of_marks(&source[at..run.end]);
+                    composed.clear();
+                    composed.extend(source[start..at].nfc());
+                    if composed == source[start..at] {
+                        continue;
+                    }
+                    &composed
+                }
+            };
+            if kept_to == 0 {
+                out = MappedText::with_capacity(source.len());
             }
-            end = at + mark.len_utf8();
-            chars.next();
-        }
-        if end == start + c.len_utf8() && c.is_ascii() {
-            out.push_part(&text, start..end);
-        } else {
-            buffer.clear();
-            buffer.extend(source[start..end].nfc());
-            push_replacement(&mut out, &text, &buffer, start..end);
+            out.push_part(&text, kept_to..start);
+            out.push(changed, text.source(start..at));
+            kept_to = at;
         }
     }
+    if kept_to == 0 {
+        return text;
+    }
+    out.push_part(&text, kept_to..source.len());
     out
 }
 
-/// Appends `replacement` in place of a byte range of `text`.
-fn push_replacement(out: &mut MappedText<'_>, text: &MappedText<'_>, replacement: &str, part: std::ops::Range<usize>) {
-    out.push(replacement, text.source(part));
+/// The byte ranges of runs of characters that may need a change: all but printable ASCII, tabs and ends of lines.
+fn special_runs(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
+    let bytes = text.as_bytes();
+    // Without short circuits, so that a block is compared at once.
+    let is_special = |byte: &u8| {
+        let is_white_space = (*byte == b'\t') | (*byte == b'\n') | (*byte == b'\r');
+        (*byte >= 0x7F) | ((*byte < b' ') & !is_white_space)
+    };
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        // Most blocks have no such character, which takes few instructions to find out.
+        while let Some(block) = bytes[at..].first_chunk::<32>()
+            && !block.iter().fold(false, |any, byte| any | is_special(byte))
+        {
+            at += 32;
+        }
+        let start = at + bytes[at..].iter().position(is_special)?;
+        at = bytes[start..].iter().position(|byte| !is_special(byte)).map_or(bytes.len(), |length| start + length);
+        Some(start..at)
+    })
+}
+
+/// The length in bytes of the marks at the beginning of a text that compose with the character before it.
+fn length_of_marks(text: &str) -> usize {
+    let is_mark =
+        |c: &char| canonical_combining_class(*c) != 0 || is_nfc_quick(std::iter::once(*c)) != IsNormalized::Yes;
+    text.chars().take_while(is_mark).map(char::len_utf8).sum()
 }
 
 fn is_control(c: char) -> bool {

@@ -3,7 +3,7 @@
 use super::files::Watch;
 use crate::{
     article::{Article, Options},
-    model::{MANIFEST, Model, ModelError, TENSORS, in_service},
+    model::{MANIFEST, Model, ModelError, TENSORS, in_service, warm_up},
 };
 use arc_swap::ArcSwap;
 use std::{
@@ -137,11 +137,12 @@ impl ModelSlot {
     /// [`SelfCheckError`].
     pub fn open(folder: Option<PathBuf>) -> Result<Self, SelfCheckError> {
         let last_tried = folder.as_deref().and_then(|folder| fingerprint(folder).ok());
-        let model = match &folder {
-            Some(folder) => load(folder)?,
-            None => Model::bundled()?,
+        let open = || match &folder {
+            Some(folder) => load(folder),
+            None => Ok(Model::bundled()?),
         };
-        model.warm_up();
+        let (model, ()) = rayon::join(open, warm_up);
+        let model = model?;
         let status = Status::new(model.version());
         Ok(ModelSlot {
             current: ArcSwap::from_pointee(model),

@@ -13,7 +13,8 @@ use crate::{
     region::{MentionModel, RankerLayers, RegionRanker, TextModel, feature_names},
     text::{HashIndex, Vocabulary},
     topic::{
-        DecisionLayer, LinearLayer, SparseLayer, Subtopic, Subtopics, Topic, TopicClassifier, TopicLayers, WordVectors,
+        Cells, DecisionLayer, LinearLayer, SparseLayer, Subtopic, Subtopics, Topic, TopicClassifier, TopicLayers,
+        WordVectors,
     },
 };
 use ndarray::{Array1, Array2};
@@ -70,19 +71,25 @@ pub fn open(manifest: &[u8], tensors: &[u8]) -> Result<Model, ModelError> {
     if manifest.version != version(&manifest) {
         return Err(ModelError::Checksum { file: MANIFEST });
     }
-    if manifest.tensors_sha256 != sha256_hex(tensors) {
+    let (digest, parts) = rayon::join(|| sha256_hex(tensors), || open_parts(&manifest, tensors));
+    if manifest.tensors_sha256 != digest {
         return Err(ModelError::Checksum { file: TENSORS });
     }
+    let (topics, regions) = parts?;
+    Ok(Model::new(topics, regions, manifest))
+}
+
+fn open_parts(manifest: &Manifest, tensors: &[u8]) -> Result<(TopicClassifier, RegionRanker), ModelError> {
     let tensors = SafeTensors::deserialize(tensors).map_err(|error| ModelError::Tensors(error.to_string()))?;
     let tensors = Tensors(&tensors);
 
     let index = |name: &str| -> Result<HashIndex, ModelError> {
         let part = |part: &str| tensors.numbers(&format!("{name}.{part}"), Dtype::U32, u32::from_le_bytes);
-        Ok(HashIndex::from_parts(part("buckets")?, part("fingerprints")?)?)
+        Ok(HashIndex::from_parts(&part("buckets")?, part("fingerprints")?)?)
     };
     let topics = open_topics(&manifest.topics, &tensors, &index)?;
     let regions = open_regions(&manifest.regions, &tensors, &index)?;
-    Ok(Model::new(topics, regions, manifest))
+    Ok((topics, regions))
 }
 
 fn open_topics(
@@ -117,16 +124,15 @@ fn open_topics(
         Ok(Subtopic { code, name, topic, auto_from: label.auto_from })
     });
     let labels: Vec<Subtopic> = labels.collect::<Result<_, ModelError>>()?;
-    let cell_labels = tensors.numbers("subtopic.linear.labels", Dtype::U16, u16::from_le_bytes)?;
-    let cell_weights = tensors.numbers("subtopic.linear.weights", Dtype::I8, i8::from_le_bytes)?;
-    if cell_labels.len() != cell_weights.len() {
-        return Err(inconsistent());
-    }
+    let cells = Cells {
+        lengths: tensors.numbers("subtopic.linear.lengths", Dtype::U16, u16::from_le_bytes)?,
+        labels: tensors.numbers("subtopic.linear.labels", Dtype::U16, u16::from_le_bytes)?,
+        weights: tensors.numbers("subtopic.linear.weights", Dtype::I8, i8::from_le_bytes)?,
+    };
     let layer = SparseLayer::from_parts(
-        &tensors.numbers("subtopic.linear.lengths", Dtype::U16, u16::from_le_bytes)?,
-        cell_labels.into_iter().zip(cell_weights).collect(),
+        cells,
         floats("subtopic.linear.scales")?,
-        matrix("subtopic.linear.dense")?,
+        &matrix("subtopic.linear.dense")?,
         floats("subtopic.linear.bias")?,
     )
     .ok_or_else(inconsistent)?;
@@ -136,10 +142,11 @@ fn open_topics(
         ngrams: manifest.ngrams,
         linear: LinearLayer::new(
             &tensors.matrix("topic.linear.weights", Dtype::I8, i8::from_le_bytes)?,
-            floats("topic.linear.scales")?,
-            matrix("topic.linear.dense")?,
-            floats("topic.linear.bias")?,
-        ),
+            &floats("topic.linear.scales")?,
+            &matrix("topic.linear.dense")?,
+            &floats("topic.linear.bias")?,
+        )
+        .ok_or_else(|| ModelError::Tensors("the parts of the topic model are inconsistent".into()))?,
         decision: decision("topic.decision")?,
         exclusive: manifest.exclusive,
         subtopics: Subtopics::new(labels, layer, decision("subtopic.decision")?, manifest.subtopic_review)
@@ -278,14 +285,15 @@ pub fn encode(
     let (weights, scales) = linear.term_weights();
     let (dense, bias) = linear.dense_weights();
     let (terms, labels) = weights.dim();
-    let (sub_lengths, sub_cells) = subtopics.layer().cells_by_term();
+    let sub_cells = subtopics.layer().cells();
     let (sub_scales, sub_dense, sub_bias) = subtopics.layer().parts_by_label();
-    let (sub_labels, sub_weights): (Vec<u16>, Vec<i8>) = sub_cells.iter().copied().unzip();
     let (lengths, cells) = regions.text().cells_by_term();
     let (_, text_bias) = regions.text().step_and_bias();
     let (mentions, mention_weights) = regions.mentions().parts();
     let (text, text_idf) = regions.text().vocabulary().parts();
     let (countries, weights_of_text): (Vec<u8>, Vec<i8>) = cells.iter().copied().unzip();
+    let i8s = |values: &[i8]| (Dtype::I8, vec![values.len()], bytes(values, i8::to_le_bytes));
+    let u16s = |values: &[u16]| (Dtype::U16, vec![values.len()], bytes(values, u16::to_le_bytes));
     let u32s = |values: &[u32]| (Dtype::U32, vec![values.len()], bytes(values, u32::to_le_bytes));
     let f32s = |values: &[f32]| (Dtype::F32, vec![values.len()], bytes(values, f32::to_le_bytes));
     let f32_matrix = |values: &Array2<f32>| (Dtype::F32, values.shape().to_vec(), bytes(values, f32::to_le_bytes));
@@ -296,34 +304,34 @@ pub fn encode(
         ("region.alone.weights", (Dtype::F64, vec![alone.weights.len()], bytes(&alone.weights, f64::to_le_bytes))),
         ("region.beside.intercept", (Dtype::F64, vec![1], bytes([&beside.intercept], f64::to_le_bytes))),
         ("region.beside.weights", (Dtype::F64, vec![beside.weights.len()], bytes(&beside.weights, f64::to_le_bytes))),
-        ("region.mentions.buckets", u32s(mentions.parts().0)),
+        ("region.mentions.buckets", u32s(&mentions.parts().0)),
         ("region.mentions.fingerprints", u32s(mentions.parts().1)),
-        ("region.mentions.weights", (Dtype::I8, vec![mention_weights.len()], bytes(mention_weights, i8::to_le_bytes))),
+        ("region.mentions.weights", i8s(mention_weights)),
         ("region.text.bias", (Dtype::F32, vec![text_bias.len()], bytes(text_bias, f32::to_le_bytes))),
-        ("region.text.buckets", u32s(text.parts().0)),
+        ("region.text.buckets", u32s(&text.parts().0)),
         ("region.text.countries", (Dtype::U8, vec![countries.len()], countries)),
         ("region.text.fingerprints", u32s(text.parts().1)),
         ("region.text.idf", (Dtype::U8, vec![text_idf.len()], text_idf.to_vec())),
         ("region.text.lengths", (Dtype::U8, vec![lengths.len()], lengths)),
-        ("region.text.weights", (Dtype::I8, vec![weights_of_text.len()], bytes(&weights_of_text, i8::to_le_bytes))),
+        ("region.text.weights", i8s(&weights_of_text)),
         ("subtopic.decision.intercept", f64s(&subtopics.decision().intercept)),
         ("subtopic.decision.weights", f64_matrix(&subtopics.decision().weights)),
         ("subtopic.linear.bias", f32s(sub_bias)),
-        ("subtopic.linear.dense", f32_matrix(sub_dense)),
-        ("subtopic.linear.labels", (Dtype::U16, vec![sub_labels.len()], bytes(&sub_labels, u16::to_le_bytes))),
-        ("subtopic.linear.lengths", (Dtype::U16, vec![sub_lengths.len()], bytes(&sub_lengths, u16::to_le_bytes))),
+        ("subtopic.linear.dense", f32_matrix(&sub_dense)),
+        ("subtopic.linear.labels", u16s(&sub_cells.labels)),
+        ("subtopic.linear.lengths", u16s(&sub_cells.lengths)),
         ("subtopic.linear.scales", f32s(sub_scales)),
-        ("subtopic.linear.weights", (Dtype::I8, vec![sub_weights.len()], bytes(&sub_weights, i8::to_le_bytes))),
+        ("subtopic.linear.weights", i8s(&sub_cells.weights)),
         ("topic.decision.intercept", f64s(&decision.intercept)),
         ("topic.decision.weights", f64_matrix(&decision.weights)),
         ("topic.linear.bias", f32s(bias)),
-        ("topic.linear.dense", f32_matrix(dense)),
-        ("topic.linear.scales", f32s(scales)),
+        ("topic.linear.dense", f32_matrix(&dense)),
+        ("topic.linear.scales", f32s(&scales)),
         ("topic.linear.weights", (Dtype::I8, vec![terms, labels], bytes(&weights, i8::to_le_bytes))),
-        ("topic.vectors.buckets", u32s(vectors.parts().0)),
+        ("topic.vectors.buckets", u32s(&vectors.parts().0)),
         ("topic.vectors.fingerprints", u32s(vectors.parts().1)),
         ("topic.vectors.values", (Dtype::I8, vec![values.nrows(), values.ncols()], bytes(values, i8::to_le_bytes))),
-        ("topic.vocabulary.buckets", u32s(vocabulary.parts().0)),
+        ("topic.vocabulary.buckets", u32s(&vocabulary.parts().0)),
         ("topic.vocabulary.fingerprints", u32s(vocabulary.parts().1)),
         ("topic.vocabulary.idf", (Dtype::U8, vec![terms], idf.to_vec())),
     ];

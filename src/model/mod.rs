@@ -102,14 +102,6 @@ impl Model {
         &self.regions
     }
 
-    /// Initialises all lazy tables, so that the first article is not slower than the others.
-    pub fn warm_up(&self) {
-        let html = "<p>NAIROBI (Reuters) - Rain fell.</p><p>Share this article</p>";
-        let article = Article { body: html.to_owned(), format: Format::Html, ..Article::default() };
-        // Cannot fail: the article is valid.
-        let _ = self.classify(&article, &Options::default());
-    }
-
     /// Classifies an article.
     ///
     /// # Errors
@@ -230,6 +222,17 @@ impl Model {
         }
         regions
     }
+}
+
+/// Initialises the tables that do not depend on a model, so that the first article is not slower than the others. They are
+/// otherwise initialised on first use.
+pub fn warm_up() {
+    let html = "<p>NAIROBI (Reuters) - Rain fell.</p><p>Share this article</p>";
+    let article = Article { body: html.to_owned(), format: Format::Html, ..Article::default() };
+    let document = clean_article(&article);
+    let mut words = Vec::new();
+    words_into(&document, &mut words);
+    Places::of(&document, &words);
 }
 
 /// Cleans an article, in the same way for training and serving.

@@ -6,7 +6,7 @@
 
 use super::candidates::{FEATURES, Feature, feature, indicator};
 use crate::linear::LogisticLayer;
-use ndarray::{Array2, ArrayView2, Axis, concatenate};
+use ndarray::{Array2, ArrayView2, Axis};
 
 /// The features that the second layer reads in addition to [`FEATURES`], in order. "Probability" is the first layer's.
 #[rustfmt::skip]
@@ -49,8 +49,10 @@ fn log_odds(probability: f64) -> f64 {
 /// (candidates × features).
 pub fn beside(alone: &LogisticLayer, features: ArrayView2<'_, f64>) -> Array2<f64> {
     let probabilities: Vec<f64> = features.rows().into_iter().map(|row| alone.probability(row)).collect();
-    let mut values = Array2::zeros((probabilities.len(), BESIDE.len()));
+    let mut values = Array2::zeros((probabilities.len(), FEATURES.len() + BESIDE.len()));
     for (i, (own, mut row)) in probabilities.iter().zip(values.rows_mut()).enumerate() {
+        let (mut alone, mut beside) = row.view_mut().split_at(Axis(0), FEATURES.len());
+        alone.assign(&features.row(i));
         let others = || probabilities.iter().enumerate().filter(move |(other, _)| *other != i);
         let is_before = |other: usize, p: f64| p > *own || (p == *own && other < i);
         let comparison = Comparison {
@@ -59,10 +61,9 @@ pub fn beside(alone: &LogisticLayer, features: ArrayView2<'_, f64>) -> Array2<f6
             others: others().map(|(_, p)| p).sum(),
             rank: others().filter(|(other, p)| is_before(*other, **p)).count(),
         };
-        row.iter_mut().zip(&BESIDE).for_each(|(cell, feature)| *cell = (feature.value)(&comparison));
+        beside.iter_mut().zip(&BESIDE).for_each(|(cell, feature)| *cell = (feature.value)(&comparison));
     }
-    // Cannot panic: both have one row per candidate.
-    concatenate![Axis(1), features, values]
+    values
 }
 
 /// The two layers.

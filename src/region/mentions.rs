@@ -148,6 +148,9 @@ impl Section<'_> {
                 Some(next) => node = next,
                 None => break,
             }
+            if gazetteer.ends_at(node).next().is_none() {
+                continue;
+            }
             let span = &self.text[words[0].token.start as usize..word.token.end as usize];
             let genitive = self.genitive(word);
             let written = |whole: &str| {

@@ -7,11 +7,14 @@ use super::{
     neighbours::Neighbours,
     reading::{Doubt, Reading, is_country_state_or_town},
 };
-use crate::{article::Field, text::Shape};
+use crate::{
+    article::Field,
+    text::{Shape, pair_hash, sort_hashes},
+};
 use std::{
     borrow::Cow,
     cell::OnceCell,
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet},
 };
 
 /// A term whose shares sum to less than this is often a person's name ("Jordan").
@@ -43,9 +46,9 @@ pub struct Persons<'b> {
     /// Names that occur before an apparent family name, with its cue.
     likely: BTreeMap<u32, u64>,
     /// Computed on first use; see [`Persons::standalone_names`].
-    standalone_names: OnceCell<HashSet<u64>>,
+    standalone_names: OnceCell<Vec<u64>>,
     /// Computed on first use; see [`Persons::repeated_pairs`].
-    repeated_pairs: OnceCell<HashSet<[u64; 2]>>,
+    repeated_pairs: OnceCell<Vec<u64>>,
 }
 
 impl<'b> Persons<'b> {
@@ -147,7 +150,9 @@ impl<'b> Persons<'b> {
                 }
             })
         };
-        age() || titled() || self.standalone_names().contains(&self.neighbours.words[family_name as usize].hash)
+        age()
+            || titled()
+            || self.standalone_names().binary_search(&self.neighbours.words[family_name as usize].hash).is_ok()
     }
 
     /// Whether the name before an apparent family name is likely a person's: a description follows ("Israel Mendes, a
@@ -160,8 +165,8 @@ impl<'b> Persons<'b> {
                 && ["a", "an", "who"].contains(&self.neighbours.text(after))
         };
         let is_repeated = || {
-            self.repeated_pairs()
-                .contains(&[mention.last, family_name].map(|word| self.neighbours.words[word as usize].hash))
+            let [given, family] = [mention.last, family_name].map(|word| self.neighbours.words[word as usize].hash);
+            self.repeated_pairs().binary_search(&pair_hash(given, family)).is_ok()
         };
         mention.first == mention.last && (is_described() || is_repeated())
     }
@@ -188,8 +193,8 @@ impl<'b> Persons<'b> {
         mention.first == mention.last && self.neighbours.word_before(mention).is_some_and(is_given_name)
     }
 
-    /// The hashes of capitalised words that are not preceded by another word of a name.
-    fn standalone_names(&self) -> &HashSet<u64> {
+    /// The hashes of capitalised words that are not preceded by another word of a name, sorted.
+    fn standalone_names(&self) -> &[u64] {
         let Neighbours { words, .. } = self.neighbours;
         let is_standalone = |word: &u32| {
             self.neighbours.is_name(*word)
@@ -198,16 +203,21 @@ impl<'b> Persons<'b> {
                         || words[before as usize].token.shape == Shape::Lower
                 })
         };
-        let collect = || (0..words.len() as u32).filter(is_standalone).map(|word| words[word as usize].hash).collect();
-        self.standalone_names.get_or_init(collect)
+        self.standalone_names.get_or_init(|| {
+            let standalone = (0..words.len() as u32).filter(is_standalone);
+            let mut hashes = standalone.map(|word| words[word as usize].hash).collect();
+            sort_hashes(&mut hashes);
+            hashes
+        })
     }
 
-    /// The hashes of consecutive word pairs that occur more than once.
-    fn repeated_pairs(&self) -> &HashSet<[u64; 2]> {
+    /// The hashes of pairs of consecutive words that occur more than once, sorted.
+    fn repeated_pairs(&self) -> &[u64] {
         self.repeated_pairs.get_or_init(|| {
-            let mut seen = HashSet::new();
-            let pairs = self.neighbours.words.windows(2).map(|pair| [pair[0].hash, pair[1].hash]);
-            pairs.filter(|pair| !seen.insert(*pair)).collect()
+            let pairs = self.neighbours.words.windows(2);
+            let mut hashes = pairs.map(|pair| pair_hash(pair[0].hash, pair[1].hash)).collect();
+            sort_hashes(&mut hashes);
+            hashes.chunk_by(|a, b| a == b).filter(|same| same.len() > 1).map(|same| same[0]).collect()
         })
     }
 }

@@ -7,8 +7,9 @@ use crate::{
     linear::LinearSvm,
     text::{self, Term, Vocabulary, Word},
 };
+use fearless_simd::{Level, dispatch};
 use ndarray::ArrayView1;
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 /// The score of a country that the model lacks, and of every country if the model knows no word of the text. Most articles have
 /// about this score for most countries.
@@ -26,9 +27,18 @@ pub struct TextModel {
     starts: Vec<u32>,
     /// Country (index in `countries`) and weight, in units of `step`.
     cells: Vec<(u8, i8)>,
+    /// The weights of all countries for terms with many cells, which are faster to add than the cells.
+    dense_rows: Vec<i8>,
+    /// The index of the dense row of each term, or [`NO_ROW`].
+    dense_row: Vec<u16>,
     step: f32,
     bias: Vec<f32>,
 }
+
+/// The index of the dense row of a term that has none.
+const NO_ROW: u16 = u16::MAX;
+/// The fewest cells of a term with a dense row, as a fraction of the countries.
+const LEAST_FILLED: usize = 16;
 
 /// The words and word pairs of a document outside its place names and its dateline. `named` holds, for each word, whether it is
 /// part of a place name.
@@ -54,14 +64,43 @@ impl TextModel {
 
     /// A model without countries.
     pub fn none() -> Self {
-        TextModel {
-            countries: Vec::new(),
-            vocabulary: Vocabulary::build([], 0),
-            starts: vec![0],
-            cells: Vec::new(),
-            step: 1.0,
-            bias: Vec::new(),
+        TextModel::new(Vec::new(), Vocabulary::build([], 0), (vec![0], Vec::new()), 1.0, Vec::new())
+    }
+
+    /// `starts` holds the offset of each term's cells in `cells`, and the number of cells.
+    fn new(
+        countries: Vec<&'static str>,
+        vocabulary: Vocabulary,
+        (starts, cells): (Vec<u32>, Vec<(u8, i8)>),
+        step: f32,
+        bias: Vec<f32>,
+    ) -> Self {
+        let mut model = TextModel {
+            countries,
+            vocabulary,
+            starts,
+            cells,
+            dense_rows: Vec::new(),
+            dense_row: Vec::new(),
+            step,
+            bias,
+        };
+        let width = model.countries.len();
+        for term in 0..model.vocabulary.len() as u32 {
+            let cells = &model.cells[model.range(term)];
+            let row = model.dense_rows.len().checked_div(width).map_or(NO_ROW, |row| row as u16);
+            if cells.len() * LEAST_FILLED < width || row == NO_ROW {
+                model.dense_row.push(NO_ROW);
+                continue;
+            }
+            let start = model.dense_rows.len();
+            model.dense_rows.resize(start + width, 0);
+            for (country, weight) in cells {
+                model.dense_rows[start + usize::from(*country)] = *weight;
+            }
+            model.dense_row.push(row);
         }
+        model
     }
 
     /// Keeps the `most` cells of a fitted machine with the greatest influence: |weight| × √df, the error of the scores
@@ -107,7 +146,7 @@ impl TextModel {
             cells.extend(of_term);
             starts.push(cells.len() as u32);
         }
-        TextModel { countries, vocabulary, starts, cells, step, bias: fitted.bias.to_vec() }
+        TextModel::new(countries, vocabulary, (starts, cells), step, fitted.bias.to_vec())
     }
 
     /// Assembles a model from its stored parts; `None` if they are inconsistent or a number is not finite. `lengths` holds the
@@ -133,7 +172,7 @@ impl TextModel {
             && cells.iter().all(|(country, _)| usize::from(*country) < countries.len())
             && step.is_finite()
             && bias.iter().all(|bias| bias.is_finite());
-        is_valid.then_some(TextModel { countries, vocabulary, starts, cells, step, bias })
+        is_valid.then(|| TextModel::new(countries, vocabulary, (starts, cells), step, bias))
     }
 
     /// The countries, sorted by code.
@@ -156,24 +195,45 @@ impl TextModel {
         (self.step, &self.bias)
     }
 
+    /// The range of a term's cells.
+    fn range(&self, term: u32) -> Range<usize> {
+        self.starts[term as usize] as usize..self.starts[term as usize + 1] as usize
+    }
+
     fn cells(&self, term: u32) -> &[(u8, i8)] {
-        &self.cells[self.starts[term as usize] as usize..self.starts[term as usize + 1] as usize]
+        &self.cells[self.range(term)]
     }
 
     /// Scores the countries by the hashes of a document's terms.
-    pub fn scores(&self, hashes: impl Iterator<Item = u64>) -> TextScores<'_> {
-        let known: Vec<u32> = hashes.filter_map(|hash| self.vocabulary.find(hash)).collect();
+    pub fn scores(&self, hashes: impl ExactSizeIterator<Item = u64>) -> TextScores<'_> {
+        let mut known = Vec::new();
+        self.vocabulary.find_all(hashes, &mut known);
         if known.is_empty() {
             return TextScores { countries: &self.countries, values: vec![UNKNOWN; self.countries.len()] };
         }
         let mut values = self.bias.clone();
-        for (term, value) in self.vocabulary.tf_idf(known) {
+        let terms = self.vocabulary.tf_idf(known);
+        dispatch!(Level::new(), _simd => self.add_to(&mut values, &terms));
+        TextScores { countries: &self.countries, values }
+    }
+
+    /// Adds the products of tf-idf and weights to the values, one per country.
+    #[inline(always)]
+    fn add_to(&self, values: &mut [f32], terms: &[(u32, f32)]) {
+        for (term, value) in terms {
             let value = value * self.step;
-            for (country, weight) in self.cells(term) {
-                values[usize::from(*country)] += value * f32::from(*weight);
+            match self.dense_row[*term as usize] {
+                NO_ROW => {
+                    for (country, weight) in self.cells(*term) {
+                        values[usize::from(*country)] += value * f32::from(*weight);
+                    }
+                }
+                row => {
+                    let row = &self.dense_rows[usize::from(row) * values.len()..][..values.len()];
+                    values.iter_mut().zip(row).for_each(|(sum, weight)| *sum += value * f32::from(*weight));
+                }
             }
         }
-        TextScores { countries: &self.countries, values }
     }
 
     /// The terms of a document that raise the score of a country, each at its first occurrence, with the contribution of
@@ -219,6 +279,10 @@ impl TextScores<'_> {
     pub fn best(&self, n: usize) -> Vec<(&'static str, f32)> {
         let mut best: Vec<(&'static str, f32)> = Vec::with_capacity(n + 1);
         for (code, value) in self.countries.iter().zip(&self.values) {
+            // Most are not among the best.
+            if best.len() == n && best.last().is_none_or(|(_, least)| value <= least) {
+                continue;
+            }
             let at = best.iter().position(|(_, other)| value > other).unwrap_or(best.len());
             if at < n {
                 best.insert(at, (code, *value));

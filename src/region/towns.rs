@@ -1,9 +1,10 @@
 //! Looks up towns, most of them small: the countries that have a town of a name, and whether a subdivision contains it.
 //!
-//! `data/generate.py` writes the tables, `data/towns.tsv` and `data/held.tsv`. They are binary-searched as text: nothing is
-//! parsed beforehand or kept in memory.
+//! `data/generate.py` writes the tables, `data/towns.tsv` and `data/held.tsv`. They are binary-searched as text; only the starts
+//! of their lines are kept in memory.
 
 use crate::geography;
+use std::sync::LazyLock;
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -16,8 +17,8 @@ pub struct Town {
     pub share: f32,
 }
 
-static TOWNS: &str = include_str!("data/towns.tsv");
-static CONTAINED: &str = include_str!("data/held.tsv");
+static TOWNS: LazyLock<Table> = LazyLock::new(|| Table::new(include_str!("data/towns.tsv")));
+static CONTAINED: LazyLock<Table> = LazyLock::new(|| Table::new(include_str!("data/held.tsv")));
 
 /// A name as the tables spell it: lower-case ASCII letters and digits, each run of other characters replaced by a space.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,16 +31,18 @@ impl TownName {
         let rest = ["Saint ", "SAINT ", "St ", "ST "].iter().find_map(|saint| name.strip_prefix(saint));
         let (begin, name) = rest.map_or(("", name), |rest| ("st ", rest));
         normalised.push_str(begin);
-        for c in name.nfkd().filter(|c| !is_combining_mark(*c)) {
-            match c {
-                'a'..='z' | '0'..='9' => normalised.push(c),
-                'A'..='Z' => normalised.push(c.to_ascii_lowercase()),
-                _ => match to_ascii(c) {
-                    Some(letters) => normalised.push_str(letters),
-                    None if normalised.ends_with(' ') || normalised.is_empty() => {}
-                    None => normalised.push(' '),
-                },
-            }
+        let mut push = |c: char| match c {
+            'a'..='z' | '0'..='9' => normalised.push(c),
+            'A'..='Z' => normalised.push(c.to_ascii_lowercase()),
+            _ => match to_ascii(c) {
+                Some(letters) => normalised.push_str(letters),
+                None if normalised.ends_with(' ') || normalised.is_empty() => {}
+                None => normalised.push(' '),
+            },
+        };
+        match name.is_ascii() {
+            true => name.chars().for_each(&mut push),
+            false => name.nfkd().filter(|c| !is_combining_mark(*c)).for_each(&mut push),
         }
         normalised.truncate(normalised.trim_end().len());
         TownName(normalised)
@@ -52,7 +55,7 @@ impl TownName {
 
     /// The countries that have a town of this name, by population, largest first.
     pub fn towns(&self) -> impl Iterator<Item = Town> + use<> {
-        let codes = find(TOWNS, &self.0).next().unwrap_or("");
+        let codes = TOWNS.find(&self.0).next().unwrap_or("");
         let step = if codes.len() == 2 { 2 } else { 3 };
         (0..codes.len() / step).filter_map(move |i| {
             let entry = codes.get(i * step..(i + 1) * step)?;
@@ -70,7 +73,7 @@ impl TownName {
     /// Whether the subdivision of this name in a country contains a town. `None` if the table lacks the subdivision: it lists
     /// only those whose name also means something else.
     pub fn contains(&self, country: &str, town: &TownName) -> Option<bool> {
-        let row = find(CONTAINED, &self.0).find(|row| row.starts_with(country))?;
+        let row = CONTAINED.find(&self.0).find(|row| row.starts_with(country))?;
         Some(!town.0.is_empty() && row.contains(&format!("|{}|", town.0)))
     }
 }
@@ -93,30 +96,32 @@ fn to_ascii(letter: char) -> Option<&'static str> {
     })
 }
 
-/// Finds the lines of a key by binary search and yields what follows the key and a tab. The lines are sorted by key.
-fn find(table: &'static str, key: &str) -> impl Iterator<Item = &'static str> + use<> {
-    let key_of = |line: &'static str| line.split('\t').next().unwrap_or("");
-    let line_at = |at: usize| {
-        let begin = table[..at].rfind('\n').map_or(0, |end| end + 1);
-        let end = table[at..].find('\n').map_or(table.len(), |end| at + end);
-        (begin, end)
-    };
-    // The header is not part of the sorted lines.
-    let (mut low, mut high) = (table.find('\n').map_or(0, |end| end + 1), table.len());
-    while low < high {
-        let mut middle = low + (high - low) / 2;
-        while !table.is_char_boundary(middle) {
-            middle -= 1;
-        }
-        let (begin, end) = line_at(middle);
-        if key_of(&table[begin..end]) < key {
-            low = (end + 1).min(high);
-        } else {
-            high = begin;
-        }
+/// A table of lines, each with a key, a tab and a value. After a header, they are sorted by key.
+struct Table {
+    text: &'static str,
+    /// The offset of each line after the header.
+    lines: Vec<u32>,
+}
+
+impl Table {
+    fn new(text: &'static str) -> Self {
+        let ends = memchr::memchr_iter(b'\n', text.as_bytes()).map(|end| end as u32 + 1);
+        Table { text, lines: ends.filter(|line| (*line as usize) < text.len()).collect() }
     }
-    let key = key.to_owned();
-    table[low..].lines().map_while(move |line| line.strip_prefix(key.as_str()).and_then(|rest| rest.strip_prefix('\t')))
+
+    /// The values of a key.
+    fn find(&self, key: &str) -> impl Iterator<Item = &'static str> + use<> {
+        let text = self.text;
+        let key = format!("{key}\t");
+        // Keys have no character below the tab, so that lines are also sorted by key and tab.
+        let is_before = |line: &u32| {
+            let begin = &text.as_bytes()[*line as usize..];
+            begin[..begin.len().min(key.len())] < *key.as_bytes()
+        };
+        let first = self.lines.partition_point(is_before);
+        let rest = self.lines.get(first).map_or("", |line| &text[*line as usize..]);
+        rest.lines().map_while(move |line| line.strip_prefix(key.as_str()))
+    }
 }
 
 #[cfg(test)]
@@ -142,12 +147,12 @@ mod tests {
 
     #[test]
     fn the_tables_are_sorted_and_ascii() {
-        for table in [TOWNS, CONTAINED] {
-            let keys: Vec<&str> = table.lines().skip(1).filter_map(|line| line.split('\t').next()).collect();
+        for table in [&TOWNS, &CONTAINED] {
+            let keys: Vec<&str> = table.text.lines().skip(1).filter_map(|line| line.split('\t').next()).collect();
             assert!(keys.is_sorted());
-            assert!(table.is_ascii());
+            assert!(table.text.is_ascii() && keys.iter().all(|key| key.bytes().all(|byte| byte >= b' ')));
         }
-        for line in TOWNS.lines().skip(1) {
+        for line in TOWNS.text.lines().skip(1) {
             let (name, codes) = line.split_once('\t').expect("two columns");
             let towns: Vec<Town> = TownName(name.to_owned()).towns().collect();
             assert_eq!(towns.len(), codes.len().div_ceil(3), "{line}");

@@ -5,6 +5,7 @@
 
 mod error;
 mod index;
+mod sort;
 mod terms;
 mod tokenizer;
 mod vocabulary;
@@ -12,6 +13,7 @@ mod words;
 
 pub use error::IndexError;
 pub use index::HashIndex;
+pub use sort::{sort_hashes, sort_positions};
 pub use terms::{Term, pairs, words};
 pub use tokenizer::{Shape, Token, Tokens, tokens};
 pub use vocabulary::{Vocabulary, dampened};

@@ -231,6 +231,19 @@ impl Iterator for Tokens<'_> {
     fn next(&mut self) -> Option<Token> {
         loop {
             let start = self.at;
+            match ASCII_CLASSES.get(usize::from(*self.text.as_bytes().get(start)?)) {
+                Some(CharClass::Other) => {
+                    self.at = start + 1;
+                    continue;
+                }
+                Some(CharClass::Letter) => {
+                    if let Some(token) = self.plain_word(start) {
+                        self.at = token.end as usize;
+                        return Some(token);
+                    }
+                }
+                _ => {}
+            }
             let (c, class) = self.peek(start)?;
             let end = match class {
                 CharClass::Letter => match (self.byte(start + 1) == b'.').then(|| self.abbreviation(start)).flatten() {
@@ -255,6 +268,24 @@ impl Iterator for Tokens<'_> {
 }
 
 impl Tokens<'_> {
+    /// The word that starts with the letter at `at`, if it consists of ASCII letters and digits and neither an abbreviation, nor a joiner, nor
+    /// a possessive follows. The general rules give the same for such a word, which most words are, but take longer.
+    #[inline]
+    fn plain_word(&self, at: usize) -> Option<Token> {
+        let bytes = self.text.as_bytes();
+        let is_inside =
+            |byte: &u8| matches!(ASCII_CLASSES.get(usize::from(*byte)), Some(CharClass::Letter | CharClass::Digit));
+        let end = at + bytes[at..].iter().position(|byte| !is_inside(byte)).unwrap_or(bytes.len() - at);
+        let is_plain = match bytes.get(end) {
+            Some(b'.') => end > at + 1,
+            Some(b'\'' | b'&' | b'-') => false,
+            Some(next) => next.is_ascii(),
+            None => true,
+        };
+        let shape = || if bytes[at].is_ascii_lowercase() { Shape::Lower } else { ascii_shape(&bytes[at..end]) };
+        is_plain.then(|| Token { start: at as u32, end: end as u32, shape: shape() })
+    }
+
     /// The end of the number that starts at `at`, with its unit and percent sign.
     fn number_with_unit(&self, at: usize) -> usize {
         let end = self.run(self.number(at));
@@ -266,14 +297,8 @@ fn shape(token: &str, class: CharClass) -> Shape {
     if matches!(class, CharClass::Digit | CharClass::Currency) {
         return Shape::Number;
     }
-    let bytes = token.as_bytes();
     if token.is_ascii() {
-        if !bytes[0].is_ascii_uppercase() {
-            return Shape::Lower;
-        }
-        let letters = bytes.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
-        let upper = bytes.iter().filter(|byte| byte.is_ascii_uppercase()).count();
-        return if letters >= 2 && letters == upper { Shape::Upper } else { Shape::Capital };
+        return ascii_shape(token.as_bytes());
     }
     let mut letters = token.chars().filter(|c| c.is_alphabetic());
     if !token.starts_with(char::is_uppercase) {
@@ -283,6 +308,16 @@ fn shape(token: &str, class: CharClass) -> Shape {
     } else {
         Shape::Capital
     }
+}
+
+/// The shape of a word in ASCII, which is not empty.
+fn ascii_shape(word: &[u8]) -> Shape {
+    if !word[0].is_ascii_uppercase() {
+        return Shape::Lower;
+    }
+    let letters = word.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
+    let upper = word.iter().filter(|byte| byte.is_ascii_uppercase()).count();
+    if letters >= 2 && letters == upper { Shape::Upper } else { Shape::Capital }
 }
 
 #[cfg(test)]

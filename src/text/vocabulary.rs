@@ -1,6 +1,7 @@
 //! Vocabularies: the terms of a model with their inverse document frequencies.
 
-use super::{HashIndex, IndexError};
+use super::{HashIndex, IndexError, sort_positions};
+use std::sync::LazyLock;
 
 /// Steps per unit of idf. idf is stored in one byte in sixteenths, up to 15.9, which suffices for corpora below eight million
 /// articles. Training uses the rounded values too, so that training and serving have the same features.
@@ -56,12 +57,19 @@ impl Vocabulary {
         self.index.find(hash)
     }
 
+    /// Appends the terms with these hashes, without unknown ones.
+    pub fn find_all(&self, hashes: impl ExactSizeIterator<Item = u64>, terms: &mut Vec<u32>) {
+        self.index.find_all(hashes, terms);
+    }
+
     /// The tf-idf features of a document from its known terms, given with repetitions in any order: `(1 + ln tf) · idf` per
     /// term, scaled to length 1. Sorted by term; empty without known terms.
     pub fn tf_idf(&self, mut known: Vec<u32>) -> Vec<(u32, f32)> {
-        known.sort_unstable();
-        let mut features: Vec<(u32, f32)> =
-            known.chunk_by(|a, b| a == b).map(|same| (same[0], dampened(same.len()) * self.idf(same[0]))).collect();
+        sort_positions(&mut known, self.len());
+        let mut features: Vec<(u32, f32)> = Vec::with_capacity(known.len());
+        for same in known.chunk_by(|a, b| a == b) {
+            features.push((same[0], dampened(same.len()) * self.idf(same[0])));
+        }
         let norm = features.iter().map(|(_, value)| value * value).sum::<f32>().sqrt();
         features.iter_mut().for_each(|(_, value)| *value /= norm);
         features
@@ -81,7 +89,11 @@ impl Vocabulary {
 
 /// Sublinear term frequency: 1 + ln(tf).
 pub fn dampened(times: usize) -> f32 {
-    1.0 + (times as f32).ln()
+    static OF_FEW: LazyLock<[f32; 64]> = LazyLock::new(|| std::array::from_fn(exact));
+    fn exact(times: usize) -> f32 {
+        1.0 + (times as f32).ln()
+    }
+    OF_FEW.get(times).copied().unwrap_or_else(|| exact(times))
 }
 
 #[cfg(test)]

@@ -177,7 +177,7 @@ impl TopicClassifier {
         if parents.is_empty() {
             return SubtopicAnswer { ranked: Vec::new(), scores: Array1::zeros(0) };
         }
-        let scores = subtopics.scores(&answer.features);
+        let scores = subtopics.scores(&answer.features, parents.iter().map(|(topic, _)| *topic));
         let found = parents.into_iter().flat_map(|(topic, p)| subtopics.of(topic, p, &scores, answer.form)).collect();
         SubtopicAnswer { ranked: ranked(found), scores }
     }

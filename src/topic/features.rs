@@ -1,7 +1,7 @@
 //! The features of an article: tf-idf of its terms and sums of its word vectors.
 
 use super::{ArticleTerms, WordVectors};
-use crate::text::{Vocabulary, dampened};
+use crate::text::{Vocabulary, dampened, sort_hashes};
 
 /// The features of an article, the input of the linear layers.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -22,16 +22,20 @@ impl Features {
     /// The features of an article.
     pub fn new(vocabulary: &Vocabulary, vectors: &WordVectors, article: &ArticleTerms) -> Self {
         let mut words = article.words.clone();
-        words.sort_unstable();
+        sort_hashes(&mut words);
         let mut opening = article.words[article.opening()].to_vec();
-        opening.sort_unstable();
+        sort_hashes(&mut opening);
         let (mut vector, whole_scale) = unit_sum(vectors, &words);
         let (opening_vector, opening_scale) = unit_sum(vectors, &opening);
         vector.extend(opening_vector);
 
-        let mut known: Vec<u32> = words.iter().filter_map(|word| vocabulary.find(*word)).collect();
+        let mut known = Vec::with_capacity(article.count());
+        vocabulary.find_all(article.words.iter().copied(), &mut known);
         let known_words = known.len();
-        known.extend(article.others().filter_map(|hash| vocabulary.find(hash)));
+        vocabulary.find_all(article.pairs.iter().copied(), &mut known);
+        vocabulary.find_all(article.in_headline(), &mut known);
+        vocabulary.find_all(article.in_opening(), &mut known);
+        vocabulary.find_all(article.ngrams.iter().copied(), &mut known);
         Features { terms: vocabulary.tf_idf(known), vector, vector_scales: [whole_scale, opening_scale], known_words }
     }
 
@@ -43,8 +47,9 @@ impl Features {
 
 /// The sum of the vectors of sorted words, scaled to length 1, and the scale factor (0 if no word has a vector).
 fn unit_sum(vectors: &WordVectors, sorted: &[u64]) -> (Vec<f32>, f32) {
-    let distinct = sorted.chunk_by(|a, b| a == b).map(|same| (same[0], dampened(same.len())));
-    let (mut sum, length) = vectors.sum(distinct);
+    let mut distinct = Vec::with_capacity(sorted.len());
+    distinct.extend(sorted.chunk_by(|a, b| a == b).map(|same| (same[0], dampened(same.len()))));
+    let (mut sum, length) = vectors.sum(&distinct);
     let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
     sum.iter_mut().for_each(|value| *value *= scale);
     (sum, scale)

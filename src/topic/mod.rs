@@ -25,7 +25,7 @@ pub use evidence::Explanation;
 pub use features::Features;
 pub use form::Form;
 pub use layer::LinearLayer;
-pub use sparse_layer::{SparseColumn, SparseLayer};
+pub use sparse_layer::{Cells, SparseColumn, SparseLayer};
 pub use subtopics::{Subtopic, Subtopics};
 pub use terms::{ArticleTerms, text_of};
 pub use vectors::WordVectors;

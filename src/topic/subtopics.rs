@@ -69,9 +69,9 @@ impl Subtopics {
         group(&self.labels, topic)
     }
 
-    /// The score of each sub-topic.
-    pub fn scores(&self, features: &Features) -> Array1<f64> {
-        self.layer.scores(features)
+    /// The score of each sub-topic of the given topics. The scores of other sub-topics have no meaning.
+    pub fn scores(&self, features: &Features, topics: impl Iterator<Item = usize>) -> Array1<f64> {
+        self.layer.scores(features, topics.map(|topic| self.of_topic(topic)))
     }
 
     /// The sub-topics of a topic with their probabilities, given the probability of the topic.

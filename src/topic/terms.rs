@@ -45,9 +45,12 @@ impl ArticleTerms {
                 character_ngrams(text_of(word, document), word.token.shape, &mut ngrams);
             }
         }
+        let (mut of_words, mut of_pairs) = (Vec::with_capacity(all_words.len()), Vec::with_capacity(all_words.len()));
+        of_words.extend(words(all_words).map(|term| term.hash));
+        of_pairs.extend(pairs(all_words).map(|term| term.hash));
         ArticleTerms {
-            words: words(all_words).map(|term| term.hash).collect(),
-            pairs: pairs(all_words).map(|term| term.hash).collect(),
+            words: of_words,
+            pairs: of_pairs,
             ngrams,
             headline: all_words.iter().filter(|word| word.role == Field::Headline).count(),
         }
@@ -58,20 +61,24 @@ impl ArticleTerms {
         opening(self.words.len(), self.headline)
     }
 
-    /// The terms [`in_headline`] of the words of the headline and [`in_opening`] of the words of the opening.
-    fn positional(&self) -> impl Iterator<Item = u64> + '_ {
-        let headline = self.words[..self.headline].iter().map(|word| in_headline(*word));
-        headline.chain(self.words[self.opening()].iter().map(|word| in_opening(*word)))
+    /// The terms [`in_headline`] of the words of the headline.
+    pub fn in_headline(&self) -> impl ExactSizeIterator<Item = u64> + '_ {
+        self.words[..self.headline].iter().map(|word| in_headline(*word))
+    }
+
+    /// The terms [`in_opening`] of the words of the opening.
+    pub fn in_opening(&self) -> impl ExactSizeIterator<Item = u64> + '_ {
+        self.words[self.opening()].iter().map(|word| in_opening(*word))
     }
 
     /// The words, followed by the terms of words in headline and opening.
     pub fn words_by_place(&self) -> Vec<u64> {
-        self.words.iter().copied().chain(self.positional()).collect()
+        self.words.iter().copied().chain(self.in_headline()).chain(self.in_opening()).collect()
     }
 
-    /// All terms except the words.
-    pub fn others(&self) -> impl Iterator<Item = u64> + '_ {
-        self.pairs.iter().copied().chain(self.positional()).chain(self.ngrams.iter().copied())
+    /// The number of all terms.
+    pub fn count(&self) -> usize {
+        self.words.len() + self.pairs.len() + self.headline + self.opening().len() + self.ngrams.len()
     }
 }
 

@@ -2,7 +2,11 @@
 
 use super::TopicError;
 use crate::text::HashIndex;
+use fearless_simd::{Level, dispatch};
 use ndarray::Array2;
+
+/// The sum is computed for this many dimensions at once, which fit into registers.
+const LANES: usize = 64;
 
 /// Word vectors. Words with similar use have vectors of similar direction, so that the model generalises to words that are
 /// not in the training articles.
@@ -72,15 +76,36 @@ impl WordVectors {
     }
 
     /// The weighted sum of the vectors of words, and its Euclidean norm. Words without a vector are ignored.
-    pub fn sum(&self, words: impl Iterator<Item = (u64, f32)>) -> (Vec<f32>, f32) {
+    pub fn sum(&self, words: &[(u64, f32)]) -> (Vec<f32>, f32) {
         let mut sum = vec![0.0_f32; self.dimensions()];
         if !sum.is_empty() {
-            for (vector, weight) in words.filter_map(|(word, weight)| Some((self.of(word)?, weight))) {
-                sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += weight * f32::from(*value));
-            }
+            let rows = self.index.find_all_with(words);
+            dispatch!(Level::new(), _simd => self.add_rows(&rows, &mut sum));
         }
         let length = sum.iter().map(|value| value * value).sum::<f32>().sqrt();
         (sum, length)
+    }
+
+    /// Adds the vectors of some rows, each with a weight, to `sum`.
+    #[inline(always)]
+    fn add_rows(&self, rows: &[(u32, f32)], sum: &mut [f32]) {
+        let Some(values) = self.values.as_slice() else { return };
+        let start = |row: u32| row as usize * self.dimensions();
+        let (chunks, rest) = sum.as_chunks_mut::<LANES>();
+        let from_rest = chunks.len() * LANES;
+        for (i, chunk) in chunks.iter_mut().enumerate() {
+            let mut lanes = *chunk;
+            for (row, weight) in rows {
+                if let Some(vector) = values[start(*row) + i * LANES..].first_chunk::<LANES>() {
+                    lanes.iter_mut().zip(vector).for_each(|(sum, value)| *sum += weight * f32::from(*value));
+                }
+            }
+            *chunk = lanes;
+        }
+        for (row, weight) in rows {
+            let vector = &values[start(*row) + from_rest..][..rest.len()];
+            rest.iter_mut().zip(vector).for_each(|(sum, value)| *sum += weight * f32::from(*value));
+        }
     }
 }
 
@@ -92,9 +117,9 @@ mod tests {
     fn vectors_are_summed() {
         let vectors = WordVectors::build(&[9 << 50, 5], &ndarray::array![[3, 0], [0, 4]]).expect("one vector per word");
         assert_eq!(vectors.of(5), Some(&[0, 4][..]));
-        assert_eq!(vectors.sum([(5, 1.0), (9 << 50, 2.0), (77, 1.0)].into_iter()), (vec![6.0, 4.0], 52_f32.sqrt()));
-        assert_eq!(vectors.sum(std::iter::empty()), (vec![0.0, 0.0], 0.0));
-        assert_eq!(WordVectors::none().sum([(5, 1.0)].into_iter()), (vec![], 0.0));
+        assert_eq!(vectors.sum(&[(5, 1.0), (9 << 50, 2.0), (77, 1.0)]), (vec![6.0, 4.0], 52_f32.sqrt()));
+        assert_eq!(vectors.sum(&[]), (vec![0.0, 0.0], 0.0));
+        assert_eq!(WordVectors::none().sum(&[(5, 1.0)]), (vec![], 0.0));
         assert!(WordVectors::build(&[1], &ndarray::array![[3, 0], [0, 4]]).is_err());
     }
 }

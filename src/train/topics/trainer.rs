@@ -307,7 +307,7 @@ impl<'a> Trainer<'a> {
                 row: *i,
                 topics: scores(&fitted.topics, &features),
                 single_topic: fitted.single_topic.as_ref().map(|layer| scores(layer, &features)),
-                subtopics: fitted.subtopics.scores(&features),
+                subtopics: fitted.subtopics.all_scores(&features),
                 known: features.known_words as f64 / row.words.len().max(1) as f64,
             }
         };
