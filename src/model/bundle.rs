@@ -83,20 +83,12 @@ fn open_parts(manifest: &Manifest, tensors: &[u8]) -> Result<(TopicClassifier, R
     let tensors = SafeTensors::deserialize(tensors).map_err(|error| ModelError::Tensors(error.to_string()))?;
     let tensors = Tensors(&tensors);
 
-    let index = |name: &str| -> Result<HashIndex, ModelError> {
-        let part = |part: &str| tensors.numbers(&format!("{name}.{part}"), Dtype::U32, u32::from_le_bytes);
-        Ok(HashIndex::from_parts(&part("buckets")?, part("fingerprints")?)?)
-    };
-    let topics = open_topics(&manifest.topics, &tensors, &index)?;
-    let regions = open_regions(&manifest.regions, &tensors, &index)?;
-    Ok((topics, regions))
+    let (topics, regions) =
+        rayon::join(|| open_topics(&manifest.topics, &tensors), || open_regions(&manifest.regions, &tensors));
+    Ok((topics?, regions?))
 }
 
-fn open_topics(
-    manifest: &TopicManifest,
-    tensors: &Tensors<'_>,
-    index: &dyn Fn(&str) -> Result<HashIndex, ModelError>,
-) -> Result<TopicClassifier, ModelError> {
+fn open_topics(manifest: &TopicManifest, tensors: &Tensors<'_>) -> Result<TopicClassifier, ModelError> {
     let topics: Vec<Topic> = manifest
         .labels
         .iter()
@@ -106,16 +98,36 @@ fn open_topics(
             auto_from: label.auto_from,
         })
         .collect();
-    let idf = tensors.numbers("topic.vocabulary.idf", Dtype::U8, u8::from_le_bytes)?;
-    let values = tensors.matrix("topic.vectors.values", Dtype::I8, i8::from_le_bytes)?;
-    let floats = |name: &str| tensors.numbers(name, Dtype::F32, f32::from_le_bytes);
-    let matrix = |name: &str| tensors.matrix(name, Dtype::F32, f32::from_le_bytes);
-    let decision = |name: &str| -> Result<DecisionLayer, ModelError> {
-        Ok(DecisionLayer {
-            weights: tensors.matrix(&format!("{name}.weights"), Dtype::F64, f64::from_le_bytes)?,
-            intercept: tensors.numbers(&format!("{name}.intercept"), Dtype::F64, f64::from_le_bytes)?.into(),
-        })
+    let (subtopics, linear) = rayon::join(|| open_subtopics(manifest, &topics, tensors), || open_linear(tensors));
+    let layers = TopicLayers {
+        vocabulary: Vocabulary::from_parts(
+            tensors.index("topic.vocabulary")?,
+            tensors.numbers("topic.vocabulary.idf", Dtype::U8, u8::from_le_bytes)?,
+        )?,
+        vectors: WordVectors::from_parts(
+            tensors.index("topic.vectors")?,
+            tensors.matrix("topic.vectors.values", Dtype::I8, i8::from_le_bytes)?,
+        )?,
+        ngrams: manifest.ngrams,
+        linear: linear?,
+        decision: tensors.decision("topic.decision")?,
+        exclusive: manifest.exclusive,
+        subtopics: subtopics?,
     };
+    Ok(TopicClassifier::new(topics, layers, manifest.thresholds)?)
+}
+
+fn open_linear(tensors: &Tensors<'_>) -> Result<LinearLayer, ModelError> {
+    LinearLayer::new(
+        &tensors.matrix("topic.linear.weights", Dtype::I8, i8::from_le_bytes)?,
+        &tensors.floats("topic.linear.scales")?,
+        &tensors.matrix("topic.linear.dense", Dtype::F32, f32::from_le_bytes)?,
+        &tensors.floats("topic.linear.bias")?,
+    )
+    .ok_or_else(|| ModelError::Tensors("the parts of the topic model are inconsistent".into()))
+}
+
+fn open_subtopics(manifest: &TopicManifest, topics: &[Topic], tensors: &Tensors<'_>) -> Result<Subtopics, ModelError> {
     let inconsistent = || ModelError::Tensors("the parts of the sub-topic model are inconsistent".into());
     let labels = manifest.subtopics.iter().map(|label| {
         let topic =
@@ -131,35 +143,16 @@ fn open_topics(
     };
     let layer = SparseLayer::from_parts(
         cells,
-        floats("subtopic.linear.scales")?,
-        &matrix("subtopic.linear.dense")?,
-        floats("subtopic.linear.bias")?,
+        tensors.floats("subtopic.linear.scales")?,
+        &tensors.matrix("subtopic.linear.dense", Dtype::F32, f32::from_le_bytes)?,
+        tensors.floats("subtopic.linear.bias")?,
     )
     .ok_or_else(inconsistent)?;
-    let layers = TopicLayers {
-        vocabulary: Vocabulary::from_parts(index("topic.vocabulary")?, idf)?,
-        vectors: WordVectors::from_parts(index("topic.vectors")?, values)?,
-        ngrams: manifest.ngrams,
-        linear: LinearLayer::new(
-            &tensors.matrix("topic.linear.weights", Dtype::I8, i8::from_le_bytes)?,
-            &floats("topic.linear.scales")?,
-            &matrix("topic.linear.dense")?,
-            &floats("topic.linear.bias")?,
-        )
-        .ok_or_else(|| ModelError::Tensors("the parts of the topic model are inconsistent".into()))?,
-        decision: decision("topic.decision")?,
-        exclusive: manifest.exclusive,
-        subtopics: Subtopics::new(labels, layer, decision("subtopic.decision")?, manifest.subtopic_review)
-            .ok_or_else(inconsistent)?,
-    };
-    Ok(TopicClassifier::new(topics, layers, manifest.thresholds)?)
+    Subtopics::new(labels, layer, tensors.decision("subtopic.decision")?, manifest.subtopic_review)
+        .ok_or_else(inconsistent)
 }
 
-fn open_regions(
-    manifest: &RegionManifest,
-    tensors: &Tensors<'_>,
-    index: &dyn Fn(&str) -> Result<HashIndex, ModelError>,
-) -> Result<RegionRanker, ModelError> {
+fn open_regions(manifest: &RegionManifest, tensors: &Tensors<'_>) -> Result<RegionRanker, ModelError> {
     if !manifest.features.iter().map(String::as_str).eq(feature_names()) {
         return Err(ModelError::Tensors(
             "the region features differ from those of this program; train it again".into(),
@@ -176,7 +169,7 @@ fn open_regions(
     };
     let layers = RankerLayers { alone: layer("alone")?, beside: layer("beside")? };
     let idf = tensors.numbers("region.text.idf", Dtype::U8, u8::from_le_bytes)?;
-    let vocabulary = Vocabulary::from_parts(index("region.text")?, idf)?;
+    let vocabulary = Vocabulary::from_parts(tensors.index("region.text")?, idf)?;
     let lengths = tensors.numbers("region.text.lengths", Dtype::U8, u8::from_le_bytes)?;
     let countries = tensors.numbers("region.text.countries", Dtype::U8, u8::from_le_bytes)?;
     let weights_of_text = tensors.numbers("region.text.weights", Dtype::I8, i8::from_le_bytes)?;
@@ -192,7 +185,7 @@ fn open_regions(
     .ok_or_else(|| ModelError::Tensors("the parts of the region text model are inconsistent".into()))?;
     let weights_of_mentions = tensors.numbers("region.mentions.weights", Dtype::I8, i8::from_le_bytes)?;
     let mentions = MentionModel::from_parts(
-        index("region.mentions")?,
+        tensors.index("region.mentions")?,
         weights_of_mentions,
         manifest.mention_step,
         manifest.mention_bias,
@@ -239,6 +232,22 @@ impl Tensors<'_> {
             )));
         }
         Ok(view)
+    }
+
+    fn index(&self, name: &str) -> Result<HashIndex, ModelError> {
+        let part = |part: &str| self.numbers(&format!("{name}.{part}"), Dtype::U32, u32::from_le_bytes);
+        Ok(HashIndex::from_parts(&part("buckets")?, part("fingerprints")?)?)
+    }
+
+    fn decision(&self, name: &str) -> Result<DecisionLayer, ModelError> {
+        Ok(DecisionLayer {
+            weights: self.matrix(&format!("{name}.weights"), Dtype::F64, f64::from_le_bytes)?,
+            intercept: self.numbers(&format!("{name}.intercept"), Dtype::F64, f64::from_le_bytes)?.into(),
+        })
+    }
+
+    fn floats(&self, name: &str) -> Result<Vec<f32>, ModelError> {
+        self.numbers(name, Dtype::F32, f32::from_le_bytes)
     }
 
     fn numbers<T, const N: usize>(
