@@ -1,5 +1,5 @@
-//! Finds lines of scraped pages that are not article text: advert-blocker notices, share and sign-up prompts, lists of related
-//! articles, cookie banners, copyright lines.
+//! Finds lines of scraped pages that are not article text: advert-blocker notices, share and sign-up prompts, lists of
+//! related articles, cookie banners, copyright lines.
 //!
 //! Rules match whole lines of at most [`MAX_NOTICE_BYTES`]. A notice must address the reader of the page or match as a
 //! whole: "Copyright law was changed on Monday." and "Register to vote by Monday, officials said." are sentences of
@@ -187,8 +187,8 @@ static NOTICE: LazyLock<Regex> = LazyLock::new(|| {
     rule(&patterns.join("|"))
 });
 
-/// Words of which every match of [`NOTICE`], of [`IMPRINT`] and of [`notices::is_about_data`] contains at least one. They are much
-/// faster to search for, and most lines have none.
+/// Words of which every match of [`NOTICE`], of [`IMPRINT`] and of [`notices::is_about_data`] contains at least one. They
+/// are much faster to search for, and most lines have none.
 static KEYWORDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
     let of_notices = ["blocker", "blocking", "cookie", "javascript", "app store", "reserved", "may not be", "you"];
     let of_imprints = [
@@ -296,6 +296,32 @@ mod tests {
         ];
         for line in lines {
             assert_eq!(kept_lines(line), Vec::<&str>::new(), "{line}");
+        }
+    }
+
+    #[test]
+    fn notices_have_a_keyword() {
+        for line in [
+            "Use of this site constitutes acceptance of our User Agreement and Privacy Policy.",
+            "Your choices: opt-in or opt-out of targeted advertising at any time.",
+            "We and third-party partners process your data on the basis of legitimate interest.",
+            "I agree to the terms of service and may withdraw my consent.",
+            "Our vendors store unique identifiers and browsing data on your device.",
+            "You may unsubscribe from our newsletter at any time.",
+            "Please review our conditions of use before you continue.",
+            "Our data controller may share your personal information under the CCPA and GDPR.",
+            "This page is protected by reCAPTCHA.",
+            "Example News is a trading name of Example Media Ltd.",
+            "Example News is published by Example Media Limited.",
+            "Example Media. Registered in England and Wales, company number 01234.",
+            "Example Verlag. Impressum: Musterweg 1, 10115 Berlin",
+            "VAT no. 123 4567 89",
+        ] {
+            assert!(
+                notices::is_about_data(line) || IMPRINT.is_match(line) || NOTICE.is_match(line),
+                "no notice: {line}"
+            );
+            assert!(KEYWORDS.is_match(line), "no keyword: {line}");
         }
     }
 

@@ -91,8 +91,9 @@ fn in_line(line: &str, is_first: bool, known: &impl Fn(&str) -> Known) -> Option
     is_dateline.then(|| Dateline { whole: 0..whole.end(), place: place.range() })
 }
 
-/// Whether a line may begin with a dateline. Much faster than [`DATELINE`], and false for most lines: before the mark or the agency,
-/// a dateline has only capitalised words, particles, dates and separators. Without agency, it has a date or is in the first line.
+/// Whether a line may begin with a dateline. Much faster than [`DATELINE`], and false for most lines: before the mark or
+/// the agency, a dateline has only capitalised words, particles, dates and separators. Without agency, it has a date or is
+/// in the first line.
 fn may_match(line: &str, is_first: bool) -> bool {
     let mut has_date = false;
     for word in line.split_whitespace() {

@@ -12,25 +12,14 @@ const SAMPLE_BYTES: usize = 600;
 const PARAGRAPH_BYTES: usize = 200;
 /// Number of bytes at the beginning of a text that are searched for a paragraph.
 const SEARCH_BYTES: usize = 20_000;
-/// English words that related languages do not have. Detection among about seventy languages takes longer than all other steps
-/// of a classification, so it is skipped if at least [`ENGLISH_SHARE`] of at least [`ENGLISH_MIN_WORDS`] words are these.
+/// Whether this is an English word that related languages do not have. Detection among about seventy languages takes longer
+/// than all other steps of a classification, so it is skipped if at least [`ENGLISH_SHARE`] of at least
+/// [`ENGLISH_MIN_WORDS`] words are these.
+#[rustfmt::skip]
 fn is_english(word: &str) -> bool {
     matches!(
         word,
-        "the"
-            | "and"
-            | "to"
-            | "that"
-            | "with"
-            | "for"
-            | "said"
-            | "from"
-            | "by"
-            | "has"
-            | "have"
-            | "which"
-            | "would"
-            | "their"
+        "the" | "and" | "to" | "that" | "with" | "for" | "said" | "from" | "by" | "has" | "have" | "which" | "would" | "their"
     )
 }
 const ENGLISH_SHARE: f64 = 0.08;

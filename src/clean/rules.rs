@@ -1,7 +1,7 @@
 //! Compiles the regular expressions of the cleaning rules.
 //!
-//! Classes of characters are approximated by ranges of whole scripts, for which automata are a tenth of the size of those for the exact
-//! Unicode classes. Only rare symbols within these ranges are classified differently.
+//! Classes of characters are approximated by ranges of whole scripts, for which automata are a tenth of the size of those
+//! for the exact Unicode classes. Only rare symbols within these ranges are classified differently.
 
 use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
@@ -52,8 +52,8 @@ pub fn words(pattern: &str) -> Regex {
     rule(&format!(r"\b(?:{})\b", pattern.trim()))
 }
 
-/// Replaces classes of characters by ranges, and word boundaries by those of ASCII, because Unicode word boundaries disable the
-/// fast engines of the regex crate.
+/// Replaces classes of characters by ranges, and word boundaries by those of ASCII, because Unicode word boundaries disable
+/// the fast engines of the regex crate.
 fn approximate(pattern: &str) -> String {
     // Both cases of all letters are in these classes; to look for the other case of each letter would take long.
     let class = |inside: &str| format!("(?-i:[{inside}])");

@@ -104,8 +104,8 @@ pub enum ReloadError {
     },
 }
 
-/// The folder of the model in service, and of its two files the size, the modification time and the number of the inode. Changes
-/// with the model, also if a folder or a symbolic link is replaced by another.
+/// The folder of the model in service, and of its two files the size, the modification time and the number of the inode.
+/// Changes with the model, also if a folder or a symbolic link is replaced by another.
 type Fingerprint = (PathBuf, [(u64, SystemTime, u64); 2]);
 
 /// The number of the inode of a file.
@@ -214,8 +214,8 @@ impl ModelSlot {
         self.last_tried.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Watches the folder forever, and reloads the model after each change, once the files have settled. Reports loads that do
-    /// not end.
+    /// Watches the folder forever, and reloads the model after each change, once the files have settled. Reports loads that
+    /// do not end.
     pub async fn watch(self: Arc<Self>) {
         let Some(folder) = self.folder.clone() else { return };
         tokio::join!(self.watch_folder(folder), self.watch_loads());

@@ -1,5 +1,5 @@
-//! Reads and writes a model on disk: `model.safetensors` (weights), `manifest.json` (metadata) and `MODEL_CARD.md` (written for
-//! people, never read).
+//! Reads and writes a model on disk: `model.safetensors` (weights), `manifest.json` (metadata) and `MODEL_CARD.md` (written
+//! for people, never read).
 //!
 //! Files are read into memory, not mapped: the bundle is small (reading it takes milliseconds), and an edit of a mapped
 //! file would change the weights of a running server.

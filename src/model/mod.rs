@@ -1,7 +1,7 @@
 //! A trained model: loads the bundle from disk, and classifies articles with [`Model::classify`].
 //!
-//! The module accesses no network and no files except those of the model. Answers are deterministic: the same article and model
-//! give the same answer.
+//! The module accesses no network and no files except those of the model. Answers are deterministic: the same article and
+//! model give the same answer.
 
 mod bundle;
 mod error;

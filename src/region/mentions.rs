@@ -132,7 +132,8 @@ impl Section<'_> {
         (self.role == Field::Dateline && i == 0) || has_preposition() || has_subdivision_type()
     }
 
-    /// The longest term of the gazetteer that starts at word `i`. `follows_name`: whether a place name and a comma precede it.
+    /// The longest term of the gazetteer that starts at word `i`. `follows_name`: whether a place name and a comma precede
+    /// it.
     fn longest(&self, gazetteer: &'static Gazetteer, i: usize, follows_name: bool) -> Option<Found> {
         if !gazetteer.may_begin(self.words[i].hash) {
             return None;
@@ -213,8 +214,8 @@ impl Section<'_> {
             .map(|genitive| end + genitive.len())
     }
 
-    /// Looks up the words from `first` to `last` in the list of towns: the number of the name and its meanings, which are empty
-    /// if the list lacks it.
+    /// Looks up the words from `first` to `last` in the list of towns: the number of the name and its meanings, which are
+    /// empty if the list lacks it.
     fn towns(&self, first: usize, last: usize) -> (u32, Vec<Meaning>) {
         let begin = self.words[first].token.start as usize;
         let meaning = |town: Town| Meaning { code: town.country, kind: NameKind::Town, share: TOWN_SHARE * town.share };
@@ -358,7 +359,8 @@ fn same_letters(span: &str, surface: &str) -> bool {
     letters(span).replace('\u{307}', "") == letters(surface)
 }
 
-/// Whether a name begins with a capital, as it must even where case is ignored: "us" in a lower-case dateline is not a country.
+/// Whether a name begins with a capital, as it must even where case is ignored: "us" in a lower-case dateline is not a
+/// country.
 fn begins_with_capital(span: &str) -> bool {
     span.starts_with(char::is_uppercase)
 }

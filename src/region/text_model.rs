@@ -11,8 +11,8 @@ use fearless_simd::{Level, dispatch};
 use ndarray::ArrayView1;
 use std::{collections::HashMap, ops::Range};
 
-/// The score of a country that the model lacks, and of every country if the model knows no word of the text. Most articles have
-/// about this score for most countries.
+/// The score of a country that the model lacks, and of every country if the model knows no word of the text. Most articles
+/// have about this score for most countries.
 pub const UNKNOWN: f32 = -1.2;
 
 /// A one-vs-rest linear model over the words and word pairs of an article outside place names: one score per country.
@@ -40,8 +40,8 @@ const NO_ROW: u16 = u16::MAX;
 /// The fewest cells of a term with a dense row, as a fraction of the countries.
 const LEAST_FILLED: usize = 16;
 
-/// The words and word pairs of a document outside its place names and its dateline. `named` holds, for each word, whether it is
-/// part of a place name.
+/// The words and word pairs of a document outside its place names and its dateline. `named` holds, for each word, whether
+/// it is part of a place name.
 pub fn terms(words: &[Word], named: &[bool]) -> Vec<Term> {
     let is_unnamed = |term: &Term| !named[term.first as usize] && !named[term.last as usize];
     let read = opening(words);
@@ -149,8 +149,8 @@ impl TextModel {
         TextModel::new(countries, vocabulary, (starts, cells), step, fitted.bias.to_vec())
     }
 
-    /// Assembles a model from its stored parts; `None` if they are inconsistent or a number is not finite. `lengths` holds the
-    /// number of cells of each term.
+    /// Assembles a model from its stored parts; `None` if they are inconsistent or a number is not finite. `lengths` holds
+    /// the number of cells of each term.
     pub fn from_parts(
         countries: &[String],
         vocabulary: Vocabulary,

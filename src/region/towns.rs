@@ -1,7 +1,7 @@
 //! Looks up towns, most of them small: the countries that have a town of a name, and whether a subdivision contains it.
 //!
-//! `data/generate.py` writes the tables, `data/towns.tsv` and `data/held.tsv`. They are binary-searched as text; only the starts
-//! of their lines are kept in memory.
+//! `data/generate.py` writes the tables, `data/towns.tsv` and `data/held.tsv`. They are binary-searched as text; only the
+//! starts of their lines are kept in memory.
 
 use crate::geography;
 use std::sync::LazyLock;

@@ -75,8 +75,8 @@ impl ClassifierService {
         Ok(ClassifierService(Arc::new(Inner { slot, shadow, metrics, pool, limits, admission })))
     }
 
-    /// Starts to answer one request, which has its place; an invalid one gets its own error. The answer is computed, and the place
-    /// freed, even if nobody waits for it. If the receiver is dropped first, the article is skipped.
+    /// Starts to answer one request, which has its place; an invalid one gets its own error. The answer is computed, and
+    /// the place freed, even if nobody waits for it. If the receiver is dropped first, the article is skipped.
     fn submit(&self, request: pb::ClassifyRequest, in_flight: InFlight) -> oneshot::Receiver<ChargedResponse> {
         let (reply, answer) = oneshot::channel();
         let id = request.article.as_ref().map(|article| truncate_id(&article.id)).unwrap_or_default();
@@ -84,7 +84,7 @@ impl ClassifierService {
         match parse(request) {
             Ok((article, options)) => {
                 let span = Span::current();
-                self.0.pool.spawn(move || {
+                self.0.pool.spawn(article.bytes(), move || {
                     // The client has disconnected.
                     if reply.is_closed() {
                         return Box::new(|| ());
@@ -155,8 +155,8 @@ impl ClassifierService {
             let answer = self.submit(request, InFlight { _place: Some(place), ..in_flight });
             return Either::Left(answer.map_err(failed));
         }
-        // In a task of its own, which takes its place and frees it even while the client does not read. Dropping the handle ends
-        // the task.
+        // In a task of its own, which takes its place and frees it even while the client does not read. Dropping the handle
+        // ends the task.
         let service = self.clone();
         let answer = async move {
             let place = service.0.admission.place().await;

@@ -11,9 +11,9 @@ const MAX_BUCKET_BITS: u32 = 20;
 
 /// A compact set of hashes that gives the position of each.
 ///
-/// Entries are sorted by the high bits of their hash (the bucket), then by the low 32 bits (the fingerprint). With four entries
-/// per bucket, the false positive rate for an absent hash is about 10⁻⁹. A look-up reads one half of a cache line, unless the
-/// bucket has more entries than fit there, and takes the same steps whether the hash is present or not.
+/// Entries are sorted by the high bits of their hash (the bucket), then by the low 32 bits (the fingerprint). With four
+/// entries per bucket, the false positive rate for an absent hash is about 10⁻⁹. A look-up reads one half of a cache line,
+/// unless the bucket has more entries than fit there, and takes the same steps whether the hash is present or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HashIndex {
     buckets: Vec<Bucket>,
@@ -28,8 +28,9 @@ const POSITION_BITS: u32 = 28;
 
 /// The entries of an index that share the high bits of their hash.
 ///
-/// The first number has in its low [`POSITION_BITS`] bits the position of the first entry, and above them the number of entries,
-/// at most `IN_BUCKET + 1`, which stands for any greater number. The others are the fingerprints of the first entries.
+/// The first number has in its low [`POSITION_BITS`] bits the position of the first entry, and above them the number of
+/// entries, at most `IN_BUCKET + 1`, which stands for any greater number. The others are the fingerprints of the first
+/// entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(align(32))]
 struct Bucket([u32; 1 + IN_BUCKET]);
@@ -148,8 +149,8 @@ impl HashIndex {
         positions
     }
 
-    /// Calls `take` for each hash with its position and `true`, or any number and `false` if it is absent. Without a branch on
-    /// whether a hash is present, the processor looks several hashes up at the same time.
+    /// Calls `take` for each hash with its position and `true`, or any number and `false` if it is absent. Without a branch
+    /// on whether a hash is present, the processor looks several hashes up at the same time.
     #[inline(always)]
     fn probe_all<S: Simd>(&self, simd: S, hashes: impl Iterator<Item = u64>, mut take: impl FnMut(u32, bool)) {
         for hash in hashes {
@@ -161,8 +162,8 @@ impl HashIndex {
         }
     }
 
-    /// The position of a hash and `true`, or any number and `false` if it is absent. `equal` is the bit set of the numbers of its
-    /// bucket that are equal to its fingerprint.
+    /// The position of a hash and `true`, or any number and `false` if it is absent. `equal` is the bit set of the numbers
+    /// of its bucket that are equal to its fingerprint.
     #[inline(always)]
     fn position_in(&self, bucket: &Bucket, hash: u64, equal: u32) -> (u32, bool) {
         let entries = (equal >> 1) & ((1 << bucket.length()) - 1);

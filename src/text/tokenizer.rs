@@ -268,8 +268,9 @@ impl Iterator for Tokens<'_> {
 }
 
 impl Tokens<'_> {
-    /// The word that starts with the letter at `at`, if it consists of ASCII letters and digits and neither an abbreviation, nor a joiner, nor
-    /// a possessive follows. The general rules give the same for such a word, which most words are, but take longer.
+    /// The word that starts with the letter at `at`, if it consists of ASCII letters and digits and neither an
+    /// abbreviation, nor a joiner, nor a possessive follows. The general rules give the same for such a word, which most
+    /// words are, but take longer.
     #[inline]
     fn plain_word(&self, at: usize) -> Option<Token> {
         let bytes = self.text.as_bytes();

@@ -54,8 +54,8 @@ pub fn evidence_at(document: &Document<'_>, first: &Word, last: &Word, weight: f
 }
 
 /// The hash of a word's normal form: lower case, straight apostrophe, no final full stop (`U.S.` and `U.S` are equal). In
-/// numbers without letters and slashes, each digit becomes 0, so that "$12" and "$47" are equal, as are all years; numbers that
-/// are names (`26/11`, `1990s`) are unchanged.
+/// numbers without letters and slashes, each digit becomes 0, so that "$12" and "$47" are equal, as are all years; numbers
+/// that are names (`26/11`, `1990s`) are unchanged.
 ///
 /// The hash is XXH3 with 64 bits, which is the same on every platform.
 pub fn word_hash(word: &str, shape: Shape, buffer: &mut Vec<u8>) -> u64 {

@@ -33,8 +33,8 @@ pub struct LinearLayer {
 }
 
 impl LinearLayer {
-    /// Quantises fitted weights (features × labels; the first `n_terms` rows are those of terms). The scale of a term is its largest
-    /// absolute weight divided by 127.
+    /// Quantises fitted weights (features × labels; the first `n_terms` rows are those of terms). The scale of a term is
+    /// its largest absolute weight divided by 127.
     pub fn quantise(weights: &Array2<f32>, bias: &Array1<f32>, n_terms: usize) -> Self {
         let (term_weights, dense) = weights.view().split_at(Axis(0), n_terms);
         let scales: Vec<f32> = term_weights

@@ -78,9 +78,9 @@ pub struct SparseColumn {
 }
 
 impl SparseColumn {
-    /// Keeps the `most` most influential weights of terms. `weights` has one weight per feature, terms first. `reach` has for each
-    /// term the Euclidean norm of the score errors over all articles if a weight of 1 is dropped. The influence of a weight is its
-    /// absolute value times the reach.
+    /// Keeps the `most` most influential weights of terms. `weights` has one weight per feature, terms first. `reach` has
+    /// for each term the Euclidean norm of the score errors over all articles if a weight of 1 is dropped. The influence of
+    /// a weight is its absolute value times the reach.
     pub fn new(weights: ArrayView1<'_, f32>, bias: f32, reach: &[f32], most: usize) -> Self {
         let term_weights = weights.iter().zip(reach).enumerate().filter(|(_, (weight, _))| **weight != 0.0);
         let mut cells: Vec<(u32, f32, f32)> =
@@ -157,8 +157,8 @@ impl SparseLayer {
         SparseLayer { terms: cells.lengths.len(), labels, rows, blocks, scales, dense: padded, bias }
     }
 
-    /// Restores a layer from its stored parts ([`cells`](Self::cells), [`parts_by_label`](Self::parts_by_label)); `None` if they
-    /// are inconsistent or not finite.
+    /// Restores a layer from its stored parts ([`cells`](Self::cells), [`parts_by_label`](Self::parts_by_label)); `None` if
+    /// they are inconsistent or not finite.
     pub fn from_parts(cells: Cells, scales: Vec<f32>, dense: &Array2<f32>, bias: Vec<f32>) -> Option<Self> {
         let n: usize = cells.lengths.iter().map(|length| usize::from(*length)).sum();
         let is_consistent = (cells.labels.len(), cells.weights.len()) == (n, n)
@@ -218,8 +218,8 @@ impl SparseLayer {
         self.scores(features, std::iter::once(0..self.labels))
     }
 
-    /// The score of each label of some groups of consecutive labels for an article's features. The scores of other labels have no
-    /// meaning.
+    /// The score of each label of some groups of consecutive labels for an article's features. The scores of other labels
+    /// have no meaning.
     pub fn scores(&self, features: &Features, groups: impl Iterator<Item = Range<usize>>) -> Array1<f64> {
         let mut sums = vec![[0.0_f32; LANES]; self.labels.div_ceil(LANES)];
         let mut chunks: Vec<usize> = groups.flat_map(|group| group.start / LANES..group.end.div_ceil(LANES)).collect();
@@ -236,8 +236,8 @@ impl SparseLayer {
             let first = in_row[0] / CHUNKS_PER_ROW * CHUNKS_PER_ROW;
             let wanted = in_row.iter().fold(0, |set, chunk| set | 1 << (chunk - first));
             let rows = &self.rows[first / CHUNKS_PER_ROW * self.terms..][..self.terms];
-            // Three loops, each of which only reads what the one before it found, so that the processor can fetch many rows, and then
-            // many blocks, at the same time.
+            // Three loops, each of which only reads what the one before it found, so that the processor can fetch many
+            // rows, and then many blocks, at the same time.
             let rows: Vec<Row> = features.terms.iter().map(|(term, _)| rows[*term as usize]).collect();
             let mut products = Vec::with_capacity(2 * rows.len());
             for (row, (_, value)) in rows.iter().zip(&features.terms) {

@@ -34,7 +34,8 @@ impl Subtopics {
     /// Maximum number of sub-topics of a model.
     pub const MOST: usize = u16::MAX as usize;
 
-    /// Assembles sub-topics; `None` if the parts are inconsistent, thresholds are invalid, or `labels` is not sorted by topic.
+    /// Assembles sub-topics; `None` if the parts are inconsistent, thresholds are invalid, or `labels` is not sorted by
+    /// topic.
     pub fn new(labels: Vec<Subtopic>, layer: SparseLayer, decision: DecisionLayer, review_from: f32) -> Option<Self> {
         let is_consistent = labels.len() <= Self::MOST
             && labels.is_sorted_by_key(|label| label.topic)
