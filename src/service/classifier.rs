@@ -199,8 +199,11 @@ impl Inner {
         let Ok((answer, times)) = answer else {
             let outcome = Outcome::Error(error_to_proto(Code::Internal, INTERNAL_ERROR));
             let response = self.charged(id, outcome, permit);
-            // An error of sending means that the client has disconnected, here and below.
-            return Box::new(move || drop((reply.send(response), in_flight)));
+            return Box::new(move || {
+                // An error means that the client has disconnected, here and below.
+                let _ = reply.send(response);
+                drop(in_flight);
+            });
         };
         self.metrics.articles.count_classified(&answer, &times);
         let shadow = self.shadow.clone().map(|shadow| {
@@ -210,7 +213,8 @@ impl Inner {
         let answer = truncate_answer(answer_to_proto(answer), self.admission.answer_bytes());
         let response = self.charged(id, Outcome::Classification(answer), permit);
         Box::new(move || {
-            drop((reply.send(response), in_flight));
+            let _ = reply.send(response);
+            drop(in_flight);
             if let Some((shadow, live, text)) = shadow {
                 shadow.offer(article, &options, live, text);
             }

@@ -61,12 +61,12 @@ impl ArticleTerms {
         opening(self.words.len(), self.headline)
     }
 
-    /// The terms [`in_headline`] of the words of the headline.
+    /// The words of the headline, as terms of the headline.
     pub fn in_headline(&self) -> impl ExactSizeIterator<Item = u64> + '_ {
         self.words[..self.headline].iter().map(|word| in_headline(*word))
     }
 
-    /// The terms [`in_opening`] of the words of the opening.
+    /// The words of the opening, as terms of the opening.
     pub fn in_opening(&self) -> impl ExactSizeIterator<Item = u64> + '_ {
         self.words[self.opening()].iter().map(|word| in_opening(*word))
     }
