@@ -4,7 +4,15 @@
 
 mod texts;
 
-use dateline::{Model, article::Article, clean, model, region, region::Places, text::words_into};
+use dateline::{
+    Model,
+    article::Article,
+    clean,
+    document::Document,
+    model,
+    region::{self, Places},
+    text::{Word, words_into},
+};
 use divan::{Bencher, black_box};
 use std::sync::LazyLock;
 
@@ -18,65 +26,58 @@ fn main() {
     divan::main();
 }
 
-/// Runs a stage on articles of this length in turn.
-fn each(bencher: Bencher<'_, '_>, words: usize, mut stage: impl FnMut(&Article)) {
-    let articles = texts::articles(words);
-    let mut next = articles.iter().cycle();
+/// The cleaned text of an article, with its words.
+type Read<'a> = (Document<'a>, Vec<Word>);
+
+fn read(article: &Article) -> Read<'_> {
+    let document = clean::clean(article, region::known);
+    let mut words = Vec::new();
+    words_into(&document, &mut words);
+    (document, words)
+}
+
+/// Runs a stage on each input in turn.
+fn run<T>(bencher: Bencher<'_, '_>, inputs: &[T], mut stage: impl FnMut(&T)) {
+    let mut next = inputs.iter().cycle();
     bencher.bench_local(|| next.by_ref().take(1).for_each(&mut stage));
+}
+
+/// Runs a stage on the cleaned texts of articles of this length.
+fn run_on_read(bencher: Bencher<'_, '_>, words: usize, stage: impl FnMut(&Read<'_>)) {
+    let articles = texts::articles(words);
+    run(bencher, &articles.iter().map(read).collect::<Vec<_>>(), stage);
 }
 
 #[divan::bench(args = LENGTHS)]
 fn clean_text(bencher: Bencher<'_, '_>, words: usize) {
-    each(bencher, words, |article| drop(black_box(clean::clean(article, region::known))));
+    run(bencher, &texts::articles(words), |article| drop(black_box(clean::clean(article, region::known))));
 }
 
 #[divan::bench(args = LENGTHS)]
 fn find_words(bencher: Bencher<'_, '_>, words: usize) {
-    let articles = texts::articles(words);
-    let documents: Vec<_> = articles.iter().map(|article| clean::clean(article, region::known)).collect();
-    let (mut next, mut found) = (documents.iter().cycle(), Vec::new());
-    bencher.bench_local(|| next.by_ref().take(1).for_each(|document| words_into(document, &mut found)));
+    let mut found = Vec::new();
+    run_on_read(bencher, words, |(document, _)| words_into(document, &mut found));
 }
 
 #[divan::bench(args = LENGTHS)]
 fn score_topics(bencher: Bencher<'_, '_>, words: usize) {
-    let articles = texts::articles(words);
-    let documents: Vec<_> = articles.iter().map(with_words).collect();
-    let mut next = documents.iter().cycle();
-    bencher.bench_local(|| {
-        next.by_ref().take(1).for_each(|(document, words)| drop(black_box(MODEL.topics().classify(words, document))));
-    });
+    run_on_read(bencher, words, |(document, words)| drop(black_box(MODEL.topics().classify(words, document))));
 }
 
 #[divan::bench(args = LENGTHS)]
 fn find_places(bencher: Bencher<'_, '_>, words: usize) {
-    let articles = texts::articles(words);
-    let documents: Vec<_> = articles.iter().map(with_words).collect();
-    let mut next = documents.iter().cycle();
-    bencher.bench_local(|| {
-        next.by_ref().take(1).for_each(|(document, words)| drop(black_box(Places::of(document, words))));
-    });
+    run_on_read(bencher, words, |(document, words)| drop(black_box(Places::of(document, words))));
 }
 
 #[divan::bench(args = LENGTHS)]
 fn rank_regions(bencher: Bencher<'_, '_>, words: usize) {
     let articles = texts::articles(words);
-    let places: Vec<_> =
-        articles.iter().map(with_words).map(|(document, words)| Places::of(&document, &words)).collect();
-    let mut next = places.iter().cycle();
-    bencher
-        .bench_local(|| next.by_ref().take(1).for_each(|places| drop(black_box(MODEL.regions().rank(places, None)))));
+    let places: Vec<Places> =
+        articles.iter().map(read).map(|(document, words)| Places::of(&document, &words)).collect();
+    run(bencher, &places, |places| drop(black_box(MODEL.regions().rank(places, None))));
 }
 
 #[divan::bench(args = LENGTHS)]
 fn classify(bencher: Bencher<'_, '_>, words: usize) {
-    each(bencher, words, |article| drop(black_box(MODEL.classify(article, &Default::default()))));
-}
-
-/// The cleaned text of an article, with its words.
-fn with_words(article: &Article) -> (dateline::document::Document<'_>, Vec<dateline::text::Word>) {
-    let document = clean::clean(article, region::known);
-    let mut words = Vec::new();
-    words_into(&document, &mut words);
-    (document, words)
+    run(bencher, &texts::articles(words), |article| drop(black_box(MODEL.classify(article, &Default::default()))));
 }

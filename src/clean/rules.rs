@@ -14,11 +14,7 @@ const LETTERS: &str =
 /// # Panics
 /// If the pattern is invalid.
 pub fn rule(pattern: &str) -> Regex {
-    RegexBuilder::new(&approximate(pattern))
-        .case_insensitive(true)
-        .ignore_whitespace(true)
-        .build()
-        .unwrap_or_else(|error| unreachable!("invalid built-in pattern: {error}"))
+    compile(pattern, true)
 }
 
 /// Compiles patterns that are searched together, like [`rule`].
@@ -38,7 +34,12 @@ pub fn rules<'p>(patterns: impl IntoIterator<Item = &'p str>) -> RegexSet {
 /// # Panics
 /// If the pattern is invalid.
 pub fn case_sensitive_rule(pattern: &str) -> Regex {
+    compile(pattern, false)
+}
+
+fn compile(pattern: &str, ignores_case: bool) -> Regex {
     RegexBuilder::new(&approximate(pattern))
+        .case_insensitive(ignores_case)
         .ignore_whitespace(true)
         .build()
         .unwrap_or_else(|error| unreachable!("invalid built-in pattern: {error}"))

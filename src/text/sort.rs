@@ -11,8 +11,8 @@ pub fn sort_hashes(hashes: &mut Vec<u64>) {
 
 /// Sorts positions in an index of `length` entries. They are evenly spread, because they are in the order of hashes.
 pub fn sort_positions(positions: &mut Vec<u32>, length: usize) {
-    let scale = |n_buckets: usize| ((n_buckets as u64) << 32) / length.max(1) as u64;
-    let factor = scale(positions.len());
+    // The number of buckets for each position, times 2³².
+    let factor = ((positions.len() as u64) << 32) / length.max(1) as u64;
     sort_evenly_spread(positions, |position, _| ((u64::from(position) * factor) >> 32) as usize);
 }
 
