@@ -10,20 +10,10 @@ use dateline::{
         classify_response::Outcome as Answer,
     },
 };
-use std::{net::SocketAddr, pin::Pin, time::Duration};
+use std::{net::SocketAddr, pin::Pin};
 use tokio::{net::TcpListener, runtime::Runtime};
 use tokio_stream::{Stream, StreamExt};
-use tonic::{
-    Request, Response, Status, Streaming,
-    codec::CompressionEncoding,
-    transport::{Server, server::TcpIncoming},
-};
-
-// As in `src/service/server.rs`.
-const STREAM_WINDOW: u32 = 64 << 10;
-const CONNECTION_WINDOW: u32 = 4;
-const REFUSED_HEADERS: u32 = 4;
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+use tonic::{Request, Response, Status, Streaming, codec::CompressionEncoding, transport::server::TcpIncoming};
 
 struct Echo;
 
@@ -59,7 +49,6 @@ impl Classifier for Echo {
 /// Serves until the process is killed.
 pub fn serve(address: SocketAddr) -> Outcome<()> {
     let limits = Limits::default();
-    let window = limits.streams_per_connection.saturating_mul(STREAM_WINDOW * CONNECTION_WINDOW);
     let service = ClassifierServer::new(Echo)
         .accept_compressed(CompressionEncoding::Gzip)
         .accept_compressed(CompressionEncoding::Zstd)
@@ -68,16 +57,8 @@ pub fn serve(address: SocketAddr) -> Outcome<()> {
     // The default runtime, as in Dateline's server.
     Runtime::new()?.block_on(async {
         let listener = TcpListener::bind(address).await?;
-        Server::builder()
-            .accept_http1(true)
-            .http2_max_pending_accept_reset_streams(Some(limits.pending_resets))
-            .http2_max_local_error_reset_streams(Some(limits.local_resets))
-            .max_concurrent_streams(limits.streams_per_connection)
-            .http2_keepalive_interval(Some(limits.keepalive))
-            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-            .http2_max_header_list_size(limits.header_bytes.saturating_mul(REFUSED_HEADERS))
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(window.clamp(8 << 20, 1 << 30))
+        limits
+            .transport()
             .add_service(service)
             .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)))
             .await?;

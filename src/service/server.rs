@@ -51,7 +51,7 @@ impl Frontend {
         cors: Option<CorsLayer>,
     ) -> Result<(), tonic::transport::Error> {
         let is_web_enabled = cors.is_some();
-        let mut server = self.server();
+        let mut server = self.limits.transport();
         if let Some(age) = nonzero(self.limits.connection_age) {
             // The streams of an old connection end by themselves; `transport` closes it if the client does not.
             server = server.max_connection_age(age);
@@ -74,7 +74,7 @@ impl Frontend {
         end: impl Future<Output = ()>,
     ) -> Result<(), tonic::transport::Error> {
         let only = GrpcOnlyLayer { is_web_enabled: false, metrics: self.layer.metrics.clone() };
-        let mut server = self.server().layer(only).layer(self.layer.clone());
+        let mut server = self.limits.transport().layer(only).layer(self.layer.clone());
         server.add_routes(services).serve_with_incoming_shutdown(self.connections(listener), end).await
     }
 
@@ -82,21 +82,22 @@ impl Frontend {
         let CallLayer { metrics, drain_time, .. } = &self.layer;
         connections(listener, self.tls.clone(), &self.limits, *drain_time, metrics.clone())
     }
+}
 
-    /// A server with the limits for connections.
-    fn server(&self) -> Server {
-        let limits = &self.limits;
-        let window = limits.streams_per_connection.saturating_mul(STREAM_WINDOW * CONNECTION_WINDOW);
+impl Limits {
+    /// The transport of the gRPC server: HTTP/2 with these limits of connections, streams, windows and header lists.
+    pub fn transport(&self) -> Server {
+        let window = self.streams_per_connection.saturating_mul(STREAM_WINDOW * CONNECTION_WINDOW);
         Server::builder()
             // gRPC-Web needs HTTP/1.1, and so does an answer that other clients can read.
             .accept_http1(true)
-            .http2_max_pending_accept_reset_streams(Some(limits.pending_resets))
-            .http2_max_local_error_reset_streams(Some(limits.local_resets))
-            .max_concurrent_streams(limits.streams_per_connection)
-            .http2_keepalive_interval(nonzero(limits.keepalive))
+            .http2_max_pending_accept_reset_streams(Some(self.pending_resets))
+            .http2_max_local_error_reset_streams(Some(self.local_resets))
+            .max_concurrent_streams(self.streams_per_connection)
+            .http2_keepalive_interval(nonzero(self.keepalive))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             // Header lists over the limit must be read to be refused with a gRPC status.
-            .http2_max_header_list_size(limits.header_bytes.saturating_mul(REFUSED_HEADERS).min(16 << 20))
+            .http2_max_header_list_size(self.header_bytes.saturating_mul(REFUSED_HEADERS).min(16 << 20))
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(window.clamp(8 << 20, 1 << 30))
     }

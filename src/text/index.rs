@@ -17,8 +17,8 @@ const MAX_BUCKET_BITS: u32 = 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HashIndex {
     buckets: Vec<Bucket>,
-    /// The fingerprints of all entries.
-    fingerprints: Vec<u32>,
+    /// The positions and fingerprints of the entries that do not fit into their bucket.
+    overflow: Vec<(u32, u32)>,
 }
 
 /// Number of fingerprints that are stored in a bucket itself.
@@ -71,8 +71,8 @@ impl HashIndex {
         for i in 1..starts.len() {
             starts[i] += starts[i - 1];
         }
-        let fingerprints = entries.iter().map(|((_, fingerprint), _)| *fingerprint).collect();
-        (HashIndex::of_sorted(&starts, fingerprints), entries.into_iter().map(|(_, value)| value).collect())
+        let fingerprints: Vec<u32> = entries.iter().map(|((_, fingerprint), _)| *fingerprint).collect();
+        (HashIndex::of_sorted(&starts, &fingerprints), entries.into_iter().map(|(_, value)| value).collect())
     }
 
     /// Restores an index from its [`parts`](Self::parts).
@@ -87,32 +87,45 @@ impl HashIndex {
         if !in_order || !is_complete || fingerprints.len() >= 1 << POSITION_BITS {
             return Err(IndexError("invalid index: its buckets are not sorted or do not match its fingerprints"));
         }
-        Ok(HashIndex::of_sorted(starts, fingerprints))
+        Ok(HashIndex::of_sorted(starts, &fingerprints))
     }
 
     /// `starts` holds the start of each bucket in `fingerprints`, followed by the length of `fingerprints`.
-    fn of_sorted(starts: &[u32], fingerprints: Vec<u32>) -> Self {
-        let ends = starts.windows(2);
-        let mut buckets: Vec<Bucket> =
-            ends.map(|ends| Bucket::new(ends[0], &fingerprints[ends[0] as usize..ends[1] as usize])).collect();
+    fn of_sorted(starts: &[u32], fingerprints: &[u32]) -> Self {
+        let mut buckets = Vec::with_capacity(starts.len());
+        let mut overflow = Vec::new();
+        for ends in starts.windows(2) {
+            let entries = &fingerprints[ends[0] as usize..ends[1] as usize];
+            buckets.push(Bucket::new(ends[0], entries));
+            overflow.extend((ends[0]..).zip(entries.iter().copied()).skip(IN_BUCKET));
+        }
         // The last bucket ends where this one starts.
         buckets.push(Bucket::new(fingerprints.len() as u32, &[]));
-        HashIndex { buckets, fingerprints }
+        overflow.shrink_to_fit();
+        HashIndex { buckets, overflow }
     }
 
     /// The start of each bucket, followed by the number of entries, and the fingerprints, for storage.
-    pub fn parts(&self) -> (Vec<u32>, &[u32]) {
-        (self.buckets.iter().map(Bucket::start).collect(), &self.fingerprints)
+    pub fn parts(&self) -> (Vec<u32>, Vec<u32>) {
+        let mut fingerprints = vec![0; self.len()];
+        for bucket in &self.buckets {
+            let slots = fingerprints[bucket.start() as usize..].iter_mut().take(bucket.length() as usize);
+            slots.zip(&bucket.0[1..]).for_each(|(slot, fingerprint)| *slot = *fingerprint);
+        }
+        for (at, fingerprint) in &self.overflow {
+            fingerprints[*at as usize] = *fingerprint;
+        }
+        (self.buckets.iter().map(Bucket::start).collect(), fingerprints)
     }
 
     /// The number of entries.
     pub fn len(&self) -> usize {
-        self.fingerprints.len()
+        self.buckets[self.buckets.len() - 1].start() as usize
     }
 
     /// Whether the index has no entries.
     pub fn is_empty(&self) -> bool {
-        self.fingerprints.is_empty()
+        self.len() == 0
     }
 
     /// The position of a hash; `None` if absent.
@@ -177,10 +190,11 @@ impl HashIndex {
     #[cold]
     fn position_in_rest(&self, hash: u64) -> (u32, bool) {
         let bucket = bucket(hash, self.buckets.len() - 1);
-        let start = self.buckets[bucket].start() as usize + IN_BUCKET;
-        let rest = &self.fingerprints[start..self.buckets[bucket + 1].start() as usize];
-        match rest.iter().position(|other| *other == hash as u32) {
-            Some(at) => ((start + at) as u32, true),
+        let (start, end) = (self.buckets[bucket].start(), self.buckets[bucket + 1].start());
+        let rest = &self.overflow[self.overflow.partition_point(|(at, _)| *at < start)..];
+        let mut rest = rest.iter().take_while(|(at, _)| *at < end);
+        match rest.find(|(_, fingerprint)| *fingerprint == hash as u32) {
+            Some((at, _)) => (*at, true),
             None => (0, false),
         }
     }
@@ -220,7 +234,7 @@ mod tests {
             assert_eq!(index.find(i * 3 + 1), None);
         }
         let (starts, fingerprints) = index.parts();
-        assert_eq!(HashIndex::from_parts(&starts, fingerprints.to_vec()).expect("consistent parts"), index);
+        assert_eq!(HashIndex::from_parts(&starts, fingerprints.clone()).expect("consistent parts"), index);
     }
 
     #[test]
@@ -235,12 +249,12 @@ mod tests {
     fn inconsistent_parts_are_rejected() {
         let (index, _) = HashIndex::build([(7, 0)]);
         let (starts, fingerprints) = index.parts();
-        assert_eq!(HashIndex::from_parts(&starts, fingerprints.to_vec()).expect("consistent parts"), index);
+        assert_eq!(HashIndex::from_parts(&starts, fingerprints.clone()).expect("consistent parts"), index);
         assert!(HashIndex::from_parts(&starts, vec![]).is_err());
         assert!(HashIndex::from_parts(&[0; 4], fingerprints.to_vec()).is_err());
         let (index, _) = HashIndex::build((1..100_u64).map(|i| (i << 57, i)));
         let (mut starts, fingerprints) = index.parts();
         starts[5] = 99;
-        assert!(HashIndex::from_parts(&starts, fingerprints.to_vec()).is_err());
+        assert!(HashIndex::from_parts(&starts, fingerprints.clone()).is_err());
     }
 }
