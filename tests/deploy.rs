@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{TempDir, dateline, printed, project_path, stderr, stdout, succeed, virtual_environment};
+use common::{TempDir, dateline, is_installed, printed, project_path, stderr, stdout, succeed, virtual_environment};
 use std::{fs, path::PathBuf, process::Command};
 
 /// The text of a deployment file.
@@ -88,4 +88,55 @@ fn systemd_accepts_the_units_and_the_program_accepts_their_settings() {
     // Warnings about other units of the system are ignored.
     let ours = stderr(&output).lines().filter(|line| line.contains("dateline")).count();
     assert_eq!(ours, 0, "{}", stderr(&output));
+}
+
+/// Runs promtool on a file of tests for the alerts. `None`, with the reason printed, if it is not installed.
+fn alerts_pass(tests: &str) -> Option<std::process::Output> {
+    if !is_installed("promtool", &["--version"]) {
+        return None;
+    }
+    let folder = TempDir::new();
+    folder.write("alerts.yaml", read("alerts.yaml"));
+    let tests = folder.write("tests.yaml", tests);
+    Some(Command::new("promtool").args(["test", "rules", &tests]).output().expect("the command runs"))
+}
+
+/// Ten days of topics. After nine of them, the share of one topic grows by this factor.
+fn topics_over_ten_days(factor: usize, alerts: &str) -> String {
+    let series = |code: &str, later: usize| {
+        format!(
+            "      - series: 'dateline_topics_total{{code=\"{code}\", decision=\"AUTO\"}}'\n        \
+             values: '0+600x216 {}+{later}x24'\n",
+            600 * 216 + later
+        )
+    };
+    let series =
+        [series("medtop:15000000", 600 * factor), series("medtop:11000000", 600), series("medtop:04000000", 600)];
+    let test = "rule_files: [alerts.yaml]\nevaluation_interval: 1h\ntests:\n  - interval: 1h\n    input_series:\n";
+    let expected = format!(
+        "    alert_rule_test:\n      - eval_time: 239h\n        alertname: DatelineTopicsDrift\n        exp_alerts: {alerts}\n"
+    );
+    format!("{test}{}{expected}", series.concat())
+}
+
+/// The alert on drift fires if the topics of a day differ from those of the week before, and only then.
+#[test]
+fn the_alert_on_drift_fires() {
+    let fired = "[{exp_annotations: {summary: 'The topics of the last day differ from those of the week before (25.99%).', \
+                 action: 'Look at some of these articles. If the labels are wrong, correct them and train again.'}}]";
+    // A third becomes four sixths at three times the rate: 60 % of the articles, an increase by 27 points.
+    for (factor, alerts) in [(1, "[]"), (3, fired)] {
+        let Some(output) = alerts_pass(&topics_over_ten_days(factor, alerts)) else { return };
+        assert!(output.status.success(), "{factor}: {}", printed(&output));
+    }
+}
+
+#[test]
+fn prometheus_accepts_the_alerts() {
+    if !is_installed("promtool", &["--version"]) {
+        return;
+    }
+    let path = project_path("examples/deploy/alerts.yaml");
+    let report = succeed(Command::new("promtool").args(["check", "rules"]).arg(path));
+    assert!(report.contains("SUCCESS: 18 rules found"), "{report}");
 }

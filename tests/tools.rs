@@ -119,7 +119,7 @@ async fn prometheus_scrapes_the_metrics() {
     .await;
 }
 
-/// The operators' documentation describes exactly the exposed metrics, and the dashboard queries only these.
+/// The operators' documentation describes exactly the exposed metrics, and dashboard and alerts query only these.
 #[tokio::test]
 async fn docs_and_dashboard_use_the_exposed_metrics() {
     let (_server, metrics) = server_with_metrics().await;
@@ -142,9 +142,10 @@ async fn docs_and_dashboard_use_the_exposed_metrics() {
             .expect("JSON");
     let panels = dashboard["panels"].as_array().expect("panels");
     let targets = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten();
+    let alerts = fs::read_to_string(project_path("examples/deploy/alerts.yaml")).expect("the file can be read");
+    let expressions = targets.map(|target| target["expr"].as_str().expect("an expression")).chain([&*alerts]);
     let mut queried = BTreeSet::new();
-    for target in targets {
-        let expression = target["expr"].as_str().expect("an expression");
+    for expression in expressions {
         let words = expression.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
         let names = words.filter(|word| word.starts_with("dateline_") || word.starts_with("process_"));
         queried.extend(names.map(|name| name.strip_suffix("_bucket").unwrap_or(name)));

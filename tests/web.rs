@@ -3,9 +3,11 @@
 
 mod common;
 
-use common::{Server, client, request, run, stderr};
+use common::{
+    Server, client, request, run, stderr,
+    web::{framed, read_chunked, unframed},
+};
 use dateline::wire::proto::dateline::v1::ClassifyResponse;
-use prost::Message;
 use std::{
     io::{Read, Write},
     net::TcpStream,
@@ -33,27 +35,6 @@ fn exchange(server: &Server, method: &str, headers: &[(&str, &str)], body: &[u8]
     (String::from_utf8_lossy(&answer[..end]).to_lowercase(), answer[end + 4..].to_vec())
 }
 
-/// Decodes a body in chunked transfer encoding.
-fn unchunked(mut chunked: &[u8]) -> Vec<u8> {
-    let mut body = Vec::new();
-    loop {
-        let line = chunked.iter().position(|byte| *byte == b'\r').expect("a chunk has a size");
-        let size = std::str::from_utf8(&chunked[..line]).expect("a size is hexadecimal");
-        let size = usize::from_str_radix(size, 16).expect("a size is hexadecimal");
-        if size == 0 {
-            return body;
-        }
-        body.extend_from_slice(&chunked[line + 2..line + 2 + size]);
-        chunked = &chunked[line + 4 + size..];
-    }
-}
-
-/// A message in its gRPC frame.
-fn framed(message: &impl Message) -> Vec<u8> {
-    let bytes = message.encode_to_vec();
-    [&[0][..], &(bytes.len() as u32).to_be_bytes(), &bytes].concat()
-}
-
 #[tokio::test]
 async fn configured_origins_may_call_from_a_browser() {
     let server = Server::start(&["--web-origin", ORIGIN, "--web-origin", "http://localhost:8080"]);
@@ -75,13 +56,12 @@ async fn configured_origins_may_call_from_a_browser() {
     let (head, body) = exchange(&server, "POST", &headers, &framed(&request(3)));
     assert!(head.starts_with("http/1.1 200") && head.contains("content-type: application/grpc-web+proto"), "{head}");
     assert!(head.contains(&format!("access-control-allow-origin: {ORIGIN}")), "{head}");
-    let body = unchunked(&body);
-    let length = u32::from_be_bytes(body[1..5].try_into().expect("a length has four bytes")) as usize;
-    let answer = ClassifyResponse::decode(&body[5..5 + length]).expect("an answer");
+    let body = read_chunked(&mut &body[..]);
+    let (answer, trailers): (ClassifyResponse, _) = unframed(&body);
     assert_eq!(answer.id, "3");
     // The trailers follow in a frame of their own.
-    assert_eq!(body[5 + length], 0x80);
-    assert!(String::from_utf8_lossy(&body[10 + length..]).contains("grpc-status:0"));
+    assert_eq!(trailers[0], 0x80);
+    assert!(String::from_utf8_lossy(&trailers[5..]).contains("grpc-status:0"));
 
     client(&server).await.classify(request(4)).await.expect("gRPC clients are still answered");
 }

@@ -49,7 +49,7 @@ pub async fn measure(
 }
 
 /// The nearest-rank percentile of sorted values; not a number without values.
-fn percentile(sorted: &[f64], percent: f64) -> f64 {
+pub fn percentile(sorted: &[f64], percent: f64) -> f64 {
     let rank = (percent / 100.0 * sorted.len() as f64).ceil() as usize;
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
 }

@@ -74,12 +74,21 @@ pub fn main_thread_cpu_seconds() -> Option<f64> {
     None
 }
 
-/// The resident memory of a process, in bytes.
-pub fn resident_bytes(pid: u32) -> Option<u64> {
+/// What a process uses at one moment.
+pub struct Usage {
+    pub resident_bytes: u64,
+    pub descriptors: u64,
+    pub threads: u64,
+}
+
+/// What a process uses.
+pub fn usage(pid: u32) -> Option<Usage> {
     #[cfg(target_os = "linux")]
     {
-        let status = procfs::process::Process::new(i32::try_from(pid).ok()?).ok()?.status().ok()?;
-        Some(status.vmrss? << 10)
+        let process = procfs::process::Process::new(i32::try_from(pid).ok()?).ok()?;
+        let status = process.status().ok()?;
+        let (resident_bytes, threads) = (status.vmrss? << 10, status.threads);
+        Some(Usage { resident_bytes, descriptors: process.fd_count().ok()? as u64, threads })
     }
     #[cfg(not(target_os = "linux"))]
     {

@@ -19,6 +19,7 @@ mod options;
 mod peers;
 mod plots;
 mod servers;
+mod soak;
 mod startup;
 mod table;
 mod texts;
@@ -29,8 +30,9 @@ use figures::{Figures, Setup};
 use machine::Pinning;
 use options::{Options, Plan};
 use peers::Peers;
+use serde::Serialize;
 use servers::{Launcher, System};
-use std::{error::Error, fs, process::ExitCode};
+use std::{error::Error, fs, future::Future, process::ExitCode, time::Duration};
 use texts::Texts;
 
 /// What can fail here fails with a message for the person at the terminal.
@@ -46,7 +48,10 @@ fn main() -> ExitCode {
     let done = match options.echo {
         _ if options.test => Ok(()),
         Some(address) => echo::serve(address),
-        None => benchmark(&options),
+        None => match options.soak {
+            Some(minutes) => soak(&options, Duration::from_secs_f64(60.0 * minutes)),
+            None => benchmark(&options),
+        },
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -57,27 +62,50 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prepares and measures; a signal ends the measurement and all servers.
+/// Prepares and measures.
 fn benchmark(options: &Options) -> Outcome<()> {
     let peers = Peers::prepare(options);
-    // After the preparation, which may use all cores, and before the runtime.
+    // After the preparation, which may use all cores.
     let pinning = Pinning::of_this_process();
+    let figures = run(measure(options, peers.as_ref(), &pinning))?;
+    print!("{}", table::render(&figures));
+    write_json(options, &figures)?;
+    options.plots.as_deref().map_or(Ok(()), |folder| plots::write(&plots::of_figures(&figures)?, folder))
+}
+
+/// Loads the server for a long time.
+fn soak(options: &Options, time: Duration) -> Outcome<()> {
+    let pinning = Pinning::of_this_process();
+    let texts = Texts::read(options.corpora.as_deref())?;
+    let launcher = Launcher { program: &options.program, peers: None, pinning: &pinning };
+    let soak = run(soak::measure(&launcher, &texts, &Plan::of(options), time))?;
+    print!("{soak}");
+    write_json(options, &soak)?;
+    if let Some(folder) = &options.plots {
+        plots::write(&plots::of_soak(&soak)?, folder)?;
+    }
+    match soak.faults() {
+        faults if faults.is_empty() => Ok(()),
+        faults => Err(format!("the server uses more and more: {}", faults.join("; ")).into()),
+    }
+}
+
+/// Runs a measurement; a signal ends it and all servers.
+fn run<T>(measurement: impl Future<Output = Outcome<T>>) -> Outcome<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let figures = runtime.block_on(async {
+    runtime.block_on(async {
         tokio::select! {
-            figures = measure(options, peers.as_ref(), &pinning) => figures,
+            figures = measurement => figures,
             () = machine::interrupted() => Err("interrupted".into()),
         }
-    })?;
-    print!("{}", table::render(&figures));
-    if let Some(file) = &options.json {
-        let json = serde_json::to_string_pretty(&figures)? + "\n";
-        fs::write(file, json).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
-    }
-    if let Some(folder) = &options.plots {
-        plots::write(&figures, folder)?;
-    }
-    Ok(())
+    })
+}
+
+/// Writes figures to the file of `--json`.
+fn write_json(options: &Options, figures: &impl Serialize) -> Outcome<()> {
+    let Some(file) = &options.json else { return Ok(()) };
+    let json = serde_json::to_string_pretty(figures)? + "\n";
+    fs::write(file, json).map_err(|error| format!("cannot write {}: {error}", file.display()).into())
 }
 
 /// Measures everything.

@@ -34,6 +34,10 @@ pub struct Options {
     /// Measure less and for a shorter time
     #[arg(long)]
     pub quick: bool,
+    /// Measure nothing else, but load Dateline for this time, in minutes, at 80 % of its throughput, with model swaps and
+    /// bad clients; fails if memory, descriptors or threads grow
+    #[arg(long, value_name = "MINUTES", value_parser = minutes)]
+    pub soak: Option<f64>,
     /// Cargo passes this to all benchmarks.
     #[arg(long, hide = true)]
     bench: bool,
@@ -49,6 +53,12 @@ pub struct Options {
 fn seconds(text: &str) -> Result<f64, String> {
     let valid = text.parse().ok().filter(|seconds| (0.05..=600.0).contains(seconds));
     valid.ok_or_else(|| "write a number from 0.05 to 600".to_owned())
+}
+
+/// A duration in minutes, from 0.5 to 10,000.
+fn minutes(text: &str) -> Result<f64, String> {
+    let valid = text.parse().ok().filter(|minutes| (0.5..=10_000.0).contains(minutes));
+    valid.ok_or_else(|| "write a number from 0.5 to 10000".to_owned())
 }
 
 /// What is measured, and how often.

@@ -4,6 +4,7 @@ use crate::{
     Outcome,
     figures::{Call, Figures, Latency},
     servers::System,
+    soak::{Interval, Soak},
     throughput::BASE,
 };
 use plotters::{
@@ -41,14 +42,44 @@ struct Labels<'a> {
     y: &'a str,
 }
 
-/// Writes all plots to a folder, which is created.
-pub fn write(figures: &Figures, folder: &Path) -> Outcome<()> {
-    fs::create_dir_all(folder).map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
-    let plots = [
+/// The names of plots, with their SVG.
+pub type Plots = Vec<(&'static str, String)>;
+
+/// The plots of a benchmark.
+pub fn of_figures(figures: &Figures) -> Outcome<Plots> {
+    Ok(vec![
         ("throughput-streams.svg", throughput(figures)?),
         ("latency-load.svg", latency(figures)?),
         ("cost-length.svg", lengths(figures)?),
+    ])
+}
+
+/// The plots of a soak.
+pub fn of_soak(soak: &Soak) -> Outcome<Plots> {
+    let curve = |name: &str, color, is_dashed, figure: fn(&Interval) -> f64| {
+        let points = soak.intervals.iter().map(|interval| (interval.minutes, figure(interval))).collect();
+        Curve { name: name.to_owned(), color, is_dashed, points }
+    };
+    let plot = |title, y, curves: &[Curve]| {
+        let greatest = curves.iter().flat_map(|curve| &curve.points).fold(0.0_f64, |most, point| point.1.max(most));
+        draw(&Labels { title, x: "minutes", y }, 0.0..greatest_x(curves), 0.0..greatest * 1.2, curves)
+    };
+    let memory = [curve("resident", INK, false, |one| one.resident_bytes as f64 / 1e6)];
+    let counts = [
+        curve("descriptors", INK, false, |one| one.descriptors as f64),
+        curve("threads", OTHER, false, |one| one.threads as f64),
     ];
+    let latency = [curve("p50", INK, false, |one| one.p50_us / 1e3), curve("p99", INK, true, |one| one.p99_us / 1e3)];
+    Ok(vec![
+        ("soak-memory.svg", plot("Memory at 80 % load, with swaps and bad clients", "resident memory, MB", &memory)?),
+        ("soak-counts.svg", plot("Descriptors and threads", "number", &counts)?),
+        ("soak-latency.svg", plot("Latency of each interval", "latency, ms", &latency)?),
+    ])
+}
+
+/// Writes plots to a folder, which is created.
+pub fn write(plots: &Plots, folder: &Path) -> Outcome<()> {
+    fs::create_dir_all(folder).map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
     for (name, svg) in plots {
         let file = folder.join(name);
         fs::write(&file, svg).map_err(|error| format!("cannot write {}: {error}", file.display()))?;

@@ -62,6 +62,7 @@ pub struct Launcher<'a> {
 /// A server that answers; killed when dropped.
 pub struct Server {
     child: ChildGuard,
+    address: SocketAddr,
     endpoint: Endpoint,
     /// The time from the start of the process to its first answer.
     pub start: Duration,
@@ -70,8 +71,14 @@ pub struct Server {
 impl Launcher<'_> {
     /// Starts a server, and waits for its first answer.
     pub async fn start(&self, system: System) -> Outcome<Server> {
+        self.start_with(system, &[]).await
+    }
+
+    /// Starts a server with further arguments, and waits for its first answer.
+    pub async fn start_with(&self, system: System, args: &[&str]) -> Outcome<Server> {
         let address = free_address()?;
         let mut command = self.command(system, address)?;
+        command.args(args);
         command.stdin(Stdio::null()).stdout(Stdio::null()).env("RUST_LOG", "error");
         // The environment must not change the settings of the measured server.
         for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DATELINE_")) {
@@ -89,7 +96,7 @@ impl Launcher<'_> {
             }
             tokio::time::sleep(RETRY).await;
         }
-        Ok(Server { child, endpoint, start: begun.elapsed() })
+        Ok(Server { child, address, endpoint, start: begun.elapsed() })
     }
 
     fn command(&self, system: System, address: SocketAddr) -> Outcome<Command> {
@@ -120,6 +127,11 @@ impl Server {
     /// A new connection.
     pub async fn connect(&self) -> Outcome<ClassifierClient<Channel>> {
         Ok(ClassifierClient::new(self.endpoint.connect().await?))
+    }
+
+    /// Its address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The identifier of its process.

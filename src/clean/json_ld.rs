@@ -67,7 +67,7 @@ fn decode(string: &str, start: usize) -> MappedText<'static> {
     while let Some(found) = string[at..].find('\\').map(|found| at + found) {
         decoded.push(&string[at..found], start + at..start + found);
         let (text, length) = escape(&string[found..]);
-        decoded.push(text.encode_utf8(&mut [0; 4]), start + found..start + found + length);
+        decoded.replace(text.encode_utf8(&mut [0; 4]), start + found..start + found + length);
         at = found + length;
     }
     decoded.push(&string[at..], start + at..start + string.len());

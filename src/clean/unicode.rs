@@ -36,7 +36,7 @@ pub fn normalise<'a>(text: MappedText<'a>) -> MappedText<'a> {
                 out = MappedText::with_capacity(source.len());
             }
             out.push_part(&text, kept_to..start);
-            out.push(changed, text.source(start..at));
+            out.replace(changed, text.source(start..at));
             kept_to = at;
         }
     }

@@ -47,14 +47,15 @@ enum Command {
 
 /// Runs the command that the process was called with.
 pub fn run() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let command = Cli::parse().command;
+    let outcome = start_threads().and_then(|()| match command {
         Command::Serve(args) => serve::run(&args),
         Command::Relay(args) => relay::run(&args),
         Command::Classify(args) => classify::run(args),
         Command::Train(args) => train::run(*args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Models(args) => models::run(args),
-    };
+    });
     let (status, message) = match outcome {
         Ok(()) | Err(Failure::PipeClosed) => return ExitCode::SUCCESS,
         Err(Failure::Failed(message)) => (1, message),
@@ -63,6 +64,15 @@ pub fn run() -> ExitCode {
     };
     eprintln!("{}error:{:#} {message}", output::ERROR, output::ERROR);
     ExitCode::from(status)
+}
+
+/// Starts the threads of parallel loops. They would otherwise start on first use, and panic if the system has none.
+fn start_threads() -> Result<(), Failure> {
+    rayon::ThreadPoolBuilder::new().build_global().map_err(|error| {
+        Failure::failed(format!(
+            "cannot start threads: {error}; allow this process more threads and memory (ulimit -u, -v)"
+        ))
+    })
 }
 
 #[cfg(test)]

@@ -60,6 +60,15 @@ pub fn records(source: &Source, reading: &Reading) -> Box<dyn Iterator<Item = Re
     records_of(opened, source, None, reading)
 }
 
+/// The records of bytes in the format of a file of this name, in order.
+pub fn records_from(
+    reader: impl Read + 'static,
+    name: &str,
+    reading: &Reading,
+) -> Box<dyn Iterator<Item = Result<Record, InputError>>> {
+    records_of(Ok(Box::new(reader)), &Source::File(name.into()), None, reading)
+}
+
 /// The records of an opened source, or why it cannot be opened. A source with a label is one article with this label.
 pub(crate) fn records_of(
     opened: io::Result<Box<dyn Read>>,

@@ -7,8 +7,10 @@ mod command;
 mod external;
 mod metrics;
 mod process;
+pub mod proxy;
 mod server;
 mod temp_dir;
+pub mod web;
 
 pub use command::{dateline, dateline_in_project, json_lines, printed, run, stderr, stdout, succeed};
 pub use external::{build_dir, is_installed, virtual_environment};

@@ -4,7 +4,10 @@ use super::{LoggedProcess, dateline};
 use dateline::wire::proto::dateline::v1::{
     Article, ClassifyRequest, ClassifyResponse, classifier_client::ClassifierClient, classify_response::Outcome,
 };
-use std::ops::{Deref, DerefMut};
+use std::{
+    ops::{Deref, DerefMut},
+    process::Command,
+};
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use tonic::{Status, Streaming, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
@@ -25,8 +28,19 @@ impl Server {
     /// between, so use [`Server::start`] unless the address has to stay the same.
     pub fn start_at(address: &str, args: &[&str]) -> Server {
         let mut command = dateline();
-        command.args(["serve", "--listen", address]).args(args).env("RUST_LOG", "debug");
-        let process = LoggedProcess::spawn(&mut command);
+        Server::spawn(command.args(["serve", "--listen", address]).args(args))
+    }
+
+    /// Starts a server whose process gets its arguments, limits and environment from a command of a shell, in which `$0` is the
+    /// program: `ulimit -n 64; exec "$0" serve --listen 127.0.0.1:0`.
+    pub fn start_in_shell(script: &str) -> Server {
+        let mut command = Command::new("bash");
+        Server::spawn(command.args(["-c", script, env!("CARGO_BIN_EXE_dateline")]))
+    }
+
+    /// Starts a server, and waits until it listens.
+    fn spawn(command: &mut Command) -> Server {
+        let process = LoggedProcess::spawn(command.env("RUST_LOG", "debug"));
         let address = process.wait_for_line(|line| {
             let text = line.split_once("listening address=").and_then(|(_, rest)| rest.split_whitespace().next());
             let json = || line.split_once("\"message\":\"listening\",\"address\":\"")?.1.split('"').next();

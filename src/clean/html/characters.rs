@@ -18,7 +18,7 @@ pub fn push_text(out: &mut MappedText<'static>, source: &str, span: Range<usize>
         }
         let reference = reference_len(&raw[plain..]);
         let decoded = htmlize::unescape(&raw[plain..plain + reference]);
-        out.push(&spaced(&decoded), span.start + plain..span.start + plain + reference);
+        out.replace(&spaced(&decoded), span.start + plain..span.start + plain + reference);
         at = plain + reference;
     }
 }
