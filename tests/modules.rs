@@ -20,7 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("model", &["article", "clean", "document", "linear", "region", "text", "topic"]),
     ("formats", &["article", "geography"]),
     ("train", &["article", "document", "formats", "geography", "linear", "model", "region", "text", "topic"]),
-    ("report", &["article", "formats", "geography", "model", "region", "topic", "train"]),
+    ("report", &["article", "formats", "geography", "model", "region", "text", "topic", "train"]),
     ("wire", &["article", "credentials"]),
     ("live", &["article", "model"]),
     ("observe", &[]),

@@ -10,11 +10,16 @@ use async_nats::{
 };
 use common::{
     LoggedProcess, Server, TempDir,
-    broker::{Broker, article, count, publish, start_relay, wait_until_created},
+    broker::{Broker, all, article, count, publish, start_relay, start_relay_at, wait_until_created},
     certificates::Authority,
-    dateline, http_get, json_lines, run, sample, stderr, wait_until,
+    dateline, http_get, json_lines,
+    proxy::{GOOD, Network, start_proxy},
+    run, sample, stderr, wait_until,
 };
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 /// How long a relay with `--create` may take to label again after a loss.
 const RECOVERY: Duration = Duration::from_secs(10);
@@ -283,4 +288,29 @@ async fn a_relay_that_cannot_restore_its_stream_stops_at_once_when_asked() {
     relay.terminate();
     relay.wait();
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}: {}", begun.elapsed(), relay.log());
+}
+
+/// The connection to the broker is slow, and is cut again and again, so that acknowledgements come late or not at all and
+/// messages are delivered twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_connection_that_is_cut_again_and_again_loses_and_doubles_nothing() {
+    const ARTICLES: usize = 400;
+    let Some(broker) = Broker::start("").await else { return };
+    let context = broker.context().await;
+    let network = Network { delay: Duration::from_millis(20), cut_after: 60_000, ..GOOD };
+    let proxy = start_proxy(&format!("127.0.0.1:{}", broker.port), network).await;
+    let relay = start_relay_at(&format!("nats://{proxy}"), &[]);
+    wait_until_created(&context).await;
+    publish(&context, (0..ARTICLES).map(|i| article(&format!("c{i}")))).await;
+    wait_until("all articles are labelled", async || count(&context, "LABELLED").await >= ARTICLES).await;
+    // Those that are delivered again come within the acknowledgement wait of two seconds.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let labelled = all(&context, "LABELLED").await;
+    let ids: BTreeSet<String> = labelled
+        .iter()
+        .map(|(.., payload)| serde_json::from_slice::<serde_json::Value>(payload).expect("JSON")["id"].to_string())
+        .collect();
+    assert_eq!((labelled.len(), ids.len(), count(&context, "DEAD").await), (ARTICLES, ARTICLES, 0));
+    let log = relay.log();
+    assert!(log.matches("disconnected").count() >= 2, "the connection was cut: {log}");
 }

@@ -201,7 +201,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         };
     }
     let outcome = train::retrain(&request, &Bars)?;
-    let card = report::card(&outcome.trained, &outcome.data.left_out, &request.train.notes);
+    let card = report::card(&outcome.trained, &outcome.data, &request.train.notes);
     outcome.save(&card).map_err(Failure::failed)?;
     let promoted = outcome.promote(&card);
     if let Some(path) = &report_path {

@@ -4,7 +4,7 @@ use super::{
     collect::{bins, label_rows},
     data::LabelRow,
     table::{Table, number, text},
-    tables,
+    tables, world,
 };
 use crate::{
     geography,
@@ -12,7 +12,7 @@ use crate::{
     region::{BESIDE, FEATURES},
     topic::taxonomy,
     train::{
-        FOLDS, LeftOut, Trained,
+        Data, FOLDS, LeftOut, Trained,
         metrics::{self, LabelScore, Outcome, SourceScore},
         regions::TrainedRegions,
         topic_scores::TopicAnswer,
@@ -25,18 +25,18 @@ use std::{
 };
 
 /// The card of a trained model. `notes` is the trainer's Markdown about the data; it may be empty.
-pub fn card(trained: &Trained, left_out: &LeftOut, notes: &str) -> String {
+pub fn card(trained: &Trained, data: &Data, notes: &str) -> String {
     let mut card = String::new();
     // Writing to a string cannot fail.
-    let _ = write_card(&mut card, trained, left_out, notes);
+    let _ = write_card(&mut card, trained, data, notes);
     card
 }
 
-fn write_card(card: &mut String, trained: &Trained, left_out: &LeftOut, notes: &str) -> Result {
+fn write_card(card: &mut String, trained: &Trained, data: &Data, notes: &str) -> Result {
     let model = &trained.model;
     write_head(card, trained)?;
     write_making(card, model)?;
-    write_data(card, trained, left_out, notes)?;
+    write_data(card, trained, &data.left_out, notes)?;
     write_topic_quality(card, model.manifest())?;
     if let Some(topics) = &trained.topics {
         write_trained_topics(card, model, topics)?;
@@ -49,6 +49,7 @@ fn write_card(card: &mut String, trained: &Trained, left_out: &LeftOut, notes: &
     if let Some(regions) = &trained.regions {
         write_countries(card, regions)?;
     }
+    write_parts_of_the_world(card, &world::of_training(trained, data))?;
     writeln!(
         card,
         "## Limits\n\n\
@@ -259,6 +260,20 @@ fn write_countries(card: &mut String, trained: &TrainedRegions) -> Result {
     writeln!(card, "{}", tables::labels(&label_rows(&common, name)).to_markdown())?;
     writeln!(card, "Confidence of countries that are listed, and the share of articles about them:\n")?;
     writeln!(card, "{}", tables::reliability(&bins(&trained.outcomes)).to_markdown())
+}
+
+fn write_parts_of_the_world(card: &mut String, table: &Table) -> Result {
+    if table.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        card,
+        "## Parts of the world\n\n\
+         Measured in the same way, by the sub-regions of UN M49. An article counts for each part that one of its countries is in. A\n\
+         country is named if it is the likeliest meaning of a place name in the text. `found` is the share of these countries that are\n\
+         answered as ABOUT.\n"
+    )?;
+    writeln!(card, "{}", table.to_markdown())
 }
 
 fn write_sources(

@@ -9,6 +9,7 @@ mod page;
 mod plots;
 mod table;
 pub mod tables;
+mod world;
 
 pub use card::card;
 pub use collect::{how_measured, label_rows};

@@ -48,7 +48,8 @@ impl TopicAnswer {
         self.best().is_some_and(|best| self.carries(best))
     }
 
-    fn carries(&self, code: &str) -> bool {
+    /// Whether the row carries a label.
+    pub fn carries(&self, code: &str) -> bool {
         self.truth.iter().any(|label| label == code)
     }
 

@@ -82,8 +82,13 @@ fn port_in_file(folder: &Path) -> Option<u16> {
 
 /// Starts `dateline relay`.
 pub fn start_relay(broker: &Broker, args: &[&str]) -> LoggedProcess {
+    start_relay_at(&broker.url(), args)
+}
+
+/// Starts `dateline relay` with a broker at this URL.
+pub fn start_relay_at(url: &str, args: &[&str]) -> LoggedProcess {
     let mut command = dateline();
-    command.args(["relay", "--nats", &broker.url(), "--create", "--ack-wait", "2"]).args(args);
+    command.args(["relay", "--nats", url, "--create", "--ack-wait", "2"]).args(args);
     LoggedProcess::spawn(&mut command)
 }
 
