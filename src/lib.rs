@@ -30,6 +30,7 @@ pub mod article;
 pub mod clean;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod copies;
 #[cfg(feature = "credentials")]
 #[cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports))] // each part uses some of it
 pub mod credentials;

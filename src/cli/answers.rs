@@ -1,6 +1,9 @@
 //! Prints the answers to articles: one JSON object per line, or blocks for people.
 
-use super::output::{ERROR, FAINT, TITLE, printable};
+use super::{
+    dedupe::Grouping,
+    output::{ERROR, FAINT, TITLE, printable},
+};
 use crate::{
     article::{Classification, Decision, Evidence, Field, Label, Role},
     formats::Record,
@@ -41,11 +44,18 @@ struct JsonLine<'a> {
     answer: Option<&'a Classification>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a ArticleFault>,
+    #[serde(flatten)]
+    grouping: Option<&'a Grouping>,
 }
 
 /// One JSON object and a line break.
-pub fn json_line(out: &mut dyn io::Write, id: &str, answer: &Result<Classification, ArticleFault>) -> io::Result<()> {
-    let line = JsonLine { id, answer: answer.as_ref().ok(), error: answer.as_ref().err() };
+pub fn json_line(
+    out: &mut dyn io::Write,
+    id: &str,
+    answer: &Result<Classification, ArticleFault>,
+    grouping: Option<&Grouping>,
+) -> io::Result<()> {
+    let line = JsonLine { id, answer: answer.as_ref().ok(), error: answer.as_ref().err(), grouping };
     serde_json::to_writer(&mut *out, &line)?;
     out.write_all(b"\n")
 }
@@ -53,14 +63,18 @@ pub fn json_line(out: &mut dyn io::Write, id: &str, answer: &Result<Classificati
 /// The most features of a region that are shown to people; JSON has all.
 const MOST_CONTRIBUTIONS: usize = 5;
 
-/// The labels of one article, for people. `record` has the text of the parts that were left out.
+/// The labels of one article, for people, and what it is a copy of. `record` has the text of the parts that were left out.
 pub fn block(
     out: &mut dyn io::Write,
     id: &str,
     record: Option<&Record>,
     answer: &Result<Classification, ArticleFault>,
+    grouping: Option<&Grouping>,
 ) -> io::Result<()> {
     writeln!(out, "{TITLE}{}{TITLE:#}", printable(id))?;
+    if let Some(grouping) = grouping.map(Grouping::to_string).filter(|text| !text.is_empty()) {
+        writeln!(out, "  {grouping}")?;
+    }
     let answer = match answer {
         Ok(answer) => answer,
         Err(fault) => {

@@ -2,6 +2,7 @@
 
 use super::{
     answers::{self, ArticleFault},
+    dedupe::{self, Grouping},
     failure::Failure,
     input,
     output::printable,
@@ -10,8 +11,10 @@ use super::{
 };
 use crate::{
     article::{Article, Classification, Options},
+    copies::Window,
     document::UNDETERMINED,
     formats::{self, InputError, Item, Reading, Record, Source, newsml, ninjs},
+    model::word_hashes,
     wire::{ClientError, WINDOW},
 };
 use rayon::prelude::*;
@@ -67,6 +70,9 @@ pub struct Args {
     /// The most topics and the most regions of an answer; 0 is no limit
     #[arg(long, value_name = "N")]
     max_labels: Option<usize>,
+    /// Group near-copies as `dedupe` does, within a window of the N most recent articles
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "50000", value_parser = dedupe::window, conflicts_with_all = ["ninjs", "newsml"])]
+    copies: Option<usize>,
     /// The folder of a model; the bundled model by default
     #[arg(long, value_name = "DIR", conflicts_with = "server")]
     model: Option<PathBuf>,
@@ -93,7 +99,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
         (_, _, true) => Form::NewsMl(Vec::new()),
         _ => Form::Block,
     };
-    let mut printer = Printer { out: anstream::stdout(), form, articles: 0, faults: 0 };
+    let copies = args.copies.map(Window::new);
+    let mut printer = Printer { out: anstream::stdout(), form, copies, articles: 0, faults: 0 };
     let inputs = read(&args.files, args.reading.reading());
     match args.server.endpoint()? {
         Some(endpoint) => classify_on_server(&args.server, endpoint, options, inputs, &mut printer)?,
@@ -274,6 +281,8 @@ enum Form {
 struct Printer {
     out: anstream::AutoStream<std::io::Stdout>,
     form: Form,
+    /// The recent articles, in which copies are looked for; `None` if not asked for.
+    copies: Option<Window<String>>,
     articles: u64,
     faults: u64,
 }
@@ -288,9 +297,14 @@ impl Printer {
         self.articles += 1;
         self.faults += u64::from(answer.is_err());
         let mut line = Vec::new();
+        let grouping = self
+            .copies
+            .as_mut()
+            .zip(record)
+            .map(|(copies, record)| Grouping::find(copies, &word_hashes(&record.article), id));
         match (&mut self.form, record) {
-            (Form::Json, _) => answers::json_line(&mut line, id, answer)?,
-            (Form::Block, _) => answers::block(&mut line, id, record, answer)?,
+            (Form::Json, _) => answers::json_line(&mut line, id, answer, grouping.as_ref())?,
+            (Form::Block, _) => answers::block(&mut line, id, record, answer, grouping.as_ref())?,
             (Form::Ninjs, record) => {
                 say_fault(id, answer);
                 // Nothing is lost: an item without labels is printed unchanged. Other input without labels has no item

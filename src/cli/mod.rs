@@ -2,6 +2,7 @@
 
 mod answers;
 mod classify;
+mod dedupe;
 mod evaluate;
 mod failure;
 mod input;
@@ -40,6 +41,7 @@ enum Command {
     Serve(Box<serve::Args>),
     Relay(Box<relay::Args>),
     Classify(classify::Args),
+    Dedupe(dedupe::Args),
     Train(Box<train::Args>),
     Evaluate(evaluate::Args),
     Models(models::Args),
@@ -52,6 +54,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Relay(args) => relay::run(&args),
         Command::Classify(args) => classify::run(args),
+        Command::Dedupe(args) => dedupe::run(args),
         Command::Train(args) => train::run(*args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Models(args) => models::run(args),

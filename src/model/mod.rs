@@ -235,6 +235,13 @@ pub fn warm_up() {
     Places::of(&document, &words);
 }
 
+/// The hashes of the words of an article without markup and boilerplate, in order; copies are found by them.
+pub fn word_hashes(article: &Article) -> Vec<u64> {
+    let mut words = Vec::new();
+    words_into(&clean_article(article), &mut words);
+    words.iter().map(|word| word.hash).collect()
+}
+
 /// Cleans an article, in the same way for training and serving.
 pub(crate) fn clean_article(article: &Article) -> Document<'_> {
     clean::clean(article, region::known)

@@ -6,9 +6,10 @@ use super::{
     left_out::LeftOut,
     markup::Markup,
     regions,
-    rows::{content_hash, day, file_name, words_of},
+    rows::{day, file_name, words_of},
 };
 use crate::{
+    copies::content_hash,
     document::UNDETERMINED,
     formats::{Place, Record},
     model::clean_article,

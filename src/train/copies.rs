@@ -1,28 +1,11 @@
-//! Finds copies of articles: those with the same or nearly the same words, such as wire stories and their reprints.
-//!
-//! MinHash over shingles of five words, with locality-sensitive hashing in bands (Broder: On the resemblance and
-//! containment of documents, SEQUENCES 1997; Leskovec, Rajaraman, Ullman: Mining of Massive Datasets, chapter 3).
-//! Candidates are verified by their whole signatures. Shingles that many articles share are boilerplate, such as the footer of
-//! a site, and are ignored: it would make copies of short stories that have nothing else in common.
+//! Groups the copies among the articles of an archive; see [`copies`](crate::copies).
 
-use super::rows::content_hash;
-use crate::text::pair_hash;
+use crate::copies::{Signature, content_hash, shingles};
 use rayon::prelude::*;
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
 };
-
-/// Words of a shingle.
-const SHINGLE: usize = 5;
-/// Bands of a signature, and hashes of a band: finds 98 of 100 pairs that share four fifths of their shingles.
-const BANDS: usize = 8;
-const BAND: usize = 4;
-/// Two articles are copies if this many of the 32 hashes of their signatures are equal: they share about five eighths
-/// of their shingles.
-const ALIKE: usize = 20;
-/// Shorter articles are copies only if all words are equal.
-const SHORTEST: usize = 15;
 
 /// The number of articles in which boilerplate is looked for: an even sample of larger archives.
 const SAMPLE: usize = 5000;
@@ -31,15 +14,14 @@ const SAMPLE: usize = 5000;
 const COMMON_SHARE: f64 = 0.05;
 const COMMON_LEAST: usize = 20;
 
-type Signature = [u32; BANDS * BAND];
-
 /// For each article the group of its copies: the content hash of the group's first article. `words` returns the hashes
 /// of an article's words in order; they are not kept.
 pub fn groups<'a, A: Sync>(articles: &'a [A], words: impl Fn(&'a A) -> Cow<'a, [u64]> + Sync) -> Vec<u64> {
     let boilerplate = boilerplate(articles, &words);
     let read = articles.par_iter().map(|article| {
         let words = words(article);
-        (content_hash(words.iter().copied()), signature(&words, &boilerplate))
+        let signature = Signature::of(&words, |shingle| boilerplate.contains(&shingle));
+        (content_hash(words.iter().copied()), signature)
     });
     let (contents, signatures): (Vec<u64>, Vec<Option<Signature>>) = read.unzip();
     let mut parent: Vec<u32> = (0..articles.len() as u32).collect();
@@ -49,13 +31,12 @@ pub fn groups<'a, A: Sync>(articles: &'a [A], words: impl Fn(&'a A) -> Cow<'a, [
         let first = *first_of.entry(*content).or_insert(i as u32);
         parent[i] = first;
     }
-    for band in 0..BANDS {
-        let mut first_of: HashMap<[u32; BAND], u32> = HashMap::new();
-        for (i, signature) in signatures.iter().enumerate() {
-            let Some(signature) = signature else { continue };
-            let Some(key) = signature.as_chunks::<BAND>().0.get(band) else { continue };
-            let first = *first_of.entry(*key).or_insert(i as u32);
-            let alike = signatures[first as usize].as_ref().is_some_and(|other| agree(signature, other) >= ALIKE);
+    let mut first_of = HashMap::new();
+    for (i, signature) in signatures.iter().enumerate() {
+        let Some(signature) = signature else { continue };
+        for band in signature.bands().iter().enumerate() {
+            let first = *first_of.entry(band).or_insert(i as u32);
+            let alike = signatures[first as usize].as_ref().is_some_and(|other| signature.is_copy_of(other));
             if alike {
                 let (a, b) = (root(&mut parent, i as u32), root(&mut parent, first));
                 let (low, high) = (a.min(b), a.max(b));
@@ -72,14 +53,6 @@ fn root(parent: &mut [u32], mut i: u32) -> u32 {
         i = parent[i as usize];
     }
     i
-}
-
-fn agree(a: &Signature, b: &Signature) -> usize {
-    a.iter().zip(b).filter(|(a, b)| a == b).count()
-}
-
-fn shingles(words: &[u64]) -> impl Iterator<Item = u64> + '_ {
-    words.windows(SHINGLE).map(|shingle| shingle.iter().copied().fold(0, pair_hash))
 }
 
 /// The shingles that many articles of different words share.
@@ -101,29 +74,10 @@ fn boilerplate<'a, A: Sync>(articles: &'a [A], words: &(impl Fn(&'a A) -> Cow<'a
     counts.into_iter().filter(|(_, count)| *count >= least).map(|(shingle, _)| shingle).collect()
 }
 
-/// The smallest hash of all shingles but boilerplate under each of 32 hash functions; `None` if fewer are left than a short
-/// article has.
-fn signature(words: &[u64], boilerplate: &HashSet<u64>) -> Option<Signature> {
-    if words.len() < SHORTEST {
-        return None;
-    }
-    let mut least = [u32::MAX; BANDS * BAND];
-    let mut own = 0;
-    for hash in shingles(words).filter(|shingle| !boilerplate.contains(shingle)) {
-        own += 1;
-        for (k, least) in least.iter_mut().enumerate() {
-            // Multiply-shift hashing with a fixed sequence of odd factors.
-            let factor = (k as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-            *least = (*least).min(((hash ^ (hash >> 31)).wrapping_mul(factor) >> 32) as u32);
-        }
-    }
-    (own + SHINGLE > SHORTEST).then_some(least)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::linear::SplitMix;
+    use crate::{linear::SplitMix, text::pair_hash};
 
     #[test]
     fn copies_are_found_and_others_are_not() {

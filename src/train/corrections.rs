@@ -4,9 +4,9 @@ use super::{
     copies,
     data::Data,
     left_out::LeftOut,
-    rows::{content_hash, text_hash, words_of},
+    rows::{text_hash, words_of},
 };
-use crate::{formats::Record, text::pair_hash};
+use crate::{copies::content_hash, formats::Record, text::pair_hash};
 use std::collections::{HashMap, HashSet};
 
 impl Data {

@@ -11,6 +11,7 @@ use super::{
     subtopics,
 };
 use crate::{
+    copies::content_hash,
     formats::Record,
     model::{Task, TrainingFile},
     topic::Subtopics,
@@ -194,7 +195,7 @@ fn rare_labels(records: &[Record], least: usize) -> BTreeMap<String, u64> {
         if few.is_empty() {
             continue;
         }
-        let content = rows::content_hash(words_of(record).into_iter());
+        let content = content_hash(words_of(record).into_iter());
         for label in few {
             different.entry(label).or_default().insert(content);
         }

@@ -2,8 +2,7 @@
 
 use crate::{
     formats::{Record, Source, date},
-    model::clean_article,
-    text::{pair_hash, words_into},
+    model::word_hashes,
 };
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use std::path::Path;
@@ -39,15 +38,7 @@ pub fn text_hash(text: &str) -> u64 {
     xxh3_64(text.as_bytes())
 }
 
-/// Identifies copies of a text: a hash of its words in order.
-pub fn content_hash(words: impl Iterator<Item = u64>) -> u64 {
-    words.fold(0, pair_hash)
-}
-
 /// The hashes of an article's words, in order.
 pub fn words_of(record: &Record) -> Vec<u64> {
-    let document = clean_article(&record.article);
-    let mut words = Vec::new();
-    words_into(&document, &mut words);
-    words.iter().map(|word| word.hash).collect()
+    word_hashes(&record.article)
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     article::{Article, Field},
+    copies::content_hash,
     formats::Record,
     geography,
     model::clean_article,
@@ -11,7 +12,7 @@ use crate::{
         FOLDS, Progress, Rows, copies,
         folds::{folds, usual},
         languages::{RowLanguage, languages},
-        rows::{content_hash, file_name},
+        rows::file_name,
     },
 };
 use rayon::prelude::*;

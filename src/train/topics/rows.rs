@@ -1,6 +1,7 @@
 //! First stage: articles as packed rows, each with its labels, its fold and its weight.
 
 use crate::{
+    copies::content_hash,
     formats::Record,
     model::clean_article,
     text::words_into,
@@ -9,7 +10,7 @@ use crate::{
         FOLDS, Progress, Rows, TrainError, TrainParams, copies, folds,
         languages::{RowLanguage, languages},
         lexicon::{Found, Lexicon, PackedRow},
-        rows::{content_hash, text_hash},
+        rows::text_hash,
     },
 };
 use rayon::prelude::*;
