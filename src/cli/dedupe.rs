@@ -19,9 +19,9 @@ const BATCH: usize = 256;
 
 /// Group near-copies of articles: wire stories and their reprints
 ///
-/// Reads the same formats as `classify`. Two articles are near-copies if they share about five eighths of their sequences of five
-/// words, without markup, notices and what many articles share, such as footers; articles of fewer than fifteen words
-/// only if all words are equal. Each article is compared with those in a window of the most recent ones.
+/// Reads the same formats as `classify`. Two articles are near-copies if they share about a third of their sequences of
+/// five words, without markup, notices and what many articles share, such as footers; articles of fewer than fifteen
+/// words only if all words are equal. Each article is compared with those in a window of the most recent ones.
 ///
 /// The id of a group is a hash of the words of its first article: the same in every run and on every machine.
 #[derive(Debug, clap::Args)]
@@ -38,7 +38,7 @@ pub struct Args {
     /// Print only the ids of the first articles of groups, one per line
     #[arg(long, conflicts_with = "json")]
     first: bool,
-    /// The number of recent articles that each one is compared with; 50,000 take about 25 MB and their ids
+    /// The number of recent articles that each one is compared with; 50,000 take about 60 MB and their ids
     #[arg(long, value_name = "N", default_value_t = DEFAULT_WINDOW, value_parser = window)]
     window: usize,
     #[command(flatten)]

@@ -4,30 +4,21 @@ use crate::text::pair_hash;
 
 /// Words of a shingle.
 const SHINGLE: usize = 5;
-/// Bands of a signature, and hashes of a band: finds 98 of 100 pairs that share four fifths of their shingles.
-const BANDS: usize = 8;
-const BAND: usize = 4;
-/// Two articles are copies if this many of the 32 hashes of their signatures are equal: they share about five eighths
-/// of their shingles.
-const ALIKE: usize = 20;
 /// Shorter articles are copies only if all words are equal.
 const SHORTEST: usize = 15;
 
-/// The smallest hash of an article's shingles under each of 32 hash functions.
+/// The smallest hash of an article's shingles under each of `HASHES` hash functions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signature([u32; BANDS * BAND]);
+pub struct Signature<const HASHES: usize>([u32; HASHES]);
 
-/// A band of a signature. Articles with a band in common may be copies.
-pub type Band = [u32; BAND];
-
-impl Signature {
+impl<const HASHES: usize> Signature<HASHES> {
     /// The signature of the words of an article, without the shingles that are boilerplate; `None` if fewer are left than a
     /// short article has.
     pub fn of(words: &[u64], is_boilerplate: impl Fn(u64) -> bool) -> Option<Self> {
         if words.len() < SHORTEST {
             return None;
         }
-        let mut least = [u32::MAX; BANDS * BAND];
+        let mut least = [u32::MAX; HASHES];
         let mut own = 0;
         for hash in shingles(words).filter(|shingle| !is_boilerplate(*shingle)) {
             own += 1;
@@ -40,23 +31,16 @@ impl Signature {
         (own + SHINGLE > SHORTEST).then_some(Signature(least))
     }
 
-    /// The bands; always as many.
-    pub fn bands(&self) -> &[Band] {
+    /// The bands of `BAND` hashes each. Articles with a band in common may be copies: the fewer hashes, the more of those that
+    /// share few shingles.
+    pub fn bands<const BAND: usize>(&self) -> &[[u32; BAND]] {
         self.0.as_chunks().0
     }
 
-    /// The share of equal hashes, an estimate of the share of common shingles, from 0 to 1.
-    pub fn similarity(&self, other: &Signature) -> f32 {
-        self.agreement(other) as f32 / (BANDS * BAND) as f32
-    }
-
-    /// Whether two articles share so many shingles that one is a copy of the other.
-    pub fn is_copy_of(&self, other: &Signature) -> bool {
-        self.agreement(other) >= ALIKE
-    }
-
-    fn agreement(&self, other: &Signature) -> usize {
-        self.0.iter().zip(&other.0).filter(|(a, b)| a == b).count()
+    /// The share of equal hashes, an estimate of the share of common shingles (Jaccard similarity), from 0 to 1.
+    pub fn similarity(&self, other: &Self) -> f32 {
+        let equal = self.0.iter().zip(&other.0).filter(|(a, b)| a == b).count();
+        equal as f32 / HASHES as f32
     }
 }
 

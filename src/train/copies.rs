@@ -7,6 +7,12 @@ use std::{
     collections::{HashMap, HashSet},
 };
 
+/// Hashes of a signature, and of a band: finds 98 of 100 pairs that share four fifths of their shingles.
+const HASHES: usize = 32;
+const BAND: usize = 4;
+/// The estimated share of common shingles from which articles are copies.
+const ALIKE: f32 = 0.625;
+
 /// The number of articles in which boilerplate is looked for: an even sample of larger archives.
 const SAMPLE: usize = 5000;
 /// A shingle is boilerplate if at least this share of the sample has it, and at least this many articles. No story of an archive
@@ -20,10 +26,10 @@ pub fn groups<'a, A: Sync>(articles: &'a [A], words: impl Fn(&'a A) -> Cow<'a, [
     let boilerplate = boilerplate(articles, &words);
     let read = articles.par_iter().map(|article| {
         let words = words(article);
-        let signature = Signature::of(&words, |shingle| boilerplate.contains(&shingle));
+        let signature = Signature::<HASHES>::of(&words, |shingle| boilerplate.contains(&shingle));
         (content_hash(words.iter().copied()), signature)
     });
-    let (contents, signatures): (Vec<u64>, Vec<Option<Signature>>) = read.unzip();
+    let (contents, signatures): (Vec<u64>, Vec<Option<Signature<HASHES>>>) = read.unzip();
     let mut parent: Vec<u32> = (0..articles.len() as u32).collect();
     // Articles with equal words first: they need no signature.
     let mut first_of: HashMap<u64, u32> = HashMap::new();
@@ -34,9 +40,9 @@ pub fn groups<'a, A: Sync>(articles: &'a [A], words: impl Fn(&'a A) -> Cow<'a, [
     let mut first_of = HashMap::new();
     for (i, signature) in signatures.iter().enumerate() {
         let Some(signature) = signature else { continue };
-        for band in signature.bands().iter().enumerate() {
+        for band in signature.bands::<BAND>().iter().enumerate() {
             let first = *first_of.entry(band).or_insert(i as u32);
-            let alike = signatures[first as usize].as_ref().is_some_and(|other| signature.is_copy_of(other));
+            let alike = signatures[first as usize].as_ref().is_some_and(|other| signature.similarity(other) >= ALIKE);
             if alike {
                 let (a, b) = (root(&mut parent, i as u32), root(&mut parent, first));
                 let (low, high) = (a.min(b), a.max(b));
