@@ -12,7 +12,8 @@ minutes=${1:-10}
 shift $(($# > 0 ? 1 : 0))
 cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is missing: cargo install --locked cargo-fuzz" >&2; exit 2; }
 export RUSTC_BOOTSTRAP=1
-# A server writes to connections that the fuzzer has closed. Rust programs ignore the signal; the main function of libFuzzer does not.
+# A server writes to connections that its client has closed. Rust programs ignore the signal, the main function of
+# libFuzzer does not.
 trap '' PIPE
 targets=${*:-$(cargo fuzz list)}
 cargo fuzz build

@@ -71,6 +71,27 @@ fn a_small_archive_trains_topics_and_regions() {
 }
 
 #[test]
+fn the_card_has_the_quality_by_part_of_the_world() {
+    let folder = TempDir::new();
+    let mut rows = desk_rows(120);
+    for (i, row) in rows.iter_mut().enumerate() {
+        let (city, country) = [("Nairobi", "KE"), ("Lima", "PE")][i % 2];
+        row["body"] = format!("{}, said people in {city}", row["body"].as_str().expect("a body")).into();
+        row["regions"] = serde_json::json!([country]);
+    }
+    let (rows, out) = (write_rows(&folder, "rows.jsonl", &rows), folder.join("model"));
+    let output = train(&out, &["--topics", &rows, "--regions", &rows]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let card = fs::read_to_string(out.join("MODEL_CARD.md")).expect("the model card can be read");
+    for part in ["Eastern Africa", "South America"] {
+        let row = card.lines().find(|line| line.starts_with(&format!("| {part}"))).expect("the part is listed");
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        assert_eq!((cells[2], cells[6], cells[8]), ("60", "60", "0"), "articles, named and unnamed countries: {row}");
+        assert!(cells[3].parse().is_ok_and(|right: f64| right > 0.5), "{row}");
+    }
+}
+
+#[test]
 fn the_same_data_and_seed_give_the_same_bytes_on_any_number_of_threads() {
     let folders = [TempDir::new(), TempDir::new()];
     for (folder, threads) in folders.iter().zip(["1", "3"]) {

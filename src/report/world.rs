@@ -116,10 +116,12 @@ fn parts_of_the_world(topics: Option<Answered<'_, TopicAnswer>>, regions: Option
     table
 }
 
-/// The English name of the M49 sub-region that a country is in, such as Western Africa; `None` for other codes.
+/// The English name of the M49 sub-region that a country is in, such as Western Africa; `None` for other codes, and for
+/// Antarctica, which is in none.
 fn part_of(code: &str) -> Option<&'static str> {
     let country = geography::country(code)?;
-    geography::place(country.path.get(1)?).map(|part| &*part.name)
+    let [_, part, _, ..] = &country.path[..] else { return None };
+    geography::place(part).map(|part| &*part.name)
 }
 
 /// The countries that the place names of an article most likely mean.

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     formats::{self, InputError, Member, Reading, Record, Source},
+    geography,
     model::{LabelSource, Task, TrainingFile},
 };
 use jiff::civil::Date;
@@ -48,6 +49,12 @@ pub enum Teaching {
     Corrections,
     /// Nothing: topics, countries or both, to test with.
     Test,
+}
+
+impl Teaching {
+    fn reads_regions(self) -> bool {
+        matches!(self, Teaching::Regions | Teaching::Corrections | Teaching::Test)
+    }
 }
 
 /// Reads labelled files, and counts the rows that are left out.
@@ -170,7 +177,7 @@ impl Intake<'_> {
             Ok(record) => record,
             Err(error) => return self.bad(error).map(|()| None),
         };
-        if matches!(teaching, Teaching::Regions | Teaching::Corrections | Teaching::Test)
+        if teaching.reads_regions()
             && let Some(labels) = record.regions.take()
         {
             record.regions = self.countries(&labels);
@@ -203,7 +210,7 @@ impl Intake<'_> {
                     None => *self.left_out.unmapped.entry(label.clone()).or_default() += 1,
                 }
             }
-            if codes.is_empty() && record.regions.is_none() {
+            if codes.is_empty() && !(teaching.reads_regions() && record.regions.is_some()) {
                 self.left_out.unwanted += u64::from(known);
                 return Ok(None);
             }
@@ -285,8 +292,10 @@ fn checked(mut record: Record, teaching: Teaching) -> Result<Record, InputError>
         record.topics.clear();
         record.subtopics.clear();
     }
-    if !matches!(teaching, Teaching::Regions | Teaching::Corrections | Teaching::Test) {
-        record.regions = record.regions.filter(|_| teaching == Teaching::Unlabelled);
+    if matches!(teaching, Teaching::Topics | Teaching::SingleTopic) {
+        // They teach nothing here, but tell which part of the world the article is about.
+        let are_codes = |codes: &Vec<String>| codes.iter().all(|code| geography::subject(code).is_some());
+        record.regions = record.regions.filter(are_codes);
     }
     let mut labels: Vec<String> = record.topics.iter().map(|label| normalised_label(label)).collect();
     if labels.iter().any(String::is_empty) {
