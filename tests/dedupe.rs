@@ -2,7 +2,11 @@
 
 mod common;
 
-use common::{TempDir, json_lines, run, stderr, stdout};
+use common::{
+    TempDir,
+    broker::{Broker, all, count, header, publish, start_relay, wait_until_created},
+    json_lines, run, stderr, stdout, wait_until,
+};
 
 const STORY: &str = "Ministers of four lake states agreed on Tuesday to share the catch of perch for three years, after talks that \
                      lasted through the night in Kisumu. Boats will carry transponders, and a joint patrol will check nets at \
@@ -74,4 +78,27 @@ fn the_window_bounds_what_is_compared() {
     let copies: Vec<bool> = json_lines(&output).iter().map(|line| line["copy_of"].is_string()).collect();
     assert_eq!(copies, [false, true, false, false], "the first article has left the window");
     assert_eq!(run(&["dedupe", "--window", "0", &file], b"").status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn a_relay_names_the_group_in_headers() {
+    let Some(broker) = Broker::start("").await else { return };
+    let context = broker.context().await;
+    let relay = start_relay(&broker, &["--copies", "100"]);
+    wait_until_created(&context).await;
+    for (i, row) in rows().lines().take(4).enumerate() {
+        publish(&context, [row.to_owned()]).await;
+        wait_until("the article is labelled", async || count(&context, "LABELLED").await == i + 1).await;
+    }
+    let messages = all(&context, "LABELLED").await;
+    let values = |name: &str| messages.iter().map(|(_, headers, _)| header(headers, name)).collect::<Vec<_>>();
+    let groups = values("Dateline-Group");
+    let expected: Vec<_> = json_lines(&run(&["dedupe", "--json"], rows().as_bytes())).into_iter().take(4).collect();
+    let expected: Vec<&str> = expected.iter().filter_map(|line| line["group"].as_str()).collect();
+    assert_eq!(groups, expected, "a group has the same id everywhere");
+    let copies = values("Dateline-Copy-Of");
+    assert_eq!(copies[..3], ["", "NEWS:1", ""]);
+    assert!(["NEWS:1", "NEWS:2"].contains(&&*copies[3]), "{copies:?}");
+    assert!(values("Dateline-Similarity")[1].parse().is_ok_and(|similarity: f32| similarity > 0.35));
+    relay.stop();
 }

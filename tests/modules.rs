@@ -26,7 +26,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("live", &["article", "model"]),
     ("observe", &[]),
     ("service", &["article", "credentials", "geography", "live", "model", "observe", "wire"]),
-    ("relay", &["article", "credentials", "formats", "geography", "live", "observe", "wire"]),
+    ("relay", &["article", "copies", "credentials", "formats", "geography", "live", "model", "observe", "wire"]),
     (
         "cli",
         &[

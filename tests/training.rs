@@ -80,14 +80,15 @@ fn the_card_has_the_quality_by_part_of_the_world() {
         row["regions"] = serde_json::json!([country]);
     }
     let (rows, out) = (write_rows(&folder, "rows.jsonl", &rows), folder.join("model"));
-    let output = train(&out, &["--topics", &rows, "--regions", &rows]);
+    let output = train(&out, &["--topics", &rows, "--regions", REGIONS]);
     assert!(output.status.success(), "{}", stderr(&output));
     let card = fs::read_to_string(out.join("MODEL_CARD.md")).expect("the model card can be read");
     for part in ["Eastern Africa", "South America"] {
         let row = card.lines().find(|line| line.starts_with(&format!("| {part}"))).expect("the part is listed");
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-        assert_eq!((cells[2], cells[6], cells[8]), ("60", "60", "0"), "articles, named and unnamed countries: {row}");
-        assert!(cells[3].parse().is_ok_and(|right: f64| right > 0.5), "{row}");
+        let number = |cell: usize| cells[cell].parse::<f64>().expect("a number");
+        assert!(number(2) == 60.0 && number(3) > 0.5, "articles, and the share with the right topic: {row}");
+        assert!(number(6) >= 1.0 && number(7) > 0.5, "named countries, and the share that is found: {row}");
     }
 }
 

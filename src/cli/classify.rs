@@ -282,7 +282,7 @@ struct Printer {
     out: anstream::AutoStream<std::io::Stdout>,
     form: Form,
     /// The recent articles, in which copies are looked for; `None` if not asked for.
-    copies: Option<Window<String>>,
+    copies: Option<Window<(u64, String)>>,
     articles: u64,
     faults: u64,
 }
@@ -301,7 +301,7 @@ impl Printer {
             .copies
             .as_mut()
             .zip(record)
-            .map(|(copies, record)| Grouping::find(copies, &word_hashes(&record.article), id));
+            .map(|(copies, record)| Grouping::find(copies, &word_hashes(&record.article), (self.articles, id)));
         match (&mut self.form, record) {
             (Form::Json, _) => answers::json_line(&mut line, id, answer, grouping.as_ref())?,
             (Form::Block, _) => answers::block(&mut line, id, record, answer, grouping.as_ref())?,

@@ -65,9 +65,11 @@ pub struct Grouping {
 
 impl Grouping {
     /// Finds the group of an article by the hashes of its words, and adds the article to the window.
-    pub fn find(window: &mut Window<String>, words: &[u64], id: &str) -> Self {
-        let found = window.add(words, id.to_owned());
-        let (copy_of, similarity) = found.copy_of.unzip();
+    ///
+    /// Two articles of the input may have the same id: its number tells them apart.
+    pub fn find(window: &mut Window<(u64, String)>, words: &[u64], (number, id): (u64, &str)) -> Self {
+        let found = window.add(words, (number, id.to_owned()));
+        let (copy_of, similarity) = found.copy_of.map(|((_, id), similarity)| (id, similarity)).unzip();
         Grouping { group: format!("{:016x}", found.group), copy_of, similarity }
     }
 }
@@ -114,7 +116,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
             };
             articles += 1;
             let id = record.article.id;
-            let grouping = Grouping::find(&mut window, &words, &id);
+            let grouping = Grouping::find(&mut window, &words, (articles, &id));
             copies += u64::from(grouping.copy_of.is_some());
             print(&mut out, &args, &id, &grouping)?;
         }

@@ -1,6 +1,7 @@
 //! `dateline relay`: the worker of a message broker.
 
 use super::{
+    dedupe,
     failure::Failure,
     remote::ServerArgs,
     settings,
@@ -81,6 +82,9 @@ pub struct Args {
     /// The most bytes of unfinished messages; one message of the largest size always fits
     #[arg(long, env = "DATELINE_IN_FLIGHT_BYTES", default_value_t = 64 << 20, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1 << 20..=64 << 30))]
     in_flight_bytes: u64,
+    /// Look for near-copies of each article among the N most recent ones; headers of published messages name their group
+    #[arg(long, env = "DATELINE_COPIES", value_name = "N", value_parser = dedupe::window)]
+    copies: Option<usize>,
     /// The longest time for a drain, in seconds
     #[arg(long, env = "DATELINE_DRAIN_TIMEOUT", default_value_t = 10.0, value_name = "SECONDS", value_parser = settings::seconds)]
     drain_timeout: f64,
@@ -172,6 +176,7 @@ impl Args {
             create: self
                 .create
                 .then(|| NewStreams { labelled: self.labelled_stream.clone(), dead_letters: self.dead_stream.clone() }),
+            copies: self.copies,
             drain: Duration::from_secs_f64(self.drain_timeout),
         }
     }

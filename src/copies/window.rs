@@ -19,7 +19,8 @@ type Band = [u32; BAND];
 
 /// The most recent articles of a stream, in which copies of a new one are looked for.
 ///
-/// `T` is kept with each article, such as its id.
+/// `T` identifies an article, such as a number in the stream. An article that is added again with the same `T` gets the same
+/// answer, and is no copy of itself.
 #[derive(Debug, Clone)]
 pub struct Window<T> {
     capacity: usize,
@@ -35,10 +36,10 @@ pub struct Window<T> {
 
 #[derive(Debug, Clone)]
 struct Article<T> {
-    group: u64,
     content: u64,
     signature: Option<Signature<HASHES>>,
-    kept: T,
+    id: T,
+    found: Found<T>,
 }
 
 /// The group of an article.
@@ -52,7 +53,7 @@ pub struct Found<T> {
     pub copy_of: Option<(T, f32)>,
 }
 
-impl<T: Clone> Window<T> {
+impl<T: Clone + PartialEq> Window<T> {
     /// A window of this many articles, at least one.
     pub fn new(capacity: usize) -> Self {
         Window {
@@ -65,23 +66,27 @@ impl<T: Clone> Window<T> {
         }
     }
 
-    /// Finds the group of an article by the hashes of its words, and adds it to the window. An article without words is no copy of
-    /// another.
-    pub fn add(&mut self, words: &[u64], kept: T) -> Found<T> {
+    /// Finds the group of an article by the hashes of its words, and adds it to the window. An article without words is no copy
+    /// of another.
+    pub fn add(&mut self, words: &[u64], id: T) -> Found<T> {
         let content = content_hash(words.iter().copied());
         if words.is_empty() {
             return Found { group: content, copy_of: None };
         }
         let signature = Signature::of(words, |shingle| self.boilerplate.is_common(shingle));
-        let found = self.find(content, signature.as_ref());
-        let group = found.map_or(content, |(article, _)| article.group);
-        let copy_of = found.map(|(article, similarity)| (article.kept.clone(), similarity));
+        let found = match self.find(content, signature.as_ref()) {
+            Some((same, _)) if same.id == id => return same.found.clone(),
+            Some((article, similarity)) => {
+                Found { group: article.found.group, copy_of: Some((article.id.clone(), similarity)) }
+            }
+            None => Found { group: content, copy_of: None },
+        };
         // Repeated articles count once.
         if !self.by_content.contains_key(&content) {
             self.boilerplate.count(shingles(words));
         }
-        self.push(Article { group, content, signature, kept });
-        Found { group, copy_of }
+        self.push(Article { content, signature, id, found: found.clone() });
+        found
     }
 
     /// The most similar article that has a band in common, if it is similar enough.
@@ -157,6 +162,16 @@ mod tests {
         assert_eq!(window.add(&cut, "d"), Found { group: first.group, copy_of: Some(("c", 1.0)) });
         let again = Window::new(5).add(&words(1, 100), ());
         assert_eq!(again.group, first.group, "a group has the same id in every process");
+    }
+
+    #[test]
+    fn an_article_that_comes_again_gets_the_same_answer() {
+        let mut window = Window::new(10);
+        let first = window.add(&words(1, 100), 1);
+        let copy = window.add(&words(1, 90), 2);
+        assert_eq!(window.add(&words(1, 100), 1), first);
+        assert_eq!(window.add(&words(1, 90), 2), copy);
+        assert_eq!(window.articles.len(), 2);
     }
 
     #[test]

@@ -23,9 +23,21 @@ pub fn is_published_by(durable: &str, headers: Option<&HeaderMap>) -> bool {
 pub struct Incoming {
     /// The article; the worker takes it out to classify it.
     pub article: Article,
+    /// Its group of near-copies, if they are looked for.
+    pub group: Option<Group>,
     form: Form,
     canceled: bool,
     embargoed: String,
+}
+
+/// The group of near-copies that an article belongs to; see [`copies`](crate::copies).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// The id of the group.
+    pub id: u64,
+    /// The message that the article is a copy of, as `STREAM:SEQUENCE`, and their similarity from 0 to 1; `None` for the first of
+    /// its group.
+    pub copy_of: Option<(String, f32)>,
 }
 
 #[derive(Debug)]
@@ -58,7 +70,7 @@ impl Incoming {
             None if is_xml => Form::Nitf(Box::new(ninjs::Item::of(&record))),
             None => Form::Row(Object::read(payload).ok_or("not a JSON object")?),
         };
-        Ok(Incoming { article: record.article, form, canceled, embargoed })
+        Ok(Incoming { article: record.article, group: None, form, canceled, embargoed })
     }
 
     /// Whether the item is canceled: it is published without labels.
@@ -82,7 +94,7 @@ impl Incoming {
         Outgoing { subject: template.subject(answer), payload, headers: self.headers(answer) }
     }
 
-    /// Headers for subscribers: the model's version and the embargo.
+    /// Headers for subscribers: the model's version, the embargo, and the group of near-copies.
     fn headers(&self, answer: Option<&Classification>) -> Vec<(&'static str, String)> {
         let mut headers = Vec::new();
         if let Some(answer) = answer {
@@ -90,6 +102,13 @@ impl Incoming {
         }
         if !self.embargoed.is_empty() {
             headers.push(("Dateline-Embargoed", one_line(&self.embargoed)));
+        }
+        if let Some(group) = &self.group {
+            headers.push(("Dateline-Group", format!("{:016x}", group.id)));
+            if let Some((of, similarity)) = &group.copy_of {
+                headers.push(("Dateline-Copy-Of", of.clone()));
+                headers.push(("Dateline-Similarity", format!("{similarity:.2}")));
+            }
         }
         headers
     }

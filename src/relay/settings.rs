@@ -34,6 +34,8 @@ pub struct Settings {
     pub in_flight_bytes: usize,
     /// Create missing streams and the consumer; the names of the streams to publish to.
     pub create: Option<NewStreams>,
+    /// The number of recent articles among which near-copies of each one are looked for; `None` to look for none.
+    pub copies: Option<usize>,
     /// The longest time to finish messages in after a request to stop.
     pub drain: Duration,
 }

@@ -6,18 +6,22 @@ use super::{
     health::Health,
     isolation::Isolated,
     labeller::{Labeller, StreamBroken},
-    message::{Incoming, is_published_by},
+    message::{Group, Incoming, is_published_by},
     metrics::{MessageOutcome, Metrics},
     publisher::Publisher,
     settings::Settings,
     tracking::{Action, Held, INTERNAL_ERROR, Permit, Tracker},
 };
-use crate::article::{Article, Classification};
+use crate::{
+    article::{Article, Classification},
+    copies::Window,
+    model::word_hashes,
+};
 use async_nats::jetstream::{self, Context};
 use futures_util::future::join_all;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tokio::sync::Semaphore;
@@ -37,6 +41,8 @@ pub struct Worker {
     publisher: Publisher,
     tracker: Arc<Tracker>,
     settings: Settings,
+    /// The recent articles by their sequence in the stream, if near-copies are looked for.
+    copies: Option<Arc<Mutex<Window<u64>>>>,
     /// A permit for each KiB of messages that may be processed at once.
     processing: Semaphore,
 }
@@ -71,6 +77,7 @@ impl Worker {
             publisher: Publisher::new(context, metrics.clone(), health, &settings),
             tracker: Arc::new(Tracker::new(metrics.clone(), settings.durable.clone(), ack_wait)),
             processing: Semaphore::new(PROCESSING_KIB),
+            copies: settings.copies.map(|window| Arc::new(Mutex::new(Window::new(window)))),
             labeller,
             metrics,
             settings,
@@ -196,10 +203,16 @@ impl Worker {
 
     /// Reads messages, on a blocking thread.
     async fn read(&self, messages: Vec<Held>) -> Sorted {
-        let durable = self.settings.durable.clone();
+        let (durable, stream) = (self.settings.durable.clone(), self.settings.stream.clone());
+        let copies = self.copies.clone();
         spawn_blocking(move || {
             let mut sorted = Sorted::default();
             messages.into_iter().for_each(|held| sorted.read(held, &durable));
+            if let Some(copies) = copies {
+                sorted.articles.iter_mut().for_each(|(held, incoming)| {
+                    incoming.group = Some(group_of(&copies, &stream, held.sequence(), &incoming.article));
+                });
+            }
             sorted
         })
         .await
@@ -247,6 +260,15 @@ impl Worker {
         });
         join_all(actions.await.into_iter().map(|(held, action)| self.publisher.apply(held, action))).await;
     }
+}
+
+/// Finds the group of near-copies of an article, and adds the article to the window. A message that is delivered again has the
+/// same sequence in the stream, and gets the same group.
+fn group_of(copies: &Mutex<Window<u64>>, stream: &str, sequence: u64, article: &Article) -> Group {
+    let words = word_hashes(article);
+    let found = copies.lock().unwrap_or_else(PoisonError::into_inner).add(&words, sequence);
+    let copy_of = found.copy_of.map(|(of, similarity)| (format!("{stream}:{of}"), similarity));
+    Group { id: found.group, copy_of }
 }
 
 /// Whether a stream ended because of what was sent on it.
