@@ -12,7 +12,10 @@ use common::{
 use dateline::{
     Model, Options,
     formats::{Reading, Record, Source, records},
-    wire::proto::dateline::v1::{Article, ClassifyRequest, ClassifyResponse, Format},
+    wire::{
+        article_to_proto,
+        proto::dateline::v1::{ClassifyRequest, ClassifyResponse},
+    },
 };
 use serde_json::Value;
 use std::{
@@ -58,22 +61,6 @@ fn rows() -> String {
     lines
 }
 
-fn request(record: &Record) -> ClassifyRequest {
-    let article = record.article.clone();
-    let format = if article.format == dateline::article::Format::Html { Format::Html } else { Format::Text };
-    let article = Article {
-        id: article.id,
-        headline: article.headline,
-        body: article.body,
-        format: format.into(),
-        dateline: article.dateline,
-        language: article.language,
-        source_country: article.source_country,
-        ..Article::default()
-    };
-    ClassifyRequest { article: Some(article), options: None }
-}
-
 /// Calls `Classify` over gRPC-Web, one request after the other on one connection.
 fn classify_by_web(server: &Server, requests: &[ClassifyRequest]) -> Vec<ClassifyResponse> {
     let mut connection = TcpStream::connect(&server.address).expect("the server accepts connections");
@@ -110,7 +97,10 @@ async fn five_thousand_articles_have_the_same_answers_in_all_ways() {
     let articles: Vec<Record> = records(&Source::from(Path::new(&file)), &Reading::default())
         .map(|record| record.expect("the row is valid"))
         .collect();
-    let requests: Vec<ClassifyRequest> = articles.iter().map(request).collect();
+    let requests: Vec<ClassifyRequest> = articles
+        .iter()
+        .map(|record| ClassifyRequest { article: Some(article_to_proto(record.article.clone())), options: None })
+        .collect();
     let model = Model::bundled().expect("the bundled model opens");
     let library = articles.iter().map(|record| {
         let answer = model.classify(&record.article, &Options::default()).expect("a valid article");

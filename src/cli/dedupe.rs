@@ -69,8 +69,9 @@ impl Grouping {
     /// Two articles of the input may have the same id: its number tells them apart.
     pub fn find(window: &mut Window<(u64, String)>, words: &[u64], (number, id): (u64, &str)) -> Self {
         let found = window.add(words, (number, id.to_owned()));
+        let group = found.group_id();
         let (copy_of, similarity) = found.copy_of.map(|((_, id), similarity)| (id, similarity)).unzip();
-        Grouping { group: format!("{:016x}", found.group), copy_of, similarity }
+        Grouping { group, copy_of, similarity }
     }
 }
 

@@ -53,6 +53,13 @@ pub struct Found<T> {
     pub copy_of: Option<(T, f32)>,
 }
 
+impl<T> Found<T> {
+    /// The id of the group as text: sixteen hexadecimal digits.
+    pub fn group_id(&self) -> String {
+        format!("{:016x}", self.group)
+    }
+}
+
 impl<T: Clone + PartialEq> Window<T> {
     /// A window of this many articles, at least one.
     pub fn new(capacity: usize) -> Self {
@@ -95,7 +102,7 @@ impl<T: Clone + PartialEq> Window<T> {
             return Some((self.article(*number)?, 1.0));
         }
         let signature = signature?;
-        let numbers = (0..).zip(signature.bands::<BAND>()).filter_map(|key| self.by_band.get(&(key.0, *key.1)));
+        let numbers = keys(signature).filter_map(|key| self.by_band.get(&key));
         let candidates = numbers.filter_map(|number| {
             let article = self.article(*number)?;
             let similarity = signature.similarity(article.signature.as_ref()?);
@@ -112,8 +119,8 @@ impl<T: Clone + PartialEq> Window<T> {
     fn push(&mut self, article: Article<T>) {
         let number = self.left + self.articles.len() as u64;
         self.by_content.insert(article.content, number);
-        for (position, band) in article.signature.iter().flat_map(|signature| (0..).zip(signature.bands::<BAND>())) {
-            self.by_band.insert((position, *band), number);
+        for key in article.signature.iter().flat_map(keys) {
+            self.by_band.insert(key, number);
         }
         self.articles.push_back(article);
         if self.articles.len() > self.capacity
@@ -129,12 +136,17 @@ impl<T: Clone + PartialEq> Window<T> {
         if self.by_content.get(&article.content) == Some(&number) {
             self.by_content.remove(&article.content);
         }
-        for (position, band) in article.signature.iter().flat_map(|signature| (0..).zip(signature.bands::<BAND>())) {
-            if self.by_band.get(&(position, *band)) == Some(&number) {
-                self.by_band.remove(&(position, *band));
+        for key in article.signature.iter().flat_map(keys) {
+            if self.by_band.get(&key) == Some(&number) {
+                self.by_band.remove(&key);
             }
         }
     }
+}
+
+/// The bands of a signature with their positions.
+fn keys(signature: &Signature<HASHES>) -> impl Iterator<Item = (u8, Band)> + '_ {
+    (0..).zip(signature.bands().iter().copied())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::subject::Template;
 use crate::{
     article::{Article, Classification},
+    copies::Found,
     formats::{Item, Object, Record, newsml, ninjs, read_one},
 };
 use async_nats::HeaderMap;
@@ -23,21 +24,11 @@ pub fn is_published_by(durable: &str, headers: Option<&HeaderMap>) -> bool {
 pub struct Incoming {
     /// The article; the worker takes it out to classify it.
     pub article: Article,
-    /// Its group of near-copies, if they are looked for.
-    pub group: Option<Group>,
+    /// Its group of near-copies, if they are looked for. A message that it is a copy of is written as `STREAM:SEQUENCE`.
+    pub group: Option<Found<String>>,
     form: Form,
     canceled: bool,
     embargoed: String,
-}
-
-/// The group of near-copies that an article belongs to; see [`copies`](crate::copies).
-#[derive(Debug, Clone, PartialEq)]
-pub struct Group {
-    /// The id of the group.
-    pub id: u64,
-    /// The message that the article is a copy of, as `STREAM:SEQUENCE`, and their similarity from 0 to 1; `None` for the first of
-    /// its group.
-    pub copy_of: Option<(String, f32)>,
 }
 
 #[derive(Debug)]
@@ -104,7 +95,7 @@ impl Incoming {
             headers.push(("Dateline-Embargoed", one_line(&self.embargoed)));
         }
         if let Some(group) = &self.group {
-            headers.push(("Dateline-Group", format!("{:016x}", group.id)));
+            headers.push(("Dateline-Group", group.group_id()));
             if let Some((of, similarity)) = &group.copy_of {
                 headers.push(("Dateline-Copy-Of", of.clone()));
                 headers.push(("Dateline-Similarity", format!("{similarity:.2}")));

@@ -25,7 +25,7 @@ mod worker;
 pub use error::{LabelError, RelayError};
 pub use health::{Health, Need};
 pub use labeller::Labeller;
-pub use message::{Group, Incoming, Outgoing};
+pub use message::{Incoming, Outgoing};
 pub use metrics::{MessageOutcome, Metrics};
 pub use pull::Relay;
 pub use settings::{NewStreams, Settings};

@@ -6,7 +6,7 @@ use super::{
     health::Health,
     isolation::Isolated,
     labeller::{Labeller, StreamBroken},
-    message::{Group, Incoming, is_published_by},
+    message::{Incoming, is_published_by},
     metrics::{MessageOutcome, Metrics},
     publisher::Publisher,
     settings::Settings,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     article::{Article, Classification},
-    copies::Window,
+    copies::{Found, Window},
     model::word_hashes,
 };
 use async_nats::jetstream::{self, Context};
@@ -264,11 +264,11 @@ impl Worker {
 
 /// Finds the group of near-copies of an article, and adds the article to the window. A message that is delivered again has the
 /// same sequence in the stream, and gets the same group.
-fn group_of(copies: &Mutex<Window<u64>>, stream: &str, sequence: u64, article: &Article) -> Group {
+fn group_of(copies: &Mutex<Window<u64>>, stream: &str, sequence: u64, article: &Article) -> Found<String> {
     let words = word_hashes(article);
     let found = copies.lock().unwrap_or_else(PoisonError::into_inner).add(&words, sequence);
     let copy_of = found.copy_of.map(|(of, similarity)| (format!("{stream}:{of}"), similarity));
-    Group { id: found.group, copy_of }
+    Found { group: found.group, copy_of }
 }
 
 /// Whether a stream ended because of what was sent on it.

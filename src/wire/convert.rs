@@ -35,6 +35,7 @@ pub fn article_from_proto(article: Option<pb::Article>) -> Result<Article, Strin
     })
 }
 
+/// The article of a request, without the fields that only the contract has.
 pub fn article_to_proto(article: Article) -> pb::Article {
     pb::Article {
         id: article.id,

@@ -9,7 +9,7 @@ mod truncate;
 
 pub use client::{Answer, ArticleStatus, Client, ClientError, Responses, TokenFile};
 pub(crate) use convert::{answer_to_proto, error_to_proto};
-pub use convert::{article_from_proto, options_from_proto};
+pub use convert::{article_from_proto, article_to_proto, options_from_proto};
 pub use limits::{MAX_MESSAGE_BYTES, WINDOW};
 pub use proto::DESCRIPTORS;
 pub(crate) use truncate::{truncate_answer, truncate_id};
