@@ -4,7 +4,10 @@ use super::{
     boilerplate::Boilerplate,
     signature::{Signature, content_hash, shingles},
 };
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    hash::Hash,
+};
 
 /// The default number of articles of a window. They take about 60 MB.
 pub const DEFAULT_WINDOW: usize = 50_000;
@@ -19,14 +22,15 @@ type Band = [u32; BAND];
 
 /// The most recent articles of a stream, in which copies of a new one are looked for.
 ///
-/// `T` identifies an article, such as a number in the stream. An article that is added again with the same `T` gets the same
-/// answer, and is no copy of itself.
+/// `T` identifies an article, such as a number in the stream. An article that is added again with the same `T`, because it was
+/// delivered twice, gets the same answer, and is no copy of itself.
 #[derive(Debug, Clone)]
 pub struct Window<T> {
     capacity: usize,
     articles: VecDeque<Article<T>>,
     /// The number of articles that have left the window. An article's number is its position in the stream.
     left: u64,
+    by_id: HashMap<T, u64>,
     /// The latest article with the same words.
     by_content: HashMap<u64, u64>,
     /// The latest article with each band of a signature, by the band's position.
@@ -60,13 +64,14 @@ impl<T> Found<T> {
     }
 }
 
-impl<T: Clone + PartialEq> Window<T> {
+impl<T: Clone + Eq + Hash> Window<T> {
     /// A window of this many articles, at least one.
     pub fn new(capacity: usize) -> Self {
         Window {
             capacity: capacity.max(1),
             articles: VecDeque::new(),
             left: 0,
+            by_id: HashMap::new(),
             by_content: HashMap::new(),
             by_band: HashMap::new(),
             boilerplate: Boilerplate::new(),
@@ -76,13 +81,15 @@ impl<T: Clone + PartialEq> Window<T> {
     /// Finds the group of an article by the hashes of its words, and adds it to the window. An article without words is no copy
     /// of another.
     pub fn add(&mut self, words: &[u64], id: T) -> Found<T> {
+        if let Some(same) = self.by_id.get(&id).and_then(|number| self.article(*number)) {
+            return same.found.clone();
+        }
         let content = content_hash(words.iter().copied());
         if words.is_empty() {
             return Found { group: content, copy_of: None };
         }
         let signature = Signature::of(words, |shingle| self.boilerplate.is_common(shingle));
         let found = match self.find(content, signature.as_ref()) {
-            Some((same, _)) if same.id == id => return same.found.clone(),
             Some((article, similarity)) => {
                 Found { group: article.found.group, copy_of: Some((article.id.clone(), similarity)) }
             }
@@ -118,6 +125,7 @@ impl<T: Clone + PartialEq> Window<T> {
     /// Adds an article, and removes the oldest one if the window is full.
     fn push(&mut self, article: Article<T>) {
         let number = self.left + self.articles.len() as u64;
+        self.by_id.insert(article.id.clone(), number);
         self.by_content.insert(article.content, number);
         for key in article.signature.iter().flat_map(keys) {
             self.by_band.insert(key, number);
@@ -133,6 +141,7 @@ impl<T: Clone + PartialEq> Window<T> {
 
     /// Removes the entries of an article, unless a later one has replaced them.
     fn forget(&mut self, article: &Article<T>, number: u64) {
+        self.by_id.remove(&article.id);
         if self.by_content.get(&article.content) == Some(&number) {
             self.by_content.remove(&article.content);
         }
@@ -182,8 +191,12 @@ mod tests {
         let first = window.add(&words(1, 100), 1);
         let copy = window.add(&words(1, 90), 2);
         assert_eq!(window.add(&words(1, 100), 1), first);
+        let same_words = window.add(&words(1, 100), 3);
+        assert_eq!(same_words.copy_of, Some((1, 1.0)));
+        // Also after copies of it.
+        assert_eq!(window.add(&words(1, 100), 1), first);
         assert_eq!(window.add(&words(1, 90), 2), copy);
-        assert_eq!(window.articles.len(), 2);
+        assert_eq!(window.articles.len(), 3);
     }
 
     #[test]
@@ -196,7 +209,7 @@ mod tests {
         assert_eq!(window.add(&words(2, 100), 5).copy_of, None, "the second has left");
         assert_eq!(window.add(&words(1, 99), 6).copy_of, None, "and the third");
         assert_eq!(window.articles.len(), 2);
-        assert_eq!((window.by_content.len(), window.by_band.len()), (2, 42));
+        assert_eq!((window.by_id.len(), window.by_content.len(), window.by_band.len()), (2, 2, 42));
     }
 
     #[test]
