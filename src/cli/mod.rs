@@ -6,6 +6,7 @@ mod dedupe;
 mod evaluate;
 mod failure;
 mod input;
+mod label;
 mod models;
 mod output;
 mod progress;
@@ -43,6 +44,7 @@ enum Command {
     Classify(classify::Args),
     Dedupe(dedupe::Args),
     Train(Box<train::Args>),
+    Label(Box<label::Args>),
     Evaluate(evaluate::Args),
     Models(models::Args),
 }
@@ -56,6 +58,7 @@ pub fn run() -> ExitCode {
         Command::Classify(args) => classify::run(args),
         Command::Dedupe(args) => dedupe::run(args),
         Command::Train(args) => train::run(*args),
+        Command::Label(args) => label::run(*args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Models(args) => models::run(args),
     });

@@ -3,6 +3,7 @@
 //! In: files of labelled rows. Out: a model, and its quality as measured on held-out rows. The same files and the same seed give
 //! the same bytes, on any number of threads. Nothing here prints; [`Progress`] reports how far long work has come.
 
+pub mod active;
 mod check;
 mod copies;
 mod corrections;
@@ -33,6 +34,7 @@ pub mod topic_scores;
 pub mod topics;
 
 pub use check::{Check, DATES, check};
+pub use countries::country_code;
 pub use data::{Data, HeldOut, Rows};
 pub use error::TrainError;
 pub use fit::{Trained, train};
