@@ -9,7 +9,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     use std::{env, fs, path::PathBuf};
 
     println!("cargo:rerun-if-changed=proto");
-    let descriptors = protox::compile(["dateline/v1/classifier.proto", "dateline/v1/admin.proto"], ["proto"])?;
+    let descriptors = protox::compile(
+        ["dateline/v1/classifier.proto", "dateline/v1/admin.proto", "dateline/v1/corrections.proto"],
+        ["proto"],
+    )?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure().compile_fds(descriptors)?;

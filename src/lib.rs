@@ -57,6 +57,8 @@ pub mod text;
 pub mod topic;
 #[cfg(feature = "train")]
 pub mod train;
+#[cfg(feature = "serve")]
+mod web;
 #[cfg(feature = "wire")]
 #[cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports))] // each part uses some of it
 pub mod wire;

@@ -25,7 +25,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("wire", &["article", "credentials"]),
     ("live", &["article", "model"]),
     ("observe", &[]),
-    ("service", &["article", "credentials", "geography", "live", "model", "observe", "wire"]),
+    ("web", &["article", "formats", "geography", "wire"]),
+    ("service", &["article", "credentials", "geography", "live", "model", "observe", "web", "wire"]),
     ("relay", &["article", "copies", "credentials", "formats", "geography", "live", "model", "observe", "wire"]),
     (
         "cli",

@@ -1,24 +1,72 @@
-//! Checks the contract with buf. The test is skipped, with a message, if buf cannot be installed.
+//! Checks the contract with buf: its form, and that it is compatible with the last release. A test is skipped, with a message, if
+//! buf cannot be installed.
 
 mod common;
 
-use common::{build_dir, is_installed, printed, project_path, succeed};
-use std::process::Command;
+use common::{TempDir, build_dir, is_installed, printed, project_path, succeed};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::{Mutex, PoisonError},
+};
 
-#[test]
-fn contract_passes_the_lint() {
+/// buf, installed once; `None` if it cannot be.
+fn buf() -> Option<PathBuf> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     if !is_installed("node", &["--version"]) || !is_installed("npm", &["--version"]) {
-        return;
+        return None;
     }
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = build_dir("buf");
     let mut install = Command::new("npm");
     install.args(["install", "--no-audit", "--no-fund", "--loglevel", "error", "--prefix"]).arg(&folder);
     let output = install.arg("@bufbuild/buf@1.75.0").output().expect("npm runs");
     if !output.status.success() {
         println!("skipped: npm cannot install @bufbuild/buf: {}", printed(&output));
-        return;
+        return None;
     }
+    Some(folder.join("node_modules/.bin/buf"))
+}
+
+/// The command with a cache of its own.
+fn command(buf: &Path) -> Command {
+    let mut command = Command::new(buf);
+    command.env("BUF_CACHE_DIR", build_dir("buf").join("cache"));
+    command
+}
+
+/// Compares a contract with the released one.
+fn compare(buf: &Path, contract: &Path) -> Output {
+    let mut breaking = command(buf);
+    breaking.arg("breaking").arg(contract).arg("--against").arg(project_path("tests/data/released-proto"));
+    breaking.output().expect("buf runs")
+}
+
+#[test]
+fn contract_passes_the_lint() {
+    let Some(buf) = buf() else { return };
     // The rules and their exceptions are in proto/buf.yaml.
-    let mut lint = Command::new(folder.join("node_modules/.bin/buf"));
-    succeed(lint.arg("lint").current_dir(project_path("proto")).env("BUF_CACHE_DIR", folder.join("cache")));
+    succeed(command(&buf).arg("lint").current_dir(project_path("proto")));
+}
+
+#[test]
+fn contract_is_compatible_with_the_last_release() {
+    let Some(buf) = buf() else { return };
+    let same = compare(&buf, &project_path("proto"));
+    assert!(same.status.success(), "{}", printed(&same));
+    // A renumbered field is found.
+    let folder = TempDir::new();
+    for file in [
+        "buf.yaml",
+        "dateline/v1/classifier.proto",
+        "dateline/v1/admin.proto",
+        "dateline/v1/corrections.proto",
+        "google/rpc/status.proto",
+    ] {
+        let text = fs::read_to_string(project_path("proto").join(file)).expect("the file can be read");
+        folder.write(file, text.replace("string language = 6;", "string language = 16;"));
+    }
+    let changed = compare(&buf, folder.path());
+    assert!(!changed.status.success() && printed(&changed).contains("classifier.proto"), "{}", printed(&changed));
 }

@@ -21,7 +21,7 @@ static SERVER: LazyLock<(Runtime, SocketAddr)> = LazyLock::new(|| {
     let runtime = Runtime::new().expect("a runtime");
     let live = ModelSlot::open(None).expect("the bundled model opens").into();
     let classifier = (Ipv4Addr::LOCALHOST, 0).into();
-    let addresses = Addresses { classifier, admin: None, metrics: None };
+    let addresses = Addresses { classifier, admin: None, metrics: None, web: None };
     let listening = runtime.block_on(Listening::on(addresses, Settings::default())).expect("the server listens");
     let address = listening.addresses().classifier;
     runtime.spawn(listening.serve(Models { live, shadow: None }, std::future::pending()));

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     article::{Classification, Decision, Evidence, Field, Label, Role},
-    formats::Record,
+    formats::{AnswerObject, ArticleFault, Record},
     geography,
 };
 use anstyle::{AnsiColor, Style};
@@ -21,29 +21,10 @@ fn style_of(decision: Decision) -> Style {
     }
 }
 
-/// Why one article has no labels.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ArticleFault {
-    /// The name of a gRPC status code: `INVALID_ARGUMENT`, `INTERNAL`.
-    pub code: String,
-    /// What is wrong, and what to do.
-    pub message: String,
-}
-
-impl ArticleFault {
-    /// The error of invalid input.
-    pub fn invalid(reason: impl std::fmt::Display) -> Self {
-        ArticleFault { code: "INVALID_ARGUMENT".to_owned(), message: reason.to_string() }
-    }
-}
-
 #[derive(Serialize)]
 struct JsonLine<'a> {
-    id: &'a str,
     #[serde(flatten)]
-    answer: Option<&'a Classification>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a ArticleFault>,
+    answer: AnswerObject<'a>,
     #[serde(flatten)]
     grouping: Option<&'a Grouping>,
 }
@@ -55,7 +36,7 @@ pub fn json_line(
     answer: &Result<Classification, ArticleFault>,
     grouping: Option<&Grouping>,
 ) -> io::Result<()> {
-    let line = JsonLine { id, answer: answer.as_ref().ok(), error: answer.as_ref().err(), grouping };
+    let line = JsonLine { answer: AnswerObject::new(id, answer), grouping };
     serde_json::to_writer(&mut *out, &line)?;
     out.write_all(b"\n")
 }

@@ -1,7 +1,7 @@
 //! `dateline classify`: classifies files and standard input, by a model in this process or by a server.
 
 use super::{
-    answers::{self, ArticleFault},
+    answers,
     dedupe::{self, Grouping},
     failure::Failure,
     input,
@@ -13,15 +13,15 @@ use crate::{
     article::{Article, Classification, Options},
     copies::Window,
     document::UNDETERMINED,
-    formats::{self, InputError, Item, Reading, Record, Source, newsml, ninjs},
+    formats::{self, ArticleFault, InputError, Item, Reading, Record, Source, newsml, ninjs},
     model::word_hashes,
-    wire::{ClientError, WINDOW},
+    wire::{ClientError, WINDOW, code_name},
 };
 use rayon::prelude::*;
 use std::{borrow::Cow, io::Write, path::PathBuf, thread};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, transport::Endpoint};
+use tonic::transport::Endpoint;
 
 /// Classify articles by topic and country
 ///
@@ -207,7 +207,7 @@ fn classify_on_server(
                 .await
                 .ok_or_else(|| Failure::failed("the server ended the stream before all answers came"))?
                 .map_err(failed)?
-                .map_err(|error| ArticleFault { code: code_name(error.code), message: error.message });
+                .map_err(|error| ArticleFault { code: code_name(error.code).to_owned(), message: error.message });
             printer.print(&record.article.id, Some(&record), &answer)?;
         }
         sending.abort();
@@ -254,18 +254,6 @@ fn root_cause(error: &dyn std::error::Error) -> String {
         cause = deeper;
     }
     cause.to_string()
-}
-
-/// A gRPC code as gRPC spells it, such as `INVALID_ARGUMENT`.
-fn code_name(code: Code) -> String {
-    let mut name = String::new();
-    for c in format!("{code:?}").chars() {
-        if c.is_uppercase() && !name.is_empty() {
-            name.push('_');
-        }
-        name.push(c.to_ascii_uppercase());
-    }
-    name
 }
 
 /// The format of the output.
@@ -369,17 +357,4 @@ fn as_ninjs(record: &Record, answer: Option<&Classification>) -> String {
 /// The document of an item, with the labels of all its items.
 fn with_labels(item: &newsml::Item, answers: &[Option<Classification>]) -> String {
     item.document().labelled(&answers.iter().map(Option::as_ref).collect::<Vec<_>>())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn codes_have_their_grpc_names() {
-        assert_eq!(
-            [3, 4, 13, 99].map(|code| code_name(Code::from(code))),
-            ["INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "INTERNAL", "UNKNOWN"]
-        );
-    }
 }

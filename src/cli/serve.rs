@@ -10,7 +10,7 @@ use crate::{
     geography,
     live::ModelSlot,
     observe::{self, LogFormat, Otlp, Telemetry},
-    service::{self, Addresses, Limits, Listening, Models, OnEmptyTokens, ServeError, Settings, TlsFiles},
+    service::{self, Addresses, Corrections, Limits, Listening, Models, OnEmptyTokens, ServeError, Settings, TlsFiles},
 };
 use clap::builder::BoolishValueParser;
 use std::{io::Write, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -31,6 +31,7 @@ use tokio::runtime::Runtime;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dateline serve\n  dateline serve --listen 127.0.0.1:8080 --model my-model\n  \
                         dateline serve --metrics-listen 127.0.0.1:9464 --drain-timeout 30\n  \
+                        dateline serve --web 127.0.0.1:8080 --corrections-log corrections\n  \
                         dateline serve --config dateline.toml --check-config\n  \
                         dateline serve --model live --shadow candidate --admin-tokens operators.txt\n  \
                         grpcurl -plaintext 127.0.0.1:50051 list")]
@@ -43,6 +44,15 @@ pub struct Args {
     /// The address of /metrics (Prometheus), /livez and /readyz over HTTP; disabled by default
     #[arg(long, env = "DATELINE_METRICS_LISTEN", value_name = "ADDRESS:PORT", value_parser = settings::address)]
     metrics_listen: Option<SocketAddr>,
+    /// The address of the page for editors, and of classification over HTTP (POST /v1/classify); disabled by default
+    #[arg(long, env = "DATELINE_WEB", value_name = "ADDRESS:PORT", value_parser = settings::address)]
+    web: Option<SocketAddr>,
+    /// The folder of a log to which corrections of labels are appended, for `train --corrections`; disabled by default
+    #[arg(long, env = "DATELINE_CORRECTIONS_LOG", value_name = "DIR")]
+    corrections_log: Option<PathBuf>,
+    /// Store the text of corrected articles too, so that they can be trained on without an archive
+    #[arg(long, env = "DATELINE_CORRECTIONS_KEEP_TEXT", value_parser = BoolishValueParser::new())]
+    corrections_keep_text: bool,
     /// The folder of a model, watched for changes; the bundled model by default
     #[arg(long, env = "DATELINE_MODEL", value_name = "DIR")]
     model: Option<PathBuf>,
@@ -178,6 +188,9 @@ fn check(args: &Args) -> Result<(), Failure> {
     if args.client_ca.is_some() && args.tls_cert.is_none() {
         return wrong("client-ca needs tls-cert and tls-key".to_owned());
     }
+    if args.corrections_keep_text && args.corrections_log.is_none() {
+        return wrong("corrections-keep-text needs corrections-log".to_owned());
+    }
     if args.admin_listen.is_some() && args.admin_tokens.is_none() {
         return wrong("admin-listen needs admin-tokens".to_owned());
     }
@@ -191,7 +204,7 @@ fn check(args: &Args) -> Result<(), Failure> {
     }
     // Plain text is for loopback addresses only.
     let plain = args.tls_cert.is_none() && !args.insecure;
-    let mut open = [Some(args.listen), args.admin_listen].into_iter().flatten();
+    let mut open = [Some(args.listen), args.admin_listen, args.web].into_iter().flatten();
     match open.find(|address| plain && !address.ip().is_loopback()) {
         Some(address) => wrong(format!(
             "{address} can be reached from other machines: give --tls-cert and --tls-key, or --insecure on a trusted \
@@ -205,7 +218,10 @@ impl From<ServeError> for Failure {
     fn from(error: ServeError) -> Self {
         match error {
             ServeError::Origin(_) | ServeError::Security(_) => Failure::Usage(error.to_string()),
-            ServeError::Listen { .. } | ServeError::Threads(_) | ServeError::Transport(_) => Failure::failed(error),
+            ServeError::Listen { .. }
+            | ServeError::Corrections(_)
+            | ServeError::Threads(_)
+            | ServeError::Transport(_) => Failure::failed(error),
         }
     }
 }
@@ -225,6 +241,10 @@ impl Args {
             tokens: self.tokens.clone(),
             admin_tokens: self.admin_tokens.clone(),
             on_empty_tokens: self.on_empty_tokens,
+            corrections: self
+                .corrections_log
+                .clone()
+                .map(|folder| Corrections { folder, keep_text: self.corrections_keep_text }),
             reflection: !self.no_reflection,
             web_origins: self.web_origin.clone(),
             limits: Limits {
@@ -289,7 +309,12 @@ fn serve(args: &Args, runtime: &Runtime) -> Result<(), Failure> {
     runtime.block_on(async {
         // Before the log line "listening", after which signals may come.
         let signals = Signals::listen().map_err(Failure::failed)?;
-        let addresses = Addresses { classifier: args.listen, admin: args.admin_listen, metrics: args.metrics_listen };
+        let addresses = Addresses {
+            classifier: args.listen,
+            admin: args.admin_listen,
+            metrics: args.metrics_listen,
+            web: args.web,
+        };
         let listening = Listening::on(addresses, args.settings()).await?;
         let model = models.live.current();
         let addresses = listening.addresses();
@@ -297,6 +322,7 @@ fn serve(args: &Args, runtime: &Runtime) -> Result<(), Failure> {
             address = %addresses.classifier,
             metrics = addresses.metrics.map(tracing::field::display),
             admin = addresses.admin.map(tracing::field::display),
+            web = addresses.web.map(tracing::field::display),
             model = %model.version(),
             shadow = models.shadow.as_ref().map(|slot| tracing::field::display(slot.current().version().to_owned())),
             topics = model.topics().topics().len(),

@@ -4,6 +4,7 @@
 //! In: a path or standard input. Out: [`Record`]s or [`InputError`]s, one at a time; only XML files are held in memory as a
 //! whole. An error names its [`Place`], and the next record follows. The content of fields is not checked here.
 
+mod answer;
 pub mod date;
 mod fasttext;
 mod feed;
@@ -29,6 +30,7 @@ mod xml_encoding;
 mod xml_file;
 mod xml_kind;
 
+pub use answer::{AnswerObject, ArticleFault};
 pub use folder::{Member, members};
 pub use object::Object;
 pub use objects::MAX_OBJECT_BYTES;

@@ -87,6 +87,13 @@ pub fn subject(code: &str) -> Option<&'static Place> {
     place(&code.trim().to_ascii_uppercase()).filter(|place| is_subject(&place.code))
 }
 
+/// The places that an article can be about, by name; see [`is_subject`].
+pub fn all_subjects() -> Vec<&'static Place> {
+    let mut places: Vec<&Place> = TREE.values().filter(|place| is_subject(&place.code)).collect();
+    places.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    places
+}
+
 /// The number of places that an article can be about; see [`is_subject`].
 pub fn subjects() -> usize {
     TREE.keys().filter(|code| is_subject(code)).count()

@@ -1,13 +1,25 @@
 //! The services of a server, and the models behind them.
 
 use super::{
-    admin::AdminService, admission::Admission, classifier::ClassifierService, error::ServeError, health::HealthService,
-    metrics::Metrics, reflection, requests::StreamLimits, security::TokenGate, settings::Settings,
+    admin::AdminService,
+    admission::Admission,
+    classifier::ClassifierService,
+    corrections::{CorrectionLog, CorrectionsService},
+    error::ServeError,
+    health::HealthService,
+    metrics::Metrics,
+    reflection,
+    requests::StreamLimits,
+    security::TokenGate,
+    settings::Settings,
 };
 use crate::{
+    article::MAX_ARTICLE_BYTES,
     live::{ModelSlot, Shadow},
     observe::{Ready, serve_probes},
-    wire::proto::dateline::v1::{admin_server::AdminServer, classifier_server::ClassifierServer},
+    wire::proto::dateline::v1::{
+        admin_server::AdminServer, classifier_server::ClassifierServer, corrections_server::CorrectionsServer,
+    },
 };
 use std::sync::Arc;
 use tokio::{net::TcpListener, sync::watch};
@@ -19,6 +31,8 @@ use tonic_health::pb::health_server::HealthServer;
 
 /// The maximum size of a message of the other services, in bytes.
 const SMALL_MESSAGE_BYTES: usize = 4 << 10;
+/// The maximum size of a correction, in bytes: of the text of its article, and of its labels.
+const CORRECTION_BYTES: usize = MAX_ARTICLE_BYTES + (64 << 10);
 
 /// The models of a server.
 pub struct Models {
@@ -74,6 +88,7 @@ impl Backend {
         settings: &Settings,
         limits: StreamLimits,
         admission: Arc<Admission>,
+        corrections: Option<Arc<CorrectionLog>>,
         (gate, admin_gate): (TokenGate, TokenGate),
         has_admin_listener: bool,
     ) -> Result<Services, ServeError> {
@@ -85,11 +100,11 @@ impl Backend {
 
         let mut main = Routes::new(health.clone());
         if settings.reflection {
-            let mut names = vec!["dateline.v1.Classifier", "grpc.health.v1.Health"];
+            let mut names = vec!["dateline.v1.Classifier", "dateline.v1.Corrections", "grpc.health.v1.Health"];
             names.extend((admin.is_some() && !has_admin_listener).then_some("dateline.v1.Admin"));
             main = with_reflection(main, &names, &gate);
         }
-        main = main.add_service(classifier);
+        main = main.add_service(classifier).add_service(self.corrections(corrections, gate));
         let admin = match admin {
             Some(admin) if has_admin_listener => Some(Routes::new(health).add_service(admin)),
             Some(admin) => {
@@ -116,6 +131,15 @@ impl Backend {
             .max_decoding_message_size(message_bytes)
             .max_encoding_message_size(usize::MAX);
         Ok(InterceptedService::new(server, gate))
+    }
+
+    fn corrections(
+        &self,
+        log: Option<Arc<CorrectionLog>>,
+        gate: TokenGate,
+    ) -> InterceptedService<CorrectionsServer<CorrectionsService>, TokenGate> {
+        let service = CorrectionsService { live: self.live.clone(), log };
+        InterceptedService::new(CorrectionsServer::new(service).max_decoding_message_size(CORRECTION_BYTES), gate)
     }
 
     /// `None` without tokens for it.

@@ -1,9 +1,7 @@
 //! The record of a call: its span, and its count by method and status.
 
-use super::{
-    metrics::{Metrics, code_name},
-    status::message_too_large,
-};
+use super::{metrics::Metrics, status::message_too_large};
+use crate::wire::code_name;
 use http::{HeaderMap, header::HeaderName};
 use opentelemetry::{global, propagation::Extractor};
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use super::{
     metrics::Metrics,
     outgoing::{OpenResponse, ResponseBody},
     settings::nonzero,
-    status::{deadline_exceeded, too_many_calls},
+    status::{deadline_exceeded, too_many_calls, too_many_corrections},
 };
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderName, Request, Response, header};
@@ -37,6 +37,8 @@ pub struct CallLayer {
     pub admission: Arc<Admission>,
     /// The places for open calls, over all connections.
     pub places: Arc<Semaphore>,
+    /// The places for corrections, which have their own.
+    pub correction_places: Arc<Semaphore>,
     /// The maximum duration of a unary call, from its first byte to its answer; unlimited if zero.
     pub call_timeout: Duration,
     /// The maximum time that a client may take nothing of its answers, or leave a message incomplete; unlimited if zero.
@@ -69,12 +71,18 @@ pub struct CallService<S> {
 /// The service whose messages are charged.
 const CLASSIFIER: &str = "dateline.v1.Classifier";
 
+/// The service whose messages may need many times their size when they are decoded: they have lists of labels.
+const CORRECTIONS: &str = "dateline.v1.Corrections";
+/// The maximum number of corrections at once.
+pub const CORRECTIONS_AT_ONCE: usize = 4;
+
 /// Service, method, and whether the method is a stream. Metrics and traces name only these methods, because clients may call
 /// any name.
-const METHODS: [(&str, &str, bool); 9] = [
+const METHODS: [(&str, &str, bool); 10] = [
     (CLASSIFIER, "Classify", false),
     (CLASSIFIER, "ClassifyStream", true),
     (CLASSIFIER, "GetModel", false),
+    (CORRECTIONS, "Correct", false),
     ("dateline.v1.Admin", "ReloadModel", false),
     ("dateline.v1.Admin", "GetStatus", false),
     ("grpc.health.v1.Health", "Check", false),
@@ -108,8 +116,12 @@ where
             record.observe(refused.headers_mut());
             return Box::pin(std::future::ready(Ok(refused)));
         }
-        let Ok(place) = self.layer.places.clone().try_acquire_owned() else {
-            let mut refused = too_many_calls().into_http();
+        let (places, full) = match service {
+            CORRECTIONS => (&self.layer.correction_places, too_many_corrections as fn() -> Status),
+            _ => (&self.layer.places, too_many_calls as fn() -> Status),
+        };
+        let Ok(place) = places.clone().try_acquire_owned() else {
+            let mut refused = full().into_http();
             record.observe(refused.headers_mut());
             return Box::pin(std::future::ready(Ok(refused)));
         };

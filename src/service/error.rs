@@ -1,5 +1,6 @@
 //! Errors that prevent the start of a server, or stop it.
 
+use super::corrections::LogError;
 use crate::credentials::CredentialError;
 use std::{io, net::SocketAddr};
 
@@ -22,6 +23,9 @@ pub enum ServeError {
     /// Certificates, keys or tokens are invalid.
     #[error(transparent)]
     Security(#[from] CredentialError),
+    /// The log of corrections cannot be opened.
+    #[error("cannot open the log of corrections: {0}")]
+    Corrections(#[from] LogError),
     /// Threads cannot be started.
     #[error("cannot start threads: {0}")]
     Threads(String),

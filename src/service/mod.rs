@@ -13,6 +13,7 @@ mod call_record;
 mod calls;
 mod classifier;
 mod connection;
+mod corrections;
 mod error;
 mod framing;
 mod health;
@@ -34,8 +35,9 @@ mod web;
 
 pub use access::check;
 pub use backend::Models;
+pub use corrections::LogError;
 pub use error::ServeError;
 pub use health::MODEL_HEALTH;
 pub use listen::{Addresses, Listening};
 pub use security::{OnEmptyTokens, TlsFiles, Tokens};
-pub use settings::{Limits, Settings};
+pub use settings::{Corrections, Limits, Settings};

@@ -5,15 +5,16 @@ use super::{
     access::Access,
     admission::Admission,
     backend::{Backend, Models, Services},
-    calls::{CallLayer, WATCH_GRACE},
+    calls::{CORRECTIONS_AT_ONCE, CallLayer, WATCH_GRACE},
     connection::Connection,
     error::ServeError,
     listen::Listening,
     not_grpc::GrpcOnlyLayer,
     requests::StreamLimits,
-    security::Tls,
+    security::{Tls, TokenGate},
     settings::{Limits, nonzero},
 };
+use crate::web;
 use std::{future::Future, io, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
@@ -21,6 +22,7 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{service::Routes, transport::Server};
+use tower::{Layer, util::BoxCloneSyncService};
 use tower_http::cors::CorsLayer;
 
 /// The HTTP/2 flow-control window of a stream, in bytes: how far the transport reads ahead. The default of HTTP/2.
@@ -62,6 +64,35 @@ impl Frontend {
             .layer(tower::util::option_layer(is_web_enabled.then(tonic_web::GrpcWebLayer::new)))
             .layer(self.layer.clone())
             .add_routes(services)
+            .serve_with_incoming_shutdown(self.connections(listener), drain_started(self.layer.draining.clone()))
+            .await
+    }
+
+    /// Serves the page for editors and classification over HTTP, by the services of the main listener, until the drain has ended
+    /// all calls.
+    async fn serve_web(
+        &self,
+        listener: TcpListener,
+        services: Routes,
+        gate: TokenGate,
+        corrections: Option<web::KeepsText>,
+    ) -> Result<(), tonic::transport::Error> {
+        let metrics = self.layer.metrics.clone();
+        let limits = &self.limits;
+        let routes = web::router(web::Backend {
+            calls: BoxCloneSyncService::new(self.layer.layer(services)),
+            authorize: Arc::new(move |metadata| gate.check(metadata)),
+            metrics: Arc::new(move || metrics.text()),
+            corrections,
+            limits: web::MessageLimits {
+                message_bytes: limits.message_bytes,
+                total_bytes: limits.text_bytes / 4,
+                time: limits.stream_stall,
+            },
+        });
+        limits
+            .transport()
+            .add_routes(routes.into())
             .serve_with_incoming_shutdown(self.connections(listener), drain_started(self.layer.draining.clone()))
             .await
     }
@@ -116,7 +147,7 @@ impl Listening {
         models: Models,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServeError> {
-        let Listening { settings, access, .. } = self;
+        let Listening { settings, access, corrections, .. } = self;
         let (limits, drain_time) = (settings.limits, settings.drain);
         let backend = Backend::start(models)?;
         access.watch(&backend.metrics);
@@ -129,8 +160,10 @@ impl Listening {
             connection_age: limits.connection_age,
             idle: limits.stream_idle,
         };
-        let gates = (gate, admin_gate);
-        let services = backend.services(&settings, stream_limits, admission.clone(), gates, self.admin.is_some())?;
+        let gates = (gate.clone(), admin_gate);
+        let records_corrections = corrections.as_ref().map(|log| web::KeepsText(log.keeps_text()));
+        let services =
+            backend.services(&settings, stream_limits, admission.clone(), corrections, gates, self.admin.is_some())?;
         if let Some(listener) = self.metrics {
             backend.serve_metrics(listener, draining.clone());
         }
@@ -138,6 +171,7 @@ impl Listening {
             metrics: backend.metrics.clone(),
             admission,
             places: Arc::new(Semaphore::new(limits.calls)),
+            correction_places: Arc::new(Semaphore::new(CORRECTIONS_AT_ONCE)),
             call_timeout: limits.call,
             stall_timeout: limits.stream_stall,
             message_bytes: limits.message_bytes,
@@ -151,6 +185,13 @@ impl Listening {
 
         // The admin listener stays open during the drain of the main one, so that operators can observe it.
         let (main_open, main_ended) = oneshot::channel::<()>();
+        let web_services = main.clone();
+        let serve_web = async {
+            match self.web {
+                Some(listener) => frontend.serve_web(listener, web_services, gate, records_corrections).await,
+                None => Ok(()),
+            }
+        };
         let serve_main = async {
             let ended = frontend.serve_main(self.classifier, main, cors).await;
             drop(main_open);
@@ -164,7 +205,7 @@ impl Listening {
             frontend.serve_admin(listener, services, end).await
         };
         tokio::select! {
-            ended = futures_util::future::try_join(serve_main, serve_admin) => { ended?; }
+            ended = futures_util::future::try_join3(serve_main, serve_web, serve_admin) => { ended?; }
             () = drain_ended(draining, drain_time) => {
                 tracing::warn!("connections still open at the end of the drain are closed");
             }

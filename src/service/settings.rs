@@ -17,12 +17,23 @@ pub struct Settings {
     pub admin_tokens: Option<PathBuf>,
     /// What happens when the last token is removed from one of these files.
     pub on_empty_tokens: OnEmptyTokens,
+    /// The log of corrections; none by default.
+    pub corrections: Option<Corrections>,
     /// Whether server reflection is enabled.
     pub reflection: bool,
     /// The origins (`https://desk.example`) whose pages may call with gRPC-Web; if empty, gRPC-Web is disabled.
     pub web_origins: Vec<String>,
     /// The limits for clients.
     pub limits: Limits,
+}
+
+/// Where the corrections of editors are stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Corrections {
+    /// The folder of the log.
+    pub folder: PathBuf,
+    /// Whether the text of articles is stored.
+    pub keep_text: bool,
 }
 
 /// Limits for the clients of a server. A duration of zero is no limit.
@@ -80,6 +91,7 @@ impl Default for Settings {
             tokens: None,
             admin_tokens: None,
             on_empty_tokens: OnEmptyTokens::default(),
+            corrections: None,
             reflection: true,
             web_origins: Vec::new(),
             limits: Limits::default(),

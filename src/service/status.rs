@@ -15,6 +15,11 @@ pub fn too_many_calls() -> Status {
     retry_later("too many open calls: retry later, or send more articles on each stream")
 }
 
+/// The status of a correction beyond the maximum of corrections at once.
+pub fn too_many_corrections() -> Status {
+    retry_later("too many corrections at once: retry later")
+}
+
 /// Asks clients with a retry policy to wait for 200 ms.
 fn retry_later(reason: &str) -> Status {
     let mut status = Status::unavailable(reason);

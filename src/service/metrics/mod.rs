@@ -11,7 +11,6 @@ mod register;
 mod resources;
 
 pub use articles::StageTimes;
-pub use calls::code_name;
 pub use credentials::CredentialMetrics;
 pub use exporter::Metrics;
 pub use gauge::GaugeGuard;

@@ -116,11 +116,16 @@ fn no_token(path: &Path) -> CredentialError {
 #[derive(Clone)]
 pub struct TokenGate(pub Option<Arc<Tokens>>);
 
+impl TokenGate {
+    /// Refuses a call by its metadata.
+    pub fn check(&self, metadata: &MetadataMap) -> Result<(), Status> {
+        self.0.as_ref().map_or(Ok(()), |tokens| tokens.check(metadata))
+    }
+}
+
 impl tonic::service::Interceptor for TokenGate {
     fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(tokens) = &self.0 {
-            tokens.check(request.metadata())?;
-        }
+        self.check(request.metadata())?;
         Ok(request)
     }
 }
