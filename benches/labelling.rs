@@ -19,13 +19,15 @@ use std::{collections::BTreeMap, env, error::Error, fs, path::Path};
 const FIRST: usize = 500;
 const ROUNDS: usize = 5;
 const ROUND: usize = 100;
+/// The number of sets of random rows in each run: one set alone may be lucky.
+const RANDOM: usize = 3;
 /// The share of rows to measure with, as one in so many.
 const TEST: usize = 4;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// Trains a model on some of the rows, and measures it.
-type Train<'a> = dyn Fn(&[usize]) -> Outcome<(Model, Quality)> + 'a;
+/// Trains a model on random and on chosen rows, and measures it.
+type Train<'a> = dyn Fn(&[usize], &[usize]) -> Outcome<(Model, Quality)> + 'a;
 
 /// The quality of a model on the test rows.
 #[derive(Clone, Copy)]
@@ -58,24 +60,30 @@ fn main() -> Outcome<()> {
         let (test, pool) = order.split_at(rows.len() / TEST);
         let test_file = folder.path().join("test.jsonl");
         write(&test_file, test.iter().map(|row| rows[*row].json.as_str()))?;
-        let train = |labelled: &[usize]| -> Outcome<(Model, Quality)> {
+        // Rows that were chosen say so, as `dateline label` writes them.
+        let train = |labelled: &[usize], chosen: &[usize]| -> Outcome<(Model, Quality)> {
             let file = folder.path().join("rows.jsonl");
-            write(&file, labelled.iter().map(|row| rows[*row].json.as_str()))?;
+            let of = |how: &str, row: usize| format!("{{\"how\": \"{how}\", {}", &rows[row].json[1..]);
+            let random = labelled.iter().map(|row| of("random", *row));
+            write(&file, random.chain(chosen.iter().map(|row| of("selected", *row))))?;
             measure(&file, &test_file)
         };
         let (first, rest) = pool.split_at(FIRST);
-        let (model, before) = train(first)?;
+        let (model, before) = train(first, &[])?;
         print(run, FIRST, "first", before);
-        let random = pool[..FIRST + ROUNDS * ROUND].to_vec();
-        let chosen = label(&rows, first, rest, model, &train)?;
-        for (labels, labelled) in [("random", random), ("chosen", chosen)] {
-            let (_, quality) = train(&labelled)?;
-            print(run, labelled.len(), labels, quality);
+        let mut add = |labels: &'static str, quality: Quality, share: f64| {
+            print(run, FIRST + ROUNDS * ROUND, labels, quality);
             let gain = gains.entry(labels).or_default();
-            gain[0] += quality.micro_f1 - before.micro_f1;
-            gain[1] += quality.macro_f1 - before.macro_f1;
-            gain[2] += quality.accuracy - before.accuracy;
+            gain[0] += share * (quality.micro_f1 - before.micro_f1);
+            gain[1] += share * (quality.macro_f1 - before.macro_f1);
+            gain[2] += share * (quality.accuracy - before.accuracy);
+        };
+        for more in rest.chunks_exact(ROUNDS * ROUND).take(RANDOM) {
+            let labelled = [first, more].concat();
+            add("random", train(&labelled, &[])?.1, 1.0 / RANDOM as f64);
         }
+        let chosen = label(&rows, first, rest, model, &train)?;
+        add("chosen", train(first, &chosen)?.1, 1.0);
     }
     let [random, chosen] = ["random", "chosen"].map(|labels| gains[labels]);
     let ratio = |i: usize| chosen[i] / random[i];
@@ -115,7 +123,7 @@ fn shuffled(n: usize, seed: u64) -> Vec<usize> {
 
 /// Labels rows in rounds: those that the model of the round before would learn most from.
 fn label(rows: &[Row], first: &[usize], rest: &[usize], mut model: Model, train: &Train<'_>) -> Outcome<Vec<usize>> {
-    let (mut labelled, mut open) = (first.to_vec(), rest.to_vec());
+    let (mut labelled, mut open) = (Vec::new(), rest.to_vec());
     for round in 0..ROUNDS {
         let candidates: Vec<Candidate> = open
             .par_iter()
@@ -128,7 +136,7 @@ fn label(rows: &[Row], first: &[usize], rest: &[usize], mut model: Model, train:
             open.swap_remove(at);
         }
         if round + 1 < ROUNDS {
-            model = train(&labelled)?.0;
+            model = train(first, &labelled)?.0;
         }
     }
     Ok(labelled)
@@ -143,8 +151,8 @@ fn measure(rows: &Path, test: &Path) -> Outcome<(Model, Quality)> {
     Ok((outcome.trained.model, quality))
 }
 
-fn write<'r>(path: &Path, lines: impl Iterator<Item = &'r str>) -> std::io::Result<()> {
-    fs::write(path, lines.map(|line| format!("{line}\n")).collect::<String>())
+fn write<S: AsRef<str>>(path: &Path, lines: impl Iterator<Item = S>) -> std::io::Result<()> {
+    fs::write(path, lines.map(|line| line.as_ref().to_owned() + "\n").collect::<String>())
 }
 
 fn print(run: u64, rows: usize, labels: &str, quality: Quality) {

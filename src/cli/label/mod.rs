@@ -39,8 +39,8 @@ const OFFERED: usize = 9;
 
 /// Label the articles that would teach a model most
 ///
-/// Reads a pool of articles in the formats of `classify`, and offers those that the model is uncertain about, that differ from
-/// each other, and that are recent. Labels are typed: Enter takes the best topic, "2 1" takes the second as the main topic
+/// Reads a pool of articles in the formats of `classify`, and offers recent ones that the model is uncertain about, and that
+/// differ from each other. Labels are typed: Enter takes the best topic, "2 1" takes the second as the main topic
 /// and the first, and names or codes take any other. "s" skips an article, "u" takes back the last one, "?" lists all labels,
 /// and "q" ends.
 ///
