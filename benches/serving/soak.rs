@@ -29,6 +29,8 @@ use tokio_stream::wrappers::ReceiverStream;
 const INTERVALS: u32 = 60;
 /// The offered load, as a share of the server's own throughput without bad clients.
 const LOAD: f64 = 0.8;
+/// The time before the first interval: unread answers fill the budget meanwhile, and the second model is loaded.
+const WARM_UP: Duration = Duration::from_secs(240);
 /// The time between two model swaps.
 const SWAP_EVERY: Duration = Duration::from_secs(20);
 /// The time between two connections of a bad client of each kind.
@@ -116,6 +118,7 @@ async fn swap(folder: &Path, versions: &[String; 2], swaps: &mut u64) -> Outcome
 
 /// Sends articles at a constant rate, and reads what the server uses after each interval.
 async fn intervals(server: &Server, requests: &[ClassifyRequest], rate: f64, time: Duration) -> Outcome<Vec<Interval>> {
+    load::open_loop(server, requests, rate, (Duration::ZERO, WARM_UP)).await?;
     let begun = Instant::now();
     let mut intervals = Vec::new();
     while begun.elapsed() < time {
