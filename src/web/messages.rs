@@ -5,6 +5,7 @@
 
 use super::failure::Failure;
 use axum::body::{Body, BodyDataStream};
+use bytes::BytesMut;
 use futures_util::StreamExt;
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -57,7 +58,7 @@ pub struct Messages {
     framing: Framing,
     room: Arc<Room>,
     /// Bytes that belong to no returned message.
-    buffer: Vec<u8>,
+    buffer: BytesMut,
     /// The number of bytes of the buffer without a line break.
     scanned: usize,
     taken: Taken,
@@ -68,7 +69,7 @@ pub struct Messages {
 
 /// A complete message.
 pub struct Message {
-    pub bytes: Vec<u8>,
+    pub bytes: BytesMut,
     pub taken: Taken,
 }
 
@@ -85,7 +86,7 @@ impl Messages {
             body: body.into_data_stream(),
             framing,
             room,
-            buffer: Vec::new(),
+            buffer: BytesMut::new(),
             scanned: 0,
             taken: Taken::default(),
             deadline: None,
@@ -103,6 +104,8 @@ impl Messages {
                     return Some(Err(too_large(most)));
                 }
                 if message.bytes.iter().all(u8::is_ascii_whitespace) && self.framing == Framing::Lines {
+                    // Other tasks go on meanwhile: a body may have any number of blank lines.
+                    tokio::task::consume_budget().await;
                     continue;
                 }
                 return Some(Ok(message));
@@ -120,7 +123,7 @@ impl Messages {
     /// Reads no further.
     fn end(&mut self) {
         self.ended = true;
-        (self.buffer, self.scanned) = (Vec::new(), 0);
+        (self.buffer, self.scanned) = (BytesMut::new(), 0);
     }
 
     /// The message at the beginning of the buffer, if it is complete.
@@ -135,8 +138,7 @@ impl Messages {
             None if self.ended && !self.buffer.is_empty() => self.buffer.len(),
             None => return None,
         };
-        let rest = self.buffer.split_off(end);
-        let bytes = std::mem::replace(&mut self.buffer, rest);
+        let bytes = self.buffer.split_to(end);
         self.scanned = 0;
         // The next message, if some of it is there, has its own time and room.
         self.deadline = None;
