@@ -27,6 +27,16 @@ pub enum Format {
     Html,
 }
 
+impl Format {
+    /// The format's name in rows.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Format::Text => "text",
+            Format::Html => "html",
+        }
+    }
+}
+
 /// A news article as the client sends it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Article {

@@ -4,9 +4,9 @@
 mod common;
 
 use common::{
-    Server, TempDir, build_dir,
+    Server, TempDir,
     certificates::Authority,
-    is_installed, printed, project_path, run, sample_articles, stderr, stdout, version_of, wait_until,
+    is_installed, npm_package, printed, project_path, run, sample_articles, stderr, stdout, version_of, wait_until,
     web::{Response, send},
 };
 use dateline::wire::proto::dateline::v1::{Article, CorrectRequest, Countries, corrections_client::CorrectionsClient};
@@ -302,17 +302,7 @@ fn the_page_works_in_a_browser() {
         println!("skipped: chromium is not installed");
         return;
     };
-    if !is_installed("node", &["--version"]) || !is_installed("npm", &["--version"]) {
-        return;
-    }
-    let folder = build_dir("page");
-    let mut install = Command::new("npm");
-    install.args(["install", "--no-audit", "--no-fund", "--loglevel", "error", "--prefix"]).arg(&folder);
-    let output = install.arg("puppeteer-core@24.8.2").output().expect("npm runs");
-    if !output.status.success() {
-        println!("skipped: npm cannot install puppeteer-core: {}", printed(&output));
-        return;
-    }
+    let Some(folder) = npm_package("page", "puppeteer-core@24.8.2") else { return };
     let script = folder.join("page.mjs");
     fs::copy(project_path("tests/page/page.mjs"), &script).expect("the file can be copied");
     let files = TempDir::new();

@@ -3,30 +3,16 @@
 
 mod common;
 
-use common::{TempDir, build_dir, is_installed, printed, project_path, succeed};
+use common::{TempDir, build_dir, npm_package, printed, project_path, succeed};
 use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
-    sync::{Mutex, PoisonError},
 };
 
-/// buf, installed once; `None` if it cannot be.
+/// buf; `None` if it cannot be installed.
 fn buf() -> Option<PathBuf> {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    if !is_installed("node", &["--version"]) || !is_installed("npm", &["--version"]) {
-        return None;
-    }
-    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let folder = build_dir("buf");
-    let mut install = Command::new("npm");
-    install.args(["install", "--no-audit", "--no-fund", "--loglevel", "error", "--prefix"]).arg(&folder);
-    let output = install.arg("@bufbuild/buf@1.75.0").output().expect("npm runs");
-    if !output.status.success() {
-        println!("skipped: npm cannot install @bufbuild/buf: {}", printed(&output));
-        return None;
-    }
-    Some(folder.join("node_modules/.bin/buf"))
+    npm_package("buf", "@bufbuild/buf@1.75.0").map(|folder| folder.join("node_modules/.bin/buf"))
 }
 
 /// The command with a cache of its own.

@@ -4,7 +4,7 @@
 //! that caused the crash is known.
 
 use super::error::LabelError;
-use crate::article::{Article, Classification, Format};
+use crate::article::{Article, Classification};
 use serde::Deserialize;
 use std::{ffi::OsString, io, process::Stdio, time::Duration};
 use tokio::{
@@ -130,10 +130,7 @@ fn row_of(article: &Article) -> serde_json::Value {
         "id": article.id,
         "headline": article.headline,
         "body": article.body,
-        "format": match article.format {
-            Format::Text => "text",
-            Format::Html => "html",
-        },
+        "format": article.format.as_str(),
         "dateline": article.dateline,
         "language": article.language,
         "source_country": article.source_country,

@@ -24,3 +24,16 @@ pub fn code_name(code: Code) -> &'static str {
         Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_have_their_grpc_names() {
+        assert_eq!(
+            [3, 4, 13, 99].map(|code| code_name(Code::from(code))),
+            ["INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "INTERNAL", "UNKNOWN"]
+        );
+    }
+}

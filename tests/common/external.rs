@@ -1,6 +1,6 @@
 //! Third-party programs: whether they are installed, and where the tests install their own.
 
-use super::command::succeed;
+use super::command::{printed, succeed};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -22,6 +22,24 @@ pub fn is_installed(program: &str, args: &[&str]) -> bool {
         println!("skipped: {program} is not installed");
     }
     found
+}
+
+/// The directory `name` with an npm package in it. `None`, with the reason printed, if it cannot be installed.
+pub fn npm_package(name: &str, package: &str) -> Option<PathBuf> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    if !is_installed("node", &["--version"]) || !is_installed("npm", &["--version"]) {
+        return None;
+    }
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = build_dir(name);
+    let mut install = Command::new("npm");
+    install.args(["install", "--no-audit", "--no-fund", "--loglevel", "error", "--prefix"]).arg(&folder);
+    let output = install.arg(package).output().expect("npm runs");
+    if !output.status.success() {
+        println!("skipped: npm cannot install {package}: {}", printed(&output));
+        return None;
+    }
+    Some(folder)
 }
 
 /// The `bin` directory of a Python virtual environment with these packages, created once. `None`, with the reason printed, if

@@ -13,7 +13,7 @@ mod temp_dir;
 pub mod web;
 
 pub use command::{dateline, dateline_in_project, json_lines, printed, run, stderr, stdout, succeed};
-pub use external::{build_dir, is_installed, virtual_environment};
+pub use external::{build_dir, is_installed, npm_package, virtual_environment};
 pub use metrics::{http_get, sample};
 pub use process::{ChildGuard, LoggedProcess};
 pub use server::{

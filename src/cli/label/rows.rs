@@ -2,7 +2,6 @@
 
 use super::Labels;
 use crate::{
-    article::Format,
     cli::failure::Failure,
     formats::{Reading, Record, Source, records},
 };
@@ -85,10 +84,7 @@ impl LabelFile {
             id: &article.id,
             headline: &article.headline,
             body: &article.body,
-            format: match article.format {
-                Format::Text => "text",
-                Format::Html => "html",
-            },
+            format: article.format.as_str(),
             dateline: &article.dateline,
             language: &article.language,
             published: &record.published,

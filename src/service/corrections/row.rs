@@ -1,7 +1,6 @@
 //! A row of the log of corrections, as `dateline train --corrections` reads it.
 
 use super::Correction;
-use crate::article::Format;
 use serde::Serialize;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -52,10 +51,7 @@ impl<'a> Row<'a> {
             text: (keeps_text && has_text).then(|| Text {
                 headline: &article.headline,
                 body: &article.body,
-                format: match article.format {
-                    Format::Text => "text",
-                    Format::Html => "html",
-                },
+                format: article.format.as_str(),
                 dateline: &article.dateline,
                 language: &article.language,
                 source_country: &article.source_country,
