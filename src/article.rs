@@ -28,8 +28,8 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format's name in rows.
-    pub(crate) fn as_str(self) -> &'static str {
+    /// The format's name in rows: `text` or `html`.
+    pub fn as_str(self) -> &'static str {
         match self {
             Format::Text => "text",
             Format::Html => "html",

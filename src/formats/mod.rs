@@ -38,6 +38,7 @@ pub use place::Place;
 pub use reading::{Columns, FIELDS, Reading, encoding};
 pub use record::{InputError, Item, Record};
 pub use source::{Source, open};
+#[cfg(feature = "train")]
 pub(crate) use transcode::as_utf8;
 
 use kind::FileKind;
