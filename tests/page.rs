@@ -17,6 +17,7 @@ use std::{
     net::TcpStream,
     path::PathBuf,
     process::Command,
+    time::Duration,
 };
 use tonic::Code;
 
@@ -126,6 +127,7 @@ fn invalid_requests_say_what_is_wrong() {
 fn answers_come_while_the_request_goes_on_and_slow_ones_are_ended() {
     let (_server, address) = start(&["--stream-stall", "1"]);
     let mut connection = TcpStream::connect(&address).expect("the server accepts connections");
+    connection.set_read_timeout(Some(Duration::from_secs(30))).expect("the time-out can be set");
     let head = format!(
         "POST /v1/classify HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/jsonl\r\nTransfer-Encoding: chunked\r\n\r\n"
     );
@@ -147,6 +149,31 @@ fn answers_come_while_the_request_goes_on_and_slow_ones_are_ended() {
     let mut rest = String::new();
     std::io::Read::read_to_string(&mut reader, &mut rest).expect("the response ends");
     assert!(rest.contains("was not sent in time"), "{rest}");
+}
+
+#[test]
+fn a_client_that_reads_no_answers_holds_up_no_other() {
+    let (_server, address) = start(&["--max-message-bytes", "1000000", "--max-text-bytes", "10000000"]);
+    let text = "The parliament passed the budget. ".repeat(2_500);
+    let row = format!("{{\"body\": \"{text}\"}}\n");
+    let mut silent = TcpStream::connect(&address).expect("the server accepts connections");
+    silent.set_write_timeout(Some(Duration::from_secs(3))).expect("the time-out can be set");
+    let head = format!(
+        "POST /v1/classify?explain=true HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/x-ndjson\r\nContent-Length: \
+         {}\r\n\r\n",
+        20_000 * row.len()
+    );
+    silent.write_all(head.as_bytes()).expect("the head is sent");
+    let mut sent = 0;
+    while silent.write_all(row.as_bytes()).is_ok() {
+        sent += 1;
+        assert!(sent < 20_000, "the server reads on although it cannot answer");
+    }
+    let long = format!("{{\"body\": \"{}\"}}", text.repeat(8));
+    for _ in 0..3 {
+        let answer = post(&address, "/v1/classify", &[JSON], &long);
+        assert_eq!(answer.status, 200, "after {sent} lines: {}", answer.body);
+    }
 }
 
 #[test]
@@ -189,6 +216,10 @@ fn tokens_origins_and_tls_are_those_of_the_server() {
         let output = Command::new("curl").args(args).output().expect("curl runs");
         assert!(stdout(&output).contains("\"topics\":[{"), "{}", printed(&output));
     }
+    // Another site may give its own name the address of this server.
+    let (_server, address) = start(&["--web-host", "desk.example"]);
+    let status = |host: &str| post(&address, "/v1/classify", &[JSON, ("Host", host)], article).status;
+    assert_eq!(["evil.example", "desk.example:8080", "localhost"].map(status), [403, 200, 200]);
     let refused = run(&["serve", "--web", "0.0.0.0:0"], b"");
     assert_eq!(refused.status.code(), Some(2));
     assert!(stderr(&refused).contains("can be reached from other machines"), "{}", stderr(&refused));

@@ -92,6 +92,10 @@ pub struct Args {
     /// Allow gRPC-Web from pages of this origin (`https://desk.example`); may be repeated
     #[arg(long, env = "DATELINE_WEB_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', help_heading = "Security")]
     web_origin: Vec<String>,
+    /// Answer under this host name on --web; needed only without TLS and tokens, where localhost and IP addresses are known; may
+    /// be repeated
+    #[arg(long, env = "DATELINE_WEB_HOST", value_name = "NAME", value_delimiter = ',', help_heading = "Security")]
+    web_host: Vec<String>,
     /// The largest message, in bytes, compressed or not; a larger one ends its stream
     #[arg(long, env = "DATELINE_MAX_MESSAGE_BYTES", default_value_t = Limits::default().message_bytes as u32, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1024..=1 << 30), help_heading = "Limits")]
     max_message_bytes: u32,
@@ -247,6 +251,7 @@ impl Args {
                 .map(|folder| Corrections { folder, keep_text: self.corrections_keep_text }),
             reflection: !self.no_reflection,
             web_origins: self.web_origin.clone(),
+            web_hosts: self.web_host.clone(),
             limits: Limits {
                 message_bytes: self.max_message_bytes as usize,
                 header_bytes: self.max_header_bytes,

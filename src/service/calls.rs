@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{Instant, sleep_until},
 };
 use tonic::{Status, body::Body};
@@ -60,6 +60,10 @@ impl<S> Layer<S> for CallLayer {
         CallService { service, layer: self.clone() }
     }
 }
+
+/// The place of an open call. A service that works on after its call has ended keeps a clone until it has finished.
+#[derive(Clone)]
+pub struct CallPlace(#[expect(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
 
 /// A service whose calls are limited and recorded.
 #[derive(Clone)]
@@ -125,8 +129,10 @@ where
             record.observe(refused.headers_mut());
             return Box::pin(std::future::ready(Ok(refused)));
         };
-        let open = (place, request.extensions().get::<Activity>().map(Activity::begin));
+        let place = CallPlace(Arc::new(place));
+        let open = (place.clone(), request.extensions().get::<Activity>().map(Activity::begin));
         let mut request = request;
+        request.extensions_mut().insert(place);
         drop_unused(request.headers_mut());
         // The call timeout limits a stream only until its response headers; then only the client's timeout does.
         let client_timeout = client_timeout(request.headers());

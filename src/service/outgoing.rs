@@ -7,6 +7,7 @@
 use super::{
     admission::Outbox,
     call_record::CallRecord,
+    calls::CallPlace,
     connection::OpenCall,
     framing::{PREFIX_BYTES, Prefix},
 };
@@ -20,10 +21,7 @@ use std::{
     task::{Context, Poll, Waker},
     time::Duration,
 };
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, sleep, sleep_until},
-};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Status, body::Body};
 use tracing::Instrument;
@@ -40,7 +38,7 @@ pub struct OpenResponse {
     pub record: CallRecord,
     pub outbox: Outbox,
     /// The place of the call, and its count on the connection; dropped with the call.
-    pub _open: (OwnedSemaphorePermit, Option<OpenCall>),
+    pub _open: (CallPlace, Option<OpenCall>),
 }
 
 /// A response body.

@@ -75,15 +75,19 @@ impl Frontend {
         listener: TcpListener,
         services: Routes,
         gate: TokenGate,
+        hosts: Vec<String>,
         corrections: Option<web::KeepsText>,
     ) -> Result<(), tonic::transport::Error> {
         let metrics = self.layer.metrics.clone();
         let limits = &self.limits;
+        // A page that uses this server under another name has no token, and no certificate fits its name.
+        let is_open = gate.0.is_none() && self.tls.is_none();
         let routes = web::router(web::Backend {
             calls: BoxCloneSyncService::new(self.layer.layer(services)),
             authorize: Arc::new(move |metadata| gate.check(metadata)),
             metrics: Arc::new(move || metrics.text()),
             corrections,
+            hosts: is_open.then_some(hosts),
             limits: web::MessageLimits {
                 message_bytes: limits.message_bytes,
                 total_bytes: limits.text_bytes / 4,
@@ -148,7 +152,7 @@ impl Listening {
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServeError> {
         let Listening { settings, access, corrections, .. } = self;
-        let (limits, drain_time) = (settings.limits, settings.drain);
+        let (limits, drain_time, hosts) = (settings.limits, settings.drain, settings.web_hosts.clone());
         let backend = Backend::start(models)?;
         access.watch(&backend.metrics);
         let Access { cors, tls, gate, admin_gate } = access;
@@ -188,7 +192,7 @@ impl Listening {
         let web_services = main.clone();
         let serve_web = async {
             match self.web {
-                Some(listener) => frontend.serve_web(listener, web_services, gate, records_corrections).await,
+                Some(listener) => frontend.serve_web(listener, web_services, gate, hosts, records_corrections).await,
                 None => Ok(()),
             }
         };

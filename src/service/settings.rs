@@ -23,6 +23,8 @@ pub struct Settings {
     pub reflection: bool,
     /// The origins (`https://desk.example`) whose pages may call with gRPC-Web; if empty, gRPC-Web is disabled.
     pub web_origins: Vec<String>,
+    /// The names, beside `localhost` and IP addresses, under which the page answers without TLS and tokens.
+    pub web_hosts: Vec<String>,
     /// The limits for clients.
     pub limits: Limits,
 }
@@ -94,6 +96,7 @@ impl Default for Settings {
             corrections: None,
             reflection: true,
             web_origins: Vec::new(),
+            web_hosts: Vec::new(),
             limits: Limits::default(),
         }
     }

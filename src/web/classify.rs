@@ -1,7 +1,7 @@
 //! `POST /v1/classify`: one article as JSON, or a stream of JSON Lines.
 
 use super::{
-    Web, answers,
+    Web, answers, content_type,
     failure::{Failure, http_status},
     messages::{Framing, Message, Messages, Taken},
     metadata,
@@ -63,9 +63,7 @@ async fn answer(web: Web, request: Request) -> Result<Response, Failure> {
 
 /// What the content type says of the body.
 fn framing(headers: &HeaderMap) -> Result<Framing, Failure> {
-    let given = headers.get(header::CONTENT_TYPE).and_then(|given| given.to_str().ok()).unwrap_or_default();
-    let given = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match &*given {
+    match &*content_type(headers) {
         JSON => Ok(Framing::Whole),
         lines if JSON_LINES.contains(&lines) => Ok(Framing::Lines),
         _ => Err(Failure::unsupported(
@@ -136,10 +134,16 @@ impl Exchange {
     async fn lines(&self, messages: Messages, options: Options) -> Result<Response, Failure> {
         let (send_article, articles) = mpsc::channel(1);
         let (send_line, lines) = mpsc::channel(WINDOW);
-        let reader = AbortOnDropHandle::new(tokio::spawn(read_lines(messages, send_article, send_line)));
+        let reader = AbortOnDropHandle::new(tokio::spawn(async move {
+            let ended = send_article.clone();
+            tokio::select! {
+                () = read_lines(messages, send_article, send_line) => {}
+                () = ended.closed() => {}
+            }
+        }));
         let options = options_to_proto(options);
         let requests = ReceiverStream::new(articles)
-            .map(move |article| pb::ClassifyRequest { article: Some(article), options: Some(options) });
+            .map(move |Ready { article, .. }| pb::ClassifyRequest { article: Some(article), options: Some(options) });
         let responses = self.client().classify_stream(self.request(requests)).await;
         let responses = responses.map_err(|status| Failure::of_status(&status))?.into_inner();
         let answers = Answers { lines, responses, early: None, has_ended: false, _reader: reader };
@@ -174,19 +178,23 @@ struct Line {
     id: String,
     /// What is wrong with it, if it has no article.
     fault: Option<ArticleFault>,
-    /// Held until the line is answered.
+}
+
+/// An article that the classifier has not taken yet. It then counts in the classifier's own limits.
+struct Ready {
+    article: pb::Article,
     _taken: Taken,
 }
 
 /// Sends all lines to be answered, and articles to the classifier.
-async fn read_lines(mut messages: Messages, articles: mpsc::Sender<pb::Article>, lines: mpsc::Sender<Line>) {
+async fn read_lines(mut messages: Messages, articles: mpsc::Sender<Ready>, lines: mpsc::Sender<Line>) {
     for number in 1.. {
         let Some(message) = messages.next().await else { return };
         let Message { bytes, taken } = match message {
             Ok(message) => message,
             // The body ends here.
             Err(failure) => {
-                let line = Line { id: number.to_string(), fault: Some(failure.into_fault()), _taken: Taken::default() };
+                let line = Line { id: number.to_string(), fault: Some(failure.into_fault()) };
                 // An error means that the client has disconnected, here and below.
                 let _ = lines.send(line).await;
                 return;
@@ -198,11 +206,11 @@ async fn read_lines(mut messages: Messages, articles: mpsc::Sender<pb::Article>,
             Ok(article) => (Some(article), None),
             Err(fault) => (None, Some(fault)),
         };
-        if lines.send(Line { id, fault, _taken: taken }).await.is_err() {
+        if lines.send(Line { id, fault }).await.is_err() {
             return;
         }
         if let Some(article) = article
-            && articles.send(article).await.is_err()
+            && articles.send(Ready { article, _taken: taken }).await.is_err()
         {
             return;
         }

@@ -1,7 +1,7 @@
 //! `POST /v1/corrections`: the right labels of an article, as a row of JSON.
 
 use super::{
-    Web,
+    Web, content_type,
     failure::Failure,
     messages::{Framing, Messages},
     metadata,
@@ -46,8 +46,7 @@ pub async fn correct(State(web): State<Web>, request: Request) -> Response {
 }
 
 async fn record(web: &Web, request: Request) -> Result<Recorded, Failure> {
-    let content_type = request.headers().get(header::CONTENT_TYPE).map(|given| given.as_bytes()).unwrap_or_default();
-    if !content_type.to_ascii_lowercase().starts_with(JSON.as_bytes()) {
+    if content_type(request.headers()) != JSON {
         return Err(Failure::unsupported("the content type must be application/json"));
     }
     let (metadata, extensions) = (metadata(request.headers()), request.extensions().clone());

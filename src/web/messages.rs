@@ -1,7 +1,7 @@
 //! Reads the messages of a request body, with limits of size, time and memory.
 //!
 //! A message is a line, or the whole body. Short ones are read at once. A longer one needs room before it is read further, and
-//! holds it until its article is answered: many clients that send slowly, or read no answers, cannot fill the memory.
+//! holds it until the classifier takes its article: many clients that send slowly, or read no answers, cannot fill the memory.
 
 use super::failure::Failure;
 use axum::body::{Body, BodyDataStream};
@@ -27,7 +27,7 @@ const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 pub struct MessageLimits {
     /// The maximum size of a message, in bytes.
     pub message_bytes: usize,
-    /// The maximum size of all longer messages that are not answered, in bytes; at least `message_bytes`.
+    /// The maximum size of all longer messages that the classifier has not taken, in bytes; at least `message_bytes`.
     pub total_bytes: usize,
     /// The maximum time from the first to the last byte of a message; unlimited if zero.
     pub time: Duration,
@@ -41,7 +41,7 @@ pub struct Room {
 
 /// The room that a message takes, free again when dropped.
 #[derive(Default)]
-pub struct Taken(Vec<OwnedSemaphorePermit>);
+pub struct Taken(Option<OwnedSemaphorePermit>);
 
 /// What ends a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +71,28 @@ pub struct Messages {
 pub struct Message {
     pub bytes: BytesMut,
     pub taken: Taken,
+}
+
+impl Taken {
+    /// Adds room.
+    fn add(&mut self, more: OwnedSemaphorePermit) {
+        match &mut self.0 {
+            Some(taken) => taken.merge(more),
+            None => self.0 = Some(more),
+        }
+    }
+
+    /// Gives back what a message of this size does not need.
+    fn shrink_to(&mut self, bytes: usize) {
+        if let Some(taken) = &mut self.0 {
+            drop(taken.split(taken.num_permits().saturating_sub(bytes.div_ceil(UNIT_BYTES))));
+        }
+    }
+
+    /// Its size, in bytes.
+    fn bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, |taken| taken.num_permits() * UNIT_BYTES)
+    }
 }
 
 impl Room {
@@ -142,7 +164,9 @@ impl Messages {
         self.scanned = 0;
         // The next message, if some of it is there, has its own time and room.
         self.deadline = None;
-        Some(Message { bytes, taken: std::mem::take(&mut self.taken) })
+        let mut taken = std::mem::take(&mut self.taken);
+        taken.shrink_to(bytes.len());
+        Some(Message { bytes, taken })
     }
 
     /// Reads on.
@@ -179,14 +203,14 @@ impl Messages {
         let units = |bytes: usize| u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX);
         let message_bytes = self.room.limits.message_bytes;
         let page = PAGE_BYTES.min(message_bytes);
-        if self.buffer.len() > SMALL_BYTES && self.taken.0.is_empty() {
+        if self.buffer.len() > SMALL_BYTES && self.taken.0.is_none() {
             let acquired = timeout_at(deadline, self.room.free.clone().acquire_many_owned(units(page))).await;
-            self.taken.0.push(acquired.ok().and_then(Result::ok).ok_or_else(overloaded)?);
+            self.taken.add(acquired.ok().and_then(Result::ok).ok_or_else(overloaded)?);
         }
         // Without waiting: two messages that wait for more room would wait for each other.
-        if self.buffer.len() > page && self.taken.0.len() == 1 {
+        if self.buffer.len() > page && self.taken.bytes() < message_bytes {
             let more = self.room.free.clone().try_acquire_many_owned(units(message_bytes - page));
-            self.taken.0.push(more.map_err(|_| overloaded())?);
+            self.taken.add(more.map_err(|_| overloaded())?);
         }
         Ok(())
     }
@@ -240,7 +264,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn long_messages_need_room_until_they_are_answered() {
+    async fn long_messages_need_room_until_it_is_given_back() {
         let long = vec![vec![b'x'; 300 << 10], vec![b'x'; 300 << 10]];
         let room = room();
         let held = messages(&long, Framing::Whole, &room).next().await.expect("a message").expect("there is room");

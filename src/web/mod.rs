@@ -7,6 +7,7 @@ mod answers;
 mod classify;
 mod corrections;
 mod failure;
+mod host;
 mod messages;
 mod model;
 mod page;
@@ -16,7 +17,7 @@ pub use messages::MessageLimits;
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, header},
+    http::{HeaderMap, HeaderName, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -44,6 +45,8 @@ pub struct Backend {
     pub metrics: Arc<dyn Fn() -> Result<String, fmt::Error> + Send + Sync>,
     /// Whether it records corrections, and keeps their texts.
     pub corrections: Option<KeepsText>,
+    /// The names of the server, beside `localhost` and IP addresses, that requests may be sent to; `None` for all names.
+    pub hosts: Option<Vec<String>>,
     /// The limits of request bodies.
     pub limits: MessageLimits,
 }
@@ -59,6 +62,10 @@ struct Web {
     room: Arc<Room>,
 }
 
+/// The headers of a trace (W3C Trace Context).
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
 /// The routes of the web listener.
 pub fn router(backend: Backend) -> Router {
     let room = Arc::new(Room::new(backend.limits));
@@ -73,12 +80,17 @@ pub fn router(backend: Backend) -> Router {
     app.method_not_allowed_fallback(method_not_allowed).fallback(not_found).with_state(web)
 }
 
-/// Refuses requests without a valid token, and those that a page of another site sends: where no token is needed, any page
-/// that an editor visits could otherwise use the server.
+/// Refuses requests without a valid token, and those that a page of another site sends, directly or by a name of its own that
+/// leads here (DNS rebinding): where no token is needed, any page that an editor visits could otherwise use the server.
 async fn authorize(State(web): State<Web>, request: Request, next: Next) -> Response {
     let site = request.headers().get("sec-fetch-site").map(|site| site.as_bytes());
     if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
         return Failure::forbidden("requests of pages of other sites are refused").into_response();
+    }
+    if let Some(names) = &web.backend.hosts
+        && let Err(unknown) = host::check(&request, names)
+    {
+        return Failure::forbidden(&unknown).into_response();
     }
     match (web.backend.authorize)(&metadata(request.headers())) {
         Ok(()) => next.run(request).await,
@@ -103,9 +115,15 @@ async fn method_not_allowed() -> Failure {
     )
 }
 
+/// The content type of a request without its parameters, in lower case; empty if there is none.
+fn content_type(headers: &HeaderMap) -> String {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|given| given.to_str().ok()).unwrap_or_default();
+    given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
 /// The headers of an HTTP request that its calls carry on.
 fn metadata(headers: &HeaderMap) -> MetadataMap {
-    let names = [header::AUTHORIZATION, header::USER_AGENT];
+    let names = [header::AUTHORIZATION, header::USER_AGENT, TRACEPARENT, TRACESTATE];
     let kept = names.into_iter().filter_map(|name| headers.get(&name).cloned().map(|value| (name, value)));
     MetadataMap::from_headers(kept.collect())
 }

@@ -61,6 +61,9 @@ impl CorrectionLog {
 
     fn with_files_of(folder: &Path, keeps_text: bool, max_file_bytes: u64) -> Result<Self, LogError> {
         fs::create_dir_all(folder).map_err(system_error(folder))?;
+        // Canonical, so that a relative path has a parent too.
+        let above = folder.canonicalize().ok().and_then(|folder| Some(folder.parent()?.to_owned()));
+        above.map_or(Ok(()), |above| sync_folder(&above)).map_err(system_error(folder))?;
         let lock = folder.join(LOCK);
         let file = private().open(&lock).map_err(system_error(&lock))?;
         file.try_lock().map_err(|error| match error {
@@ -101,15 +104,14 @@ impl Current {
         let mut file = private().open(path)?;
         let bytes = complete_bytes(&mut file)?;
         file.set_len(bytes)?;
-        // The entry of a new file in its folder must be on the disk too.
-        if let Some(folder) = path.parent() {
-            File::open(folder)?.sync_all()?;
-        }
+        path.parent().map_or(Ok(()), sync_folder)?;
         Ok(Current { number, file, bytes })
     }
 
     fn append(&mut self, line: &str) -> io::Result<()> {
         let line = format!("{line}\n");
+        // A line that failed may have left its beginning.
+        self.file.set_len(self.bytes)?;
         self.file.seek(SeekFrom::Start(self.bytes))?;
         let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
         match written {
@@ -118,11 +120,25 @@ impl Current {
                 Ok(())
             }
             Err(error) => {
-                // If this fails too, the next line overwrites what is left.
+                // If this fails too, the next line tries again.
                 let _ = self.file.set_len(self.bytes);
                 Err(error)
             }
         }
+    }
+}
+
+/// Waits until the entries of a folder are on the disk, as far as the system has this: Windows has not.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        match File::open(folder) {
+            Ok(folder) => folder.sync_all(),
+            // The folder above may not be readable.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            Err(error) => Err(error),
+        }
+    } else {
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ mod row;
 
 pub use log::{CorrectionLog, LogError};
 
-use super::status::INTERNAL_ERROR;
+use super::{calls::CallPlace, status::INTERNAL_ERROR};
 use crate::{
     article::{MAX_ID_BYTES, check_length},
     geography,
@@ -40,17 +40,22 @@ impl Corrections for CorrectionsService {
             let reason = "the server keeps no corrections: start it with --corrections-log FOLDER";
             return Err(Status::failed_precondition(reason));
         };
+        let place = request.extensions().get::<CallPlace>().cloned();
         let correction = check(request.into_inner(), &self.live.current()).map_err(Status::invalid_argument)?;
         let id = correction.article.id.clone();
         let row = Row::new(&correction, SystemTime::now(), log.keeps_text());
         let line = serde_json::to_string(&row).map_err(|_| Status::internal(INTERNAL_ERROR))?;
         // Not cancelled with the call: what is half written is finished.
-        let appended = tokio::task::spawn_blocking(move || log.append(&line)).await;
+        let append = move || {
+            let _place = place;
+            log.append(&line)
+        };
+        let appended = tokio::task::spawn_blocking(append).await;
         match appended.map_err(|_| Status::internal(INTERNAL_ERROR))? {
             Ok(()) => Ok(Response::new(pb::CorrectResponse { id })),
             Err(error) => {
                 tracing::error!(%error, "a correction was not recorded");
-                Err(Status::unavailable(format!("the correction was not recorded: {error}")))
+                Err(Status::unavailable("the correction was not recorded, the server's log says why: retry later"))
             }
         }
     }
