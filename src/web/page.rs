@@ -9,10 +9,13 @@ use axum::{
 };
 
 /// Path, content type and content of each file.
-const FILES: [(&str, &str, &str); 4] = [
+const FILES: [(&str, &str, &str); 7] = [
     ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
     ("/page.css", "text/css; charset=utf-8", include_str!("page/page.css")),
     ("/page.js", "text/javascript; charset=utf-8", include_str!("page/page.js")),
+    ("/common.js", "text/javascript; charset=utf-8", include_str!("page/common.js")),
+    ("/live.js", "text/javascript; charset=utf-8", include_str!("page/live.js")),
+    ("/rows.js", "text/javascript; charset=utf-8", include_str!("page/rows.js")),
     ("/world.svg", "image/svg+xml", include_str!("page/world.svg")),
 ];
 

@@ -1,76 +1,17 @@
 // The page for editors. All texts stay in this tab: they are sent to this server only, to be classified or corrected.
 
-const $ = (id) => document.getElementById(id);
+import { $, attempt, capital, element, percent, post, request, say } from "./common.js";
+import { watchLive } from "./live.js";
+import { articleOf, byTurns, idOf, isOfArticle, parseObject } from "./rows.js";
 
-// A new element: its attributes, then its children. Functions are handlers of events.
-function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (typeof value === "function") made.addEventListener(key, value);
-    else if (value !== false && value != null) made.setAttribute(key, value === true ? "" : value);
-  }
-  made.append(...children.filter((child) => child != null));
-  return made;
-}
+let isBusy = false;
 
-function say(message, isError = false) {
-  $("status").textContent = message;
-  $("status").classList.toggle("error", isError);
-}
-
-const percent = (share) => (share > 0.9995 && share < 1 ? "> 99.9 %" : `${(100 * share).toFixed(share > 0.995 && share < 1 ? 1 : 0)} %`);
-const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
-
-// --- Requests -------------------------------------------------------------------------------------------------------------
-
-let asking = null;
-
-// Asks for a token, once for all requests that wait for it.
-function askForToken(reason) {
-  asking ??= new Promise((resolve) => {
-    $("token-error").textContent = reason;
-    $("token").value = "";
-    $("token-dialog").showModal();
-    $("token-dialog").addEventListener("close", () => {
-      asking = null;
-      resolve($("token").value.trim());
-    }, { once: true });
-  });
-  return asking;
-}
-
-// Sends a request to the server; its answer has the status 200. Otherwise throws an error with the server's message.
-async function request(path, options = {}) {
-  for (;;) {
-    const token = sessionStorage.getItem("token");
-    const headers = { ...options.headers, ...(token && { authorization: `Bearer ${token}` }) };
-    let response;
-    try {
-      response = await fetch(path, { ...options, headers });
-    } catch {
-      throw new Error("The server cannot be reached. Is it running?");
-    }
-    if (response.ok) return response;
-    const fault = await response.json().catch(() => null);
-    const message = fault?.error?.message ?? `The server answered with the status ${response.status}.`;
-    if (response.status !== 401) throw new Error(message);
-    const given = await askForToken(token ? message : "");
-    if (!given) throw new Error(message);
-    sessionStorage.setItem("token", given);
-  }
-}
-
-const post = (path, body, type = "application/json") =>
-  request(path, { method: "POST", headers: { "content-type": type }, body });
-
-// Sends work to the server, and shows why it failed if it does.
-async function attempt(work) {
-  try {
-    return await work();
-  } catch (error) {
-    say(capital(error.message), true);
-    return null;
-  }
+// Does some work on the article. Meanwhile other such work is ignored: it would be about the article that is being replaced.
+async function act(work) {
+  if (isBusy) return;
+  isBusy = true;
+  await attempt(work);
+  isBusy = false;
 }
 
 // --- Views ----------------------------------------------------------------------------------------------------------------
@@ -84,7 +25,7 @@ function show(view) {
     $(`tab-${name}`).setAttribute("aria-selected", isShown);
     $(`tab-${name}`).tabIndex = isShown ? 0 : -1;
   }
-  watchLive(view === "live");
+  watchLive(view === "live", (topic) => nameOf("topics", topic));
 }
 
 for (const [at, name] of tabs.entries()) {
@@ -106,7 +47,7 @@ const labelsOf = (kind) => model?.[kind] ?? [];
 const nameOf = (kind, code) => labelsOf(kind).find((label) => label.code === code)?.name ?? code;
 
 async function loadModel() {
-  model = await (await request("v1/model")).json();
+  model = JSON.parse(await request("v1/model"));
   $("model").textContent = `Model ${model.version}`;
   const help = {
     disabled: "This server does not record corrections: it needs --corrections-log.",
@@ -124,36 +65,48 @@ let current = null;
 
 const looksLikeHtml = (text) => /^\s*<(!doctype|html|head|body|article|div|p|h1)\b/i.test(text) || /<\/(p|div|article)>/i.test(text);
 
-async function classify(article) {
+// The answer to an article or a row, which is JSON.
+async function classify(json) {
   say("Classifying …");
-  const response = await post("v1/classify?explain=true", JSON.stringify(article));
-  const answer = await response.json();
-  current = { article, answer };
-  say(`Classified as ${answer.topics[0] ? `${answer.topics[0].name}, ${answer.topics[0].decision}` : "no topic"}.`);
-  showAnswer();
+  const answer = JSON.parse(await post("v1/classify?explain=true", json));
+  // Editors choose among the labels of the model that answered.
+  if (model?.version !== answer.model_version) await loadModel();
+  return answer;
 }
 
 $("form").addEventListener("submit", (event) => {
   event.preventDefault();
-  leaveQueue();
-  const body = $("body").value;
-  const format = $("format").value || (looksLikeHtml(body) ? "html" : "text");
-  const id = $("id").value.trim() || `page-${Date.now()}`;
-  $("id").value = id;
-  attempt(() => classify({ id, headline: $("headline").value, body, format }));
+  act(async () => {
+    const body = $("body").value;
+    const format = $("format").value || (looksLikeHtml(body) ? "html" : "text");
+    if (!$("id").value.trim()) fillId(`page-${Date.now()}`);
+    const article = { id: $("id").value.trim(), headline: $("headline").value, body, format };
+    const answer = await classify(JSON.stringify(article));
+    leaveQueue();
+    showAnswer(article, answer);
+  });
 });
 
 $("body").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("form").requestSubmit();
 });
 
-// Another text is another article.
+// The id that the page filled in.
+let filledId = "";
+
+function fillId(id) {
+  filledId = id;
+  $("id").value = id;
+}
+
+// Another text is another article. An id that the user typed stays.
 $("body").addEventListener("input", () => {
-  if (!inQueue) $("id").value = "";
+  if (!inQueue && $("id").value === filledId) fillId("");
 });
 
-function showAnswer() {
-  const { answer } = current;
+function showAnswer(article, answer) {
+  current = { article, answer };
+  say(`Classified as ${answer.topics[0] ? `${answer.topics[0].name}, ${answer.topics[0].decision}` : "no topic"}.`);
   $("result").hidden = false;
   $("reading").hidden = false;
   const narrower = (topic) => answer.subtopics.filter((label) => label.broader === topic.code);
@@ -166,7 +119,7 @@ function showAnswer() {
   }
   $("notes").replaceChildren(...answer.notes.map((note) => element("li", {}, note)));
   showText();
-  showMap(answer.regions);
+  attempt(() => showMap(answer.regions));
   startCorrection();
   $("topics").querySelector("button")?.click();
 }
@@ -193,7 +146,13 @@ function labelRow(label, className) {
     element("span", { class: "number" }, percent(label.confidence)),
     element("span", { class: `decision ${label.decision}` }, label.decision),
   );
-  return element("li", { class: className, "data-code": label.code }, button);
+  return element("li", { class: className, "data-code": label.code }, button, evidenceList(label));
+}
+
+// What the marks in the text show, for screen readers.
+function evidenceList({ name, evidence = [] }) {
+  const passages = evidence.map(({ term, weight }) => element("li", {}, `${weight > 0 ? "For" : "Against"}: ${term}`));
+  return passages.length ? element("ul", { class: "spoken", "aria-label": `Passages for and against ${name}` }, ...passages) : null;
 }
 
 let pinned = null;
@@ -263,8 +222,10 @@ function passages(text, isHtml, evidence, removed) {
 let world = null;
 
 async function showMap(regions) {
-  world ??= fetch("world.svg").then((response) => response.text());
-  const svg = new DOMParser().parseFromString(await world, "image/svg+xml").documentElement;
+  world ??= await request("world.svg");
+  // Another article may be shown by now.
+  if (regions !== current.answer.regions) return;
+  const svg = new DOMParser().parseFromString(world, "image/svg+xml").documentElement;
   for (const region of [...regions].reverse()) {
     const shape = svg.getElementById(region.code);
     if (!shape) continue;
@@ -345,65 +306,114 @@ $("author").value = localStorage.getItem("author") ?? "";
 
 $("correct").addEventListener("submit", (event) => {
   event.preventDefault();
-  attempt(save);
+  act(save);
 });
 
 async function save() {
   const { article } = current;
+  const entry = inQueue;
   const author = $("author").value.trim();
   localStorage.setItem("author", author);
   if (!fixed.topics.length) throw new Error("Choose at least one topic.");
   const keepsText = model.corrections === "with_text";
   const correction = { ...(keepsText ? article : { id: article.id }), ...fixed, author };
+  say("Saving …");
   await post("v1/corrections", JSON.stringify(correction));
   say(`The labels of ${article.id} are recorded.`);
-  if (inQueue) finish("labelled");
+  if (entry) await finish(entry, "labelled");
 }
 
 document.addEventListener("keydown", (event) => {
-  if (!event.altKey || $("correction").closest("[hidden]")) return;
-  if (event.code === "KeyS") $("correct").requestSubmit();
-  if (event.code === "KeyN" && inQueue) $("skip").click();
+  // AltGr writes characters: some systems report it as Ctrl+Alt.
+  const isShortcut = event.altKey && !event.ctrlKey && !event.metaKey && !event.repeat && !event.getModifierState("AltGraph");
+  const button = $({ KeyS: "save", KeyN: "skip" }[event.code]);
+  if (!isShortcut || !button?.checkVisibility()) return;
+  event.preventDefault();
+  // A disabled button ignores it.
+  button.click();
 });
 
 // --- The queue ------------------------------------------------------------------------------------------------------------
 
-// Articles of a file with their best topics, in the order in which they are offered.
+// The lines of a file: id, title, the line itself, best topic, and what became of it, in the order in which they are offered.
 let queue = [];
+// The entry that is shown, with its labels.
 let inQueue = null;
+// The file: its lines with their places, and how many of them are in the queue.
+let pool = null;
 const BATCH = 50;
 const SHOWN = 200;
 
+// Another file replaces the queue.
 async function openPool(file) {
+  const lines = (await file.text()).split("\n").map((line, i) => ({ line, place: `${file.name}:${i + 1}` }));
+  pool = { lines: lines.filter(({ line }) => line.trim()), rated: 0 };
+  queue = [];
+  leaveQueue();
   show("queue");
-  const lines = (await file.text()).split("\n").filter((line) => line.trim());
-  $("progress").hidden = false;
-  $("progress").max = lines.length;
-  const rated = [];
-  for (let at = 0; at < lines.length; at += BATCH) {
-    const batch = lines.slice(at, at + BATCH);
-    const response = await post("v1/classify?max_labels=1", batch.join("\n"), "application/x-ndjson");
-    const answers = (await response.text()).split("\n").filter(Boolean).map((line) => JSON.parse(line));
-    answers.slice(0, batch.length).forEach((answer, i) => {
-      if (answer.topics) rated.push({ row: JSON.parse(batch[i]), id: answer.id, best: answer.topics[0], state: "" });
-    });
-    $("progress").value = at + batch.length;
-    say(`${at + batch.length} of ${lines.length} articles are classified.`);
-  }
-  $("progress").hidden = true;
-  queue = byTurns(rated);
-  say(`${queue.length} articles are in the queue${queue.length < lines.length ? `; ${lines.length - queue.length} lines are no articles` : ""}.`);
-  showQueue();
+  await ratePool(pool);
 }
 
-// The least certain articles first, topics by turns: many that are alike teach little more than one of them.
-function byTurns(rated) {
-  const confidence = ({ best }) => best?.confidence ?? 0;
-  const groups = Map.groupBy ? Map.groupBy(rated, ({ best }) => best?.code) : new Map([["", rated]]);
-  const ranked = [...groups.values()].flatMap((group) =>
-    group.sort((a, b) => confidence(a) - confidence(b)).map((entry, turn) => ({ entry, turn })),
-  );
-  return ranked.sort((a, b) => a.turn - b.turn || confidence(a.entry) - confidence(b.entry)).map(({ entry }) => entry);
+// Adds the remaining lines to the queue, up to an error, or until another file is opened.
+async function ratePool(opened) {
+  const { lines } = opened;
+  let error = null;
+  while (!error && opened.rated < lines.length) {
+    showProgress(false);
+    const batch = lines.slice(opened.rated, opened.rated + BATCH);
+    const outcome = await rate(batch);
+    if (pool !== opened) return;
+    queue.push(...outcome.answers.map((answer, i) => queued(batch[i], answer, i + 1)));
+    opened.rated += outcome.answers.length;
+    error = outcome.error;
+    say(`${opened.rated} of ${lines.length} lines are classified.`);
+  }
+  queue = byTurns(queue);
+  showProgress(true);
+  showQueue();
+  const aside = queue.filter(({ state }) => state.startsWith(ASIDE));
+  const [one] = aside;
+  const reason = one ? `; ${aside.length} set aside, the first, ${one.id}, because ${one.state.slice(ASIDE.length)}` : "";
+  const counts = `${queue.length - aside.length} articles are in the queue${reason}.`;
+  say(error ? `${counts} The rest failed: ${error}` : counts, error !== null);
+}
+
+function showProgress(hasStopped) {
+  $("progress").hidden = hasStopped;
+  $("progress").max = pool.lines.length;
+  $("progress").value = pool.rated;
+  $("rest").hidden = !hasStopped || pool.rated === pool.lines.length;
+}
+
+// The answers to the first of some lines, and the error that ended them.
+async function rate(batch) {
+  try {
+    const text = await post("v1/classify?max_labels=1", batch.map(({ line }) => line).join("\n"), "application/x-ndjson");
+    // What follows the last line break is cut off.
+    const all = text.split("\n").slice(0, -1).map((line) => JSON.parse(line));
+    // An error without an id ends the answers, and so does a lack of capacity.
+    const ended = all.findIndex(({ id, error }) => error && !(id && isOfArticle(error.code)));
+    const answers = ended < 0 ? all : all.slice(0, ended);
+    return { answers, error: all[ended]?.error.message ?? (answers.length ? null : "The server ended its answer early.") };
+  } catch (error) {
+    return { answers: [], error: error.message };
+  }
+}
+
+const ASIDE = "set aside: ";
+
+// The entry of a line, which is that number of its batch. One without an article is set aside.
+function queued({ line, place }, answer, number) {
+  const row = parseObject(line);
+  const id = idOf(row, answer.id, number, place);
+  const reason = answer.error?.message ?? (row ? null : "it is not a JSON object");
+  return { id, title: (row && titleOf(row)) || id, line, best: answer.topics?.[0], state: reason ? ASIDE + reason : "" };
+}
+
+// The headline, or the beginning of the text.
+function titleOf(row) {
+  const { headline, body, format } = articleOf(row);
+  return readable(headline || body.slice(0, 1000), format === "html").trim().slice(0, 80);
 }
 
 function showQueue() {
@@ -415,7 +425,7 @@ function showQueue() {
     element(
       "tr",
       { "aria-current": entry === inQueue && "true" },
-      element("td", {}, element("button", { type: "button", click: () => attempt(() => take(entry)) }, title(entry))),
+      element("td", {}, element("button", { type: "button", click: () => act(() => take(entry)) }, entry.title)),
       element("td", {}, entry.best?.name ?? "none"),
       element("td", { class: "number" }, entry.best ? percent(entry.best.confidence) : ""),
       element("td", {}, entry.state),
@@ -424,36 +434,36 @@ function showQueue() {
   $("queue-table").querySelector("tbody").replaceChildren(...rows);
 }
 
-// The headline of a queued article, or the beginning of its text.
-function title({ row, id }) {
-  const text = (row.headline || row.title || row.body || row.text || id).toString();
-  return readable(text, row.format === "html").trim().slice(0, 80);
-}
-
+// Shows an article of the queue. The row is sent as it was read.
 async function take(entry) {
-  const { row } = entry;
-  const article = {
-    id: entry.id,
-    headline: row.headline ?? row.title ?? "",
-    body: row.body ?? row.text ?? row.content ?? "",
-    format: row.format ?? "text",
-  };
+  let answer;
+  try {
+    answer = await classify(entry.line);
+  } catch (error) {
+    if (isOfArticle(error.code)) entry.state = ASIDE + error.message;
+    showQueue();
+    show("queue");
+    throw error;
+  }
+  const article = { id: entry.id, ...articleOf(parseObject(entry.line) ?? {}) };
   inQueue = entry;
+  showQueue();
   $("headline").value = article.headline;
   $("body").value = article.body;
-  $("id").value = article.id;
+  fillId(article.id);
   $("skip").hidden = false;
   show("article");
-  await classify(article);
+  showAnswer(article, answer);
   $("add-topics").focus();
 }
 
-function finish(state) {
-  inQueue.state = state;
-  const next = queue.find((entry) => !entry.state);
+const nextInQueue = () => queue.find((entry) => !entry.state);
+
+async function finish(entry, state) {
+  entry.state = state;
   leaveQueue();
-  showQueue();
-  if (next) return attempt(() => take(next));
+  const next = nextInQueue();
+  if (next) return take(next);
   show("queue");
   say("The queue is done. Train with the corrections to see what they are worth.");
 }
@@ -461,29 +471,40 @@ function finish(state) {
 function leaveQueue() {
   inQueue = null;
   $("skip").hidden = true;
+  showQueue();
 }
 
-$("skip").addEventListener("click", () => finish("skipped"));
-$("next").addEventListener("click", () => attempt(() => take(queue.find((entry) => !entry.state))));
+$("skip").addEventListener("click", () => act(() => finish(inQueue, "skipped")));
+$("next").addEventListener("click", () => act(() => take(nextInQueue())));
+$("rest").addEventListener("click", () => attempt(() => ratePool(pool)));
 
 // --- Files ----------------------------------------------------------------------------------------------------------------
 
 async function openFiles(files) {
   const [file] = files;
   if (!file) return;
-  if (/\.(jsonl|ndjson)$/i.test(file.name)) return attempt(() => openPool(file));
+  if (/\.(jsonl|ndjson)$/i.test(file.name)) return openPool(file);
   const text = await file.text();
   leaveQueue();
   show("article");
   $("headline").value = "";
   $("body").value = text;
-  $("id").value = file.name;
+  fillId(file.name);
   $("format").value = /\.x?html?$/i.test(file.name) ? "html" : "";
   $("form").requestSubmit();
 }
 
-$("file").addEventListener("change", (event) => openFiles(event.target.files));
-$("pool").addEventListener("change", (event) => event.target.files[0] && attempt(() => openPool(event.target.files[0])));
+// Passes a chosen file on, and forgets it: the same file can be chosen again.
+function onChosen(input, open) {
+  input.addEventListener("change", () => {
+    const files = [...input.files];
+    input.value = "";
+    if (files.length) attempt(() => open(files));
+  });
+}
+
+onChosen($("file"), openFiles);
+onChosen($("pool"), ([file]) => openPool(file));
 document.addEventListener("dragover", (event) => {
   event.preventDefault();
   document.body.classList.add("drop");
@@ -492,87 +513,8 @@ document.addEventListener("dragleave", () => document.body.classList.remove("dro
 document.addEventListener("drop", (event) => {
   event.preventDefault();
   document.body.classList.remove("drop");
-  openFiles(event.dataTransfer.files);
+  const files = [...event.dataTransfer.files];
+  attempt(() => openFiles(files));
 });
-
-// --- The live view --------------------------------------------------------------------------------------------------------
-
-const INTERVAL = 2000;
-const HISTORY = 60;
-let timer = null;
-let first = null;
-let last = null;
-let history = [];
-
-function watchLive(isShown) {
-  clearInterval(timer);
-  timer = null;
-  if (!isShown) return;
-  [first, last, history] = [null, null, []];
-  const look = () => attempt(async () => showLive(samples(await (await request("v1/metrics")).text())));
-  look();
-  timer = setInterval(look, INTERVAL);
-}
-
-// The samples of the Prometheus text format: name, labels and value.
-function samples(text) {
-  return text.split("\n").filter((line) => line && !line.startsWith("#")).map((line) => {
-    const [, name, labels = "", value] = line.match(/^([a-z_]+)(?:\{(.*)\})? (\S+)/) ?? [];
-    const pairs = [...labels.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].map(([, key, given]) => [key, given]);
-    return { name, labels: Object.fromEntries(pairs), value: Number(value) };
-  });
-}
-
-function showLive(now) {
-  const at = performance.now();
-  const sum = (all, name, labels = {}) =>
-    (all ?? []).filter((one) => one.name === name && Object.entries(labels).every(([key, value]) => one.labels[key] === value))
-      .reduce((total, one) => total + one.value, 0);
-  first ??= now;
-  const answered = sum(now, "dateline_articles_total");
-  if (last) {
-    history = [...history, (1000 * (answered - last.answered)) / (at - last.at)].slice(-HISTORY);
-  }
-  last = { answered, at };
-  const rates = [
-    ["Articles per second", (history.at(-1) ?? 0).toFixed(1)],
-    ["Articles since the server started", answered.toLocaleString("en")],
-    ["With an error", (answered - sum(now, "dateline_articles_total", { outcome: "classified" })).toLocaleString("en")],
-    ["Open streams", sum(now, "dateline_streams_open")],
-    ["In process", sum(now, "dateline_articles_in_flight")],
-  ];
-  $("rates").replaceChildren(...rates.map(([term, value]) => element("div", {}, element("dt", {}, term), element("dd", {}, String(value)))));
-  showHistory();
-  const since = (labels) => sum(now, "dateline_topics_total", labels) - sum(first, "dateline_topics_total", labels);
-  const codes = [...new Set(now.filter((one) => one.name === "dateline_topics_total").map((one) => one.labels.code))];
-  const total = since({});
-  const rows = codes.map((code) => ({ code, count: since({ code }) })).filter(({ count }) => count > 0).sort((a, b) => b.count - a.count);
-  $("live-table").querySelector("tbody").replaceChildren(...rows.map(({ code, count }) => {
-    const bar = element("span");
-    bar.style.width = `${(100 * count) / total}%`;
-    return element(
-      "tr",
-      {},
-      element("td", {}, nameOf("topics", code)),
-      element("td", { class: "number" }, count.toLocaleString("en")),
-      element("td", {}, element("div", { class: "bar", title: percent(count / total) }, bar)),
-      ...["AUTO", "REVIEW", "ABSTAIN"].map((decision) => element("td", { class: "number" }, since({ code, decision }).toLocaleString("en"))),
-    );
-  }));
-}
-
-// The articles per second of the last two minutes.
-function showHistory() {
-  const most = Math.max(1, ...history);
-  const points = history.map((rate, i) => `${40 + (i * 600) / (HISTORY - 1)},${(90 - (80 * rate) / most).toFixed(1)}`).join(" ");
-  const svg = new DOMParser().parseFromString(
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 110" role="img" aria-label="Articles per second in the last two minutes">
-      <line x1="40" y1="90" x2="640" y2="90"/><line x1="40" y1="10" x2="640" y2="10"/>
-      <text x="0" y="94">0</text><text x="0" y="14">${most.toFixed(0)}</text><text x="40" y="106">articles per second, the last two minutes</text>
-      <polyline points="${points}"/></svg>`,
-    "image/svg+xml",
-  );
-  $("history").replaceChildren(svg.documentElement);
-}
 
 attempt(loadModel);
