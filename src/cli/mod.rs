@@ -40,7 +40,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(Box<serve::Args>),
-    Relay(Box<relay::Args>),
+    Relay(Box<relay::jetstream::Args>),
+    #[cfg(feature = "kafka")]
+    RelayKafka(Box<relay::kafka::Args>),
     Classify(classify::Args),
     Dedupe(dedupe::Args),
     Train(Box<train::Args>),
@@ -54,7 +56,9 @@ pub fn run() -> ExitCode {
     let command = Cli::parse().command;
     let outcome = start_threads().and_then(|()| match command {
         Command::Serve(args) => serve::run(&args),
-        Command::Relay(args) => relay::run(&args),
+        Command::Relay(args) => relay::jetstream::run(&args),
+        #[cfg(feature = "kafka")]
+        Command::RelayKafka(args) => relay::kafka::run(&args),
         Command::Classify(args) => classify::run(args),
         Command::Dedupe(args) => dedupe::run(args),
         Command::Train(args) => train::run(*args),

@@ -8,11 +8,11 @@ use std::path::PathBuf;
 pub enum RelayError {
     /// The broker cannot be reached, or refuses the connection.
     #[error(
-        "cannot connect to {nats}: {reason}; check that nats-server is running there, and that TLS and credentials match its settings"
+        "cannot connect to {broker}: {reason}; check that the broker is running there, and that TLS and credentials match its settings"
     )]
     Connect {
         /// The broker's addresses, without passwords.
-        nats: String,
+        broker: String,
         /// The cause.
         reason: String,
     },
@@ -27,18 +27,18 @@ pub enum RelayError {
     /// A file of certificates or keys is invalid.
     #[error(transparent)]
     Credential(#[from] CredentialError),
-    /// A stream or consumer is missing.
+    /// A stream, topic or consumer is missing.
     #[error("{what} not found: {reason}; --create creates it")]
     Missing {
-        /// The stream or consumer.
+        /// The stream, topic or consumer.
         what: String,
         /// The broker's answer.
         reason: String,
     },
-    /// A stream or consumer cannot be created.
+    /// A stream, topic or consumer cannot be created.
     #[error("cannot create {what}: {reason}")]
     Create {
-        /// The stream or consumer.
+        /// The stream, topic or consumer.
         what: String,
         /// The broker's answer.
         reason: String,

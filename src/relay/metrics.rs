@@ -22,11 +22,13 @@ pub struct Metrics {
     pub in_flight: Gauge,
     /// Bytes of these messages.
     pub in_flight_bytes: Gauge,
-    /// Messages that the durable consumer has not delivered yet; unset if the broker does not answer.
+    /// Messages that are not delivered yet; unset if the broker does not answer.
     lag: Family<NoLabels, Gauge>,
     /// Unfinished messages of all relays of the durable consumer; unset if the broker does not answer.
     ack_pending: Family<NoLabels, Gauge>,
     available: Family<Part, Gauge>,
+    /// Times that this relay got a share of the partitions of a Kafka group.
+    pub rebalances: Counter,
     /// Seconds from the delivery of a message to its acknowledgement.
     pub whole: Histogram,
 }
@@ -77,6 +79,7 @@ impl Default for Metrics {
             lag: Family::default(),
             ack_pending: Family::default(),
             available: Family::default(),
+            rebalances: Counter::default(),
             whole: Histogram::new(seconds),
         };
         let mut registry = Registry::with_prefix("dateline_relay");
@@ -100,7 +103,12 @@ impl Default for Metrics {
             "1 if the broker, the consumer and the output streams are there",
             metrics.available.clone(),
         );
-        registry.register("lag", "Messages that the durable consumer has not delivered yet", metrics.lag.clone());
+        registry.register(
+            "rebalances",
+            "Times that this relay got a share of the partitions of a Kafka group",
+            metrics.rebalances.clone(),
+        );
+        registry.register("lag", "Messages that are not delivered yet", metrics.lag.clone());
         registry.register(
             "ack_pending",
             "Unfinished messages of all relays of the durable consumer",
@@ -128,15 +136,14 @@ impl Metrics {
         self.articles.get_or_create(&Outcome { outcome }).clone()
     }
 
-    /// Sets the backlog of the durable consumer: messages not delivered yet, and messages not acknowledged yet. `None` unsets both.
-    pub fn set_backlog(&self, backlog: Option<(u64, usize)>) {
-        let Some((lag, ack_pending)) = backlog else {
-            self.lag.clear();
-            self.ack_pending.clear();
-            return;
-        };
-        self.lag.get_or_create(&NoLabels {}).set(i64::try_from(lag).unwrap_or(i64::MAX));
-        self.ack_pending.get_or_create(&NoLabels {}).set(i64::try_from(ack_pending).unwrap_or(i64::MAX));
+    /// Sets the number of messages that are not delivered yet.
+    pub fn set_lag(&self, lag: Option<u64>) {
+        set(&self.lag, lag);
+    }
+
+    /// Sets the number of messages that are delivered, and not acknowledged yet.
+    pub fn set_ack_pending(&self, ack_pending: Option<u64>) {
+        set(&self.ack_pending, ack_pending);
     }
 
     /// The gauge of a part that the relay needs: `broker`, `consumer` or `outputs`.
@@ -151,5 +158,14 @@ impl Metrics {
     pub fn text(&self) -> Result<String, std::fmt::Error> {
         self.process.update();
         encode(&self.registries)
+    }
+}
+
+fn set(gauge: &Family<NoLabels, Gauge>, value: Option<u64>) {
+    match value {
+        Some(value) => {
+            gauge.get_or_create(&NoLabels {}).set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
+        None => gauge.clear(),
     }
 }

@@ -1,25 +1,24 @@
-//! A worker on a message broker: reads articles from a NATS JetStream stream, labels them, and publishes them.
+//! A worker on a message broker: reads articles, labels them, and publishes them.
 //!
-//! In: messages of a durable pull consumer, each a JSON row or a ninjs item. Out: the same with labels, on a subject made of
-//! the labels. Delivery is at least once: a message is acknowledged after the broker has acknowledged its publication. Publications
-//! carry an id made of the message's place in its stream, by which the broker drops duplicates. Messages that cannot be labelled
-//! are published as dead letters, with the reason. Relays that share a durable consumer share the work.
+//! In: messages, each a JSON row or an item of ninjs, NewsML-G2 or NITF. Out: the same with labels, on a subject that may be made of
+//! the labels. Messages that cannot be labelled are published as dead letters, with the reason. Several relays share the work.
+//!
+//! What is the same for all brokers is here: a [`Worker`](worker::Worker) decides what becomes of a
+//! [`Delivery`](delivery::Delivery). [`jetstream`] and `kafka` read messages, and do what was decided.
 
 mod backoff;
-mod budget;
-mod connect;
+mod delivery;
 mod error;
 mod health;
 mod isolation;
+pub mod jetstream;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 mod labeller;
 mod message;
 mod metrics;
-mod provision;
-mod publisher;
-mod pull;
 mod settings;
 mod subject;
-mod tracking;
 mod worker;
 
 pub use error::{LabelError, RelayError};
@@ -27,6 +26,34 @@ pub use health::{Health, Need};
 pub use labeller::Labeller;
 pub use message::{Incoming, Outgoing};
 pub use metrics::{MessageOutcome, Metrics};
-pub use pull::Relay;
-pub use settings::{NewStreams, Settings};
+pub use settings::Settings;
 pub use subject::{Template, is_subject};
+
+use std::{fmt::Display, future::Future, sync::Arc};
+
+/// A relay that is connected to its broker. Displayed, it says what it reads and what it publishes to.
+pub trait Relay: Display + Sized {
+    /// Its settings.
+    type Settings;
+
+    /// Checks what can be checked without the broker.
+    ///
+    /// # Errors
+    /// [`RelayError`].
+    fn check(settings: &Self::Settings) -> impl Future<Output = Result<(), RelayError>>;
+
+    /// Connects to the broker; finds, or creates, what the relay reads from and publishes to.
+    ///
+    /// # Errors
+    /// [`RelayError`].
+    fn connect(settings: Self::Settings, metrics: Arc<Metrics>) -> impl Future<Output = Result<Self, RelayError>>;
+
+    /// What the relay needs, and whether it is there.
+    fn health(&self) -> Arc<Health>;
+
+    /// Processes messages until `stop` completes, and then finishes what it holds, within the drain time.
+    ///
+    /// # Errors
+    /// [`RelayError`], if the relay cannot go on.
+    fn run(self, labeller: Labeller, stop: impl Future<Output = ()>) -> impl Future<Output = Result<(), RelayError>>;
+}

@@ -1,28 +1,24 @@
-//! Processes messages: reads them, classifies their articles, and applies the outcome to each.
+//! Decides what becomes of messages: reads them, and classifies their articles.
 
 use super::{
     backoff::BackOff,
+    delivery::{Action, Delivery},
     error::LabelError,
-    health::Health,
     isolation::Isolated,
     labeller::{Labeller, StreamBroken},
-    message::{Incoming, is_published_by},
+    message::Incoming,
     metrics::{MessageOutcome, Metrics},
-    publisher::Publisher,
     settings::Settings,
-    tracking::{Action, Held, INTERNAL_ERROR, Permit, Tracker},
+    subject::Template,
 };
 use crate::{
     article::{Article, Classification},
     copies::{Found, Window},
     model::word_hashes,
 };
-use async_nats::jetstream::{self, Context};
-use futures_util::future::join_all;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 use tokio::sync::Semaphore;
 use tonic::Code;
@@ -32,50 +28,35 @@ const PROCESSING_KIB: usize = 32 << 10;
 /// An article is a dead letter after the server has crashed this many times while it had only this one.
 const MAX_BREAKS: u32 = 3;
 
-/// Processes messages.
+/// The message of an internal error.
+const INTERNAL_ERROR: &str = "internal error";
+
+/// Decides what becomes of messages.
 pub struct Worker {
     labeller: Labeller,
     /// One process for all redelivered messages, to bound memory to one more model; `None` with a server.
     isolated: Option<tokio::sync::Mutex<Isolated>>,
     metrics: Arc<Metrics>,
-    publisher: Publisher,
-    tracker: Arc<Tracker>,
     settings: Settings,
-    /// The recent articles by their sequence in the stream, if near-copies are looked for.
-    copies: Option<Arc<Mutex<Window<u64>>>>,
+    /// The recent articles by the place of their message, if near-copies are looked for.
+    copies: Option<Arc<Mutex<Window<String>>>>,
     /// A permit for each KiB of messages that may be processed at once.
     processing: Semaphore,
 }
 
-/// Messages that were read, by what happens to them next.
-#[derive(Default)]
-struct Sorted {
+/// Messages that were read.
+struct Sorted<D> {
     /// To be classified.
-    articles: Vec<(Held, Incoming)>,
-    /// Canceled: published without labels.
-    canceled: Vec<(Held, Incoming)>,
-    /// Dead letters, with the reason.
-    dead: Vec<(Held, String)>,
-    /// Those that caused an internal error.
-    failed: Vec<Held>,
-    /// Those that this relay published itself.
-    looped: Vec<Held>,
+    articles: Vec<(D, Incoming)>,
+    /// Those that need no labels.
+    decided: Vec<(D, Action)>,
 }
 
 impl Worker {
-    /// A worker that publishes to `context`.
-    pub fn new(
-        labeller: Labeller,
-        metrics: Arc<Metrics>,
-        health: Arc<Health>,
-        context: Context,
-        settings: Settings,
-        ack_wait: Duration,
-    ) -> Self {
+    /// A worker that labels with `labeller`.
+    pub fn new(labeller: Labeller, metrics: Arc<Metrics>, settings: Settings) -> Self {
         Worker {
             isolated: labeller.isolated().map(tokio::sync::Mutex::new),
-            publisher: Publisher::new(context, metrics.clone(), health, &settings),
-            tracker: Arc::new(Tracker::new(metrics.clone(), settings.durable.clone(), ack_wait)),
             processing: Semaphore::new(PROCESSING_KIB),
             copies: settings.copies.map(|window| Arc::new(Mutex::new(Window::new(window)))),
             labeller,
@@ -84,59 +65,48 @@ impl Worker {
         }
     }
 
-    /// Tracks a message until it is finished; `None` if it does not come from a stream.
-    pub fn track(&self, message: jetstream::Message, permit: Permit) -> Option<Held> {
-        self.tracker.track(message, permit)
+    /// Decides about messages together. Waits as long as articles cannot be classified. The order may change.
+    pub async fn decide<D: Delivery>(&self, messages: Vec<D>) -> Vec<(D, Action)> {
+        let Sorted { mut articles, mut decided } = self.read(messages).await;
+        let wanted = articles.iter_mut().map(|(_, incoming)| std::mem::take(&mut incoming.article)).collect();
+        let answers = self.label(wanted).await;
+        decided.extend(self.actions(articles, answers).await);
+        decided
     }
 
-    /// Sends progress acknowledgements for all tracked messages, without end.
-    pub async fn acknowledge_progress(self: Arc<Self>) {
-        self.tracker.acknowledge_progress().await;
+    /// Decides about messages one at a time: one of them may have crashed the process that had it. With a model in this process, each is
+    /// classified in a separate process, so that a crash concerns only its own message.
+    pub async fn decide_isolated<D: Delivery>(&self, messages: Vec<D>) -> Vec<(D, Action)> {
+        let Sorted { mut articles, mut decided } = self.read(messages).await;
+        let mut answers = Vec::with_capacity(articles.len());
+        for (_, incoming) in &mut articles {
+            let article = std::mem::take(&mut incoming.article);
+            answers.extend(match &self.isolated {
+                Some(isolated) => self.label_isolated(isolated, article).await,
+                None => self.label(vec![article]).await,
+            });
+        }
+        decided.extend(self.actions(articles, answers).await);
+        decided
     }
 
-    /// Processes messages together.
-    pub async fn process(self: Arc<Self>, messages: Vec<Held>) {
-        let Some(_permit) = self.admit(&messages).await else { return };
-        let (mut articles, rest) = self.read(messages).await.split();
-        let label = async {
-            let wanted = articles.iter_mut().map(|(_, incoming)| std::mem::take(&mut incoming.article)).collect();
-            let answers = self.label(wanted).await;
-            self.finish(articles, answers.into_iter().map(Some).collect()).await;
-        };
-        tokio::join!(label, self.finish_without_labels(rest));
-    }
-
-    /// Processes redelivered messages one at a time: one of them may have crashed the process that had it. With a model in this process,
-    /// each is classified in a separate process, so that a crash concerns only its own message.
-    pub async fn process_redelivered(self: Arc<Self>, mut messages: Vec<Held>) {
-        messages.sort_by_key(Held::sequence);
-        for held in messages {
-            let messages = vec![held];
-            let Some(isolated) = &self.isolated else {
-                self.clone().process(messages).await;
-                continue;
-            };
-            let Some(_permit) = self.admit(&messages).await else { return };
-            let (articles, rest) = self.read(messages).await.split();
-            for (held, mut incoming) in articles {
-                let article = std::mem::take(&mut incoming.article);
-                let answer = isolated.lock().await.classify(&article, &self.labeller.model()).await;
-                let answers = match answer {
-                    Ok(answer) => vec![answer],
-                    Err(error) => {
-                        tracing::warn!(%error, "redelivered article classified in this process");
-                        self.label(vec![article]).await
-                    }
-                };
-                self.finish(vec![(held, incoming)], answers.into_iter().map(Some).collect()).await;
+    async fn label_isolated(
+        &self,
+        isolated: &tokio::sync::Mutex<Isolated>,
+        article: Article,
+    ) -> Vec<Result<Classification, LabelError>> {
+        match isolated.lock().await.classify(&article, &self.labeller.model()).await {
+            Ok(answer) => vec![answer],
+            Err(error) => {
+                tracing::warn!(%error, "redelivered article classified in this process");
+                self.label(vec![article]).await
             }
-            self.finish_without_labels(rest).await;
         }
     }
 
     /// Waits until the messages fit into the memory for processing.
-    async fn admit(&self, messages: &[Held]) -> Option<tokio::sync::SemaphorePermit<'_>> {
-        let bytes: usize = messages.iter().map(|held| held.payload().len()).sum();
+    pub async fn admit(&self, messages: &[impl Delivery]) -> Option<tokio::sync::SemaphorePermit<'_>> {
+        let bytes: usize = messages.iter().map(|message| message.payload().len()).sum();
         let kib = bytes.div_ceil(1 << 10).min(PROCESSING_KIB) as u32;
         // The semaphore is never closed.
         self.processing.acquire_many(kib).await.ok()
@@ -202,15 +172,22 @@ impl Worker {
     }
 
     /// Reads messages, on a blocking thread.
-    async fn read(&self, messages: Vec<Held>) -> Sorted {
-        let (durable, stream) = (self.settings.durable.clone(), self.settings.stream.clone());
-        let copies = self.copies.clone();
+    async fn read<D: Delivery>(&self, messages: Vec<D>) -> Sorted<D> {
+        let (copies, max_deliver) = (self.copies.clone(), self.settings.max_deliver);
+        let publish = self.settings.publish.clone();
         spawn_blocking(move || {
             let mut sorted = Sorted::default();
-            messages.into_iter().for_each(|held| sorted.read(held, &durable));
+            for message in messages {
+                let read = catch_unwind(AssertUnwindSafe(|| read(&message, &publish)));
+                let internal = |_| Err(Action::after_error(&message, INTERNAL_ERROR.to_owned(), max_deliver));
+                match read.unwrap_or_else(internal) {
+                    Ok(incoming) => sorted.articles.push((message, *incoming)),
+                    Err(action) => sorted.decided.push((message, action)),
+                }
+            }
             if let Some(copies) = copies {
-                sorted.articles.iter_mut().for_each(|(held, incoming)| {
-                    incoming.group = Some(group_of(&copies, &stream, held.sequence(), &incoming.article));
+                sorted.articles.iter_mut().for_each(|(message, incoming)| {
+                    incoming.group = Some(group_of(&copies, message.place(), &incoming.article));
                 });
             }
             sorted
@@ -218,57 +195,56 @@ impl Worker {
         .await
     }
 
-    /// Finishes messages that are not classified.
-    async fn finish_without_labels(&self, messages: Sorted) {
-        let Sorted { canceled, dead, failed, looped, .. } = messages;
-        let answers = canceled.iter().map(|_| None).collect();
-        let dead = dead.into_iter().map(|(held, reason)| (held, Action::DeadLetter(reason)));
-        let failed = failed.into_iter().map(|held| {
-            let action = Action::after_error(&held, INTERNAL_ERROR.to_owned(), self.settings.max_deliver);
-            (held, action)
-        });
-        let looped = looped.into_iter().map(|held| {
-            let reason = "this relay published it: its output subjects overlap its input";
-            (held, Action::Drop(reason.to_owned()))
-        });
-        let actions = dead.chain(failed).chain(looped).map(|(held, action)| self.publisher.apply(held, action));
-        tokio::join!(self.finish(canceled, answers), join_all(actions));
-    }
-
-    /// Finishes messages by their answers; `None` publishes a message without labels.
-    async fn finish(&self, messages: Vec<(Held, Incoming)>, answers: Vec<Option<Result<Classification, LabelError>>>) {
+    /// What to do with messages by the answers to their articles.
+    async fn actions<D: Delivery>(
+        &self,
+        messages: Vec<(D, Incoming)>,
+        answers: Vec<Result<Classification, LabelError>>,
+    ) -> Vec<(D, Action)> {
         if messages.is_empty() {
-            return;
+            return Vec::new();
         }
         let (publish, max_deliver) = (self.settings.publish.clone(), self.settings.max_deliver);
-        let action = move |held: &Held, incoming: Incoming, answer| match answer {
-            None => Action::Publish(incoming.outgoing(None, &publish), MessageOutcome::Passed),
-            Some(Ok(answer)) => Action::Publish(incoming.outgoing(Some(&answer), &publish), MessageOutcome::Labelled),
-            Some(Err(LabelError::Article(reason))) => Action::DeadLetter(reason),
-            Some(Err(LabelError::Internal(reason))) => Action::after_error(held, reason, max_deliver),
+        let action = move |message: &D, incoming: Incoming, answer| match answer {
+            Ok(answer) => Action::Publish(incoming.outgoing(Some(&answer), &publish), MessageOutcome::Labelled),
+            Err(LabelError::Article(reason)) => Action::DeadLetter(reason),
+            Err(LabelError::Internal(reason)) => Action::after_error(message, reason, max_deliver),
         };
-        let actions = spawn_blocking(move || {
+        spawn_blocking(move || {
             let pairs = messages.into_iter().zip(answers);
             pairs
-                .map(|((held, incoming), answer)| {
-                    let action = catch_unwind(AssertUnwindSafe(|| action(&held, incoming, answer)));
-                    let internal = |_| Action::after_error(&held, INTERNAL_ERROR.to_owned(), max_deliver);
+                .map(|((message, incoming), answer)| {
+                    let action = catch_unwind(AssertUnwindSafe(|| action(&message, incoming, answer)));
+                    let internal = |_| Action::after_error(&message, INTERNAL_ERROR.to_owned(), max_deliver);
                     let action = action.unwrap_or_else(internal);
-                    (held, action)
+                    (message, action)
                 })
                 .collect::<Vec<_>>()
-        });
-        join_all(actions.await.into_iter().map(|(held, action)| self.publisher.apply(held, action))).await;
+        })
+        .await
+    }
+}
+
+/// The article of a message, or what to do with a message that needs no labels.
+fn read(message: &impl Delivery, publish: &Template) -> Result<Box<Incoming>, Action> {
+    if message.is_own() {
+        return Err(Action::Drop("this relay published it: its output overlaps its input".to_owned()));
+    }
+    let incoming = Incoming::read(message.payload(), message.place()).map_err(Action::DeadLetter)?;
+    if incoming.is_canceled() {
+        return Err(Action::Publish(incoming.outgoing(None, publish), MessageOutcome::Passed));
+    }
+    match incoming.article.check() {
+        Ok(()) => Ok(Box::new(incoming)),
+        Err(error) => Err(Action::DeadLetter(error.to_string())),
     }
 }
 
 /// Finds the group of near-copies of an article, and adds the article to the window. A message that is delivered again has the
-/// same sequence in the stream, and gets the same group.
-fn group_of(copies: &Mutex<Window<u64>>, stream: &str, sequence: u64, article: &Article) -> Found<String> {
+/// same place, and gets the same group.
+fn group_of(copies: &Mutex<Window<String>>, place: &str, article: &Article) -> Found<String> {
     let words = word_hashes(article);
-    let found = copies.lock().unwrap_or_else(PoisonError::into_inner).add(&words, sequence);
-    let copy_of = found.copy_of.map(|(of, similarity)| (format!("{stream}:{of}"), similarity));
-    Found { group: found.group, copy_of }
+    copies.lock().unwrap_or_else(PoisonError::into_inner).add(&words, place.to_owned())
 }
 
 /// Whether a stream ended because of what was sent on it.
@@ -281,31 +257,9 @@ fn probe() -> Article {
     Article { headline: "Rain is expected in the north".to_owned(), ..Article::default() }
 }
 
-impl Sorted {
-    /// Reads a message.
-    fn read(&mut self, held: Held, durable: &str) {
-        if is_published_by(durable, held.headers()) {
-            self.looped.push(held);
-            return;
-        }
-        let read = catch_unwind(AssertUnwindSafe(|| Incoming::read(held.payload(), held.place())));
-        let Ok(read) = read else {
-            self.failed.push(held);
-            return;
-        };
-        match read {
-            Ok(incoming) if incoming.is_canceled() => self.canceled.push((held, incoming)),
-            Ok(incoming) => match incoming.article.check() {
-                Ok(()) => self.articles.push((held, incoming)),
-                Err(error) => self.dead.push((held, error.to_string())),
-            },
-            Err(reason) => self.dead.push((held, reason)),
-        }
-    }
-
-    /// The messages to be classified, and the others.
-    fn split(mut self) -> (Vec<(Held, Incoming)>, Sorted) {
-        (std::mem::take(&mut self.articles), self)
+impl<D> Default for Sorted<D> {
+    fn default() -> Self {
+        Sorted { articles: Vec::new(), decided: Vec::new() }
     }
 }
 

@@ -5,6 +5,8 @@ pub mod broker;
 pub mod certificates;
 mod command;
 mod external;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 mod metrics;
 mod process;
 pub mod proxy;

@@ -1,11 +1,13 @@
 //! The connection to the broker: addresses, credentials and TLS.
 
-use super::{
-    error::RelayError,
-    health::{Health, Need},
-    settings::Settings,
+use super::settings::Settings;
+use crate::{
+    credentials::{certificates, private_key, warn_if_readable_by_others},
+    relay::{
+        error::RelayError,
+        health::{Health, Need},
+    },
 };
-use crate::credentials::{certificates, private_key, warn_if_readable_by_others};
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use percent_encoding::percent_decode_str;
 use std::{path::Path, sync::Arc, time::Duration};
@@ -25,7 +27,7 @@ pub async fn check(settings: &Settings) -> Result<(), RelayError> {
 
 /// Connects to the broker; `health` knows whether the connection stands, from then on.
 pub async fn connect(settings: &Settings, health: Arc<Health>) -> Result<Client, RelayError> {
-    let refused = |reason: String| RelayError::Connect { nats: without_passwords(&settings.nats), reason };
+    let refused = |reason: String| RelayError::Connect { broker: without_passwords(&settings.nats), reason };
     let options = with_certificates(settings, with_identity(settings).await?)?;
     let key = settings.certificate.as_ref().map(|(_, key)| key);
     settings.credentials.iter().chain(key).for_each(|secret| warn_if_readable_by_others(secret));

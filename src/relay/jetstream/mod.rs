@@ -1,17 +1,27 @@
-//! The relay's main loop: pulls messages from the consumer and gives them to the worker, until it is asked to stop. If the consumer
-//! or a stream is missing, it sets them up again, or ends.
+//! NATS JetStream: from a durable pull consumer to streams.
+//!
+//! Delivery is at least once: a message is acknowledged after the broker has acknowledged its publication. Publications carry an id
+//! made of the message's place in its stream, by which the broker drops duplicates. Relays with the same durable consumer share the
+//! work.
+//!
+//! The main loop pulls messages from the consumer and gives them to the worker, until it is asked to stop. If the consumer or a stream
+//! is missing, it sets them up again, or ends.
+
+mod budget;
+mod connect;
+mod provision;
+mod publisher;
+mod settings;
+mod tracking;
+
+pub use settings::{NewStreams, Settings};
 
 use super::{
     backoff::BackOff,
-    budget::{Allowance, Budget},
-    connect::{self, connect},
     error::RelayError,
     health::{Health, Need},
     labeller::Labeller,
     metrics::Metrics,
-    provision::{check_subjects, create_streams, provision},
-    settings::Settings,
-    tracking::Held,
     worker::Worker,
 };
 use async_nats::{
@@ -25,10 +35,15 @@ use async_nats::{
         context::{ConsumerInfoErrorKind, ContextBuilder},
     },
 };
+use budget::{Allowance, Budget};
+use connect::connect;
 use futures_util::{FutureExt, future::Shared};
-use std::{future::Future, sync::Arc, time::Duration};
+use provision::{check_subjects, create_streams, provision};
+use publisher::Publisher;
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 use tokio_stream::StreamExt;
+use tracking::{Held, Tracker};
 
 /// How long a pull waits for messages; a relay that is asked to stop waits for its last pull.
 const PULL_EXPIRES: Duration = Duration::from_secs(2);
@@ -51,56 +66,58 @@ pub struct Relay {
     metrics: Arc<Metrics>,
 }
 
-impl Settings {
-    /// Checks what can be checked without the broker: addresses, files, and that the relay does not read what it publishes.
-    ///
-    /// # Errors
-    /// [`RelayError::Setting`], [`RelayError::File`], [`RelayError::Loop`].
-    pub async fn check(&self) -> Result<(), RelayError> {
-        check_subjects(self)?;
-        connect::check(self).await
+impl fmt::Display for Relay {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Settings { stream, durable, relay, .. } = &self.settings;
+        write!(formatter, "stream {stream}, consumer {durable}, to {}", relay.publish)
     }
 }
 
-impl Relay {
-    /// Connects to the broker; finds, or creates, the streams and the consumer.
-    ///
-    /// # Errors
-    /// [`RelayError`].
-    pub async fn connect(settings: Settings, metrics: Arc<Metrics>) -> Result<Self, RelayError> {
-        settings.check().await?;
+impl super::Relay for Relay {
+    type Settings = Settings;
+
+    /// Checks addresses, files, and that the relay does not read what it publishes.
+    async fn check(settings: &Settings) -> Result<(), RelayError> {
+        check_subjects(settings)?;
+        connect::check(settings).await
+    }
+
+    async fn connect(settings: Settings, metrics: Arc<Metrics>) -> Result<Self, RelayError> {
+        Self::check(&settings).await?;
         let health = Arc::new(Health::new(metrics.clone()));
         let client = connect(&settings, health.clone()).await?;
         // The event of the connection may come later.
         health.set(Need::Broker, true);
         // Each message waits for the acknowledgement of its publication and then of its own.
-        let context = ContextBuilder::new().max_ack_inflight(4 * settings.in_flight.max(CHUNK)).build(client.clone());
+        let context =
+            ContextBuilder::new().max_ack_inflight(4 * settings.relay.in_flight.max(CHUNK)).build(client.clone());
         let consumer = provision(&context, &settings).await?;
         Ok(Relay { settings, client, context, consumer, health, metrics })
     }
 
-    /// What the relay needs, and whether it is there.
-    pub fn health(&self) -> Arc<Health> {
+    fn health(&self) -> Arc<Health> {
         self.health.clone()
     }
 
-    /// Processes messages until `stop` completes, and then finishes what it holds, within the drain time. A consumer or stream that
-    /// goes missing is created again with [`Settings::create`].
+    /// A consumer or stream that goes missing is created again with [`Settings::create`].
     ///
     /// # Errors
     /// [`RelayError::Missing`] if the consumer or its stream is missing, and is not to be created.
-    pub async fn run(self, labeller: Labeller, stop: impl Future<Output = ()>) -> Result<(), RelayError> {
+    async fn run(self, labeller: Labeller, stop: impl Future<Output = ()>) -> Result<(), RelayError> {
         let Relay { settings, client, context, consumer, health, metrics } = self;
-        let (in_flight, in_flight_bytes, drain) = (settings.in_flight, settings.in_flight_bytes, settings.drain);
+        let relay = settings.relay.clone();
+        let (in_flight, in_flight_bytes, drain) = (relay.in_flight, relay.in_flight_bytes, relay.drain);
         // An existing consumer may have another wait than the settings.
         let ack_wait = settings.ack_wait.min(consumer.cached_info().config.ack_wait);
         let look = tokio::spawn(look(consumer.clone(), metrics.clone(), health.clone()));
-        let worker = Worker::new(labeller, metrics, health.clone(), context.clone(), settings.clone(), ack_wait);
-        let worker = Arc::new(worker);
-        let progress = tokio::spawn(worker.clone().acknowledge_progress());
+        let tracker = Arc::new(Tracker::new(metrics.clone(), settings.durable.clone(), ack_wait));
+        let progress = tokio::spawn(tracker.clone().acknowledge_progress());
+        let publisher = Publisher::new(context.clone(), metrics.clone(), health.clone(), &settings);
+        let processor = Arc::new(Processor { worker: Worker::new(labeller, metrics, relay), publisher });
         let restore = tokio::spawn(restore_outputs(context.clone(), settings.clone(), health.clone()));
         let mut puller = Puller {
-            worker,
+            processor,
+            tracker,
             consumer,
             budget: Budget::new(in_flight, in_flight_bytes, client.max_payload() + SUBJECT_BYTES),
             client,
@@ -123,9 +140,33 @@ impl Relay {
     }
 }
 
+/// Decides what becomes of messages, and does it.
+struct Processor {
+    worker: Worker,
+    publisher: Publisher,
+}
+
+impl Processor {
+    /// Processes messages together.
+    async fn process(self: Arc<Self>, messages: Vec<Held>) {
+        let Some(_permit) = self.worker.admit(&messages).await else { return };
+        self.publisher.finish(self.worker.decide(messages).await).await;
+    }
+
+    /// Processes redelivered messages in their order, one at a time.
+    async fn process_redelivered(self: Arc<Self>, mut messages: Vec<Held>) {
+        messages.sort_by_key(Held::sequence);
+        for message in messages.into_iter().map(|held| vec![held]) {
+            let Some(_permit) = self.worker.admit(&message).await else { return };
+            self.publisher.finish(self.worker.decide_isolated(message).await).await;
+        }
+    }
+}
+
 /// Pulls messages and starts their processing.
 struct Puller {
-    worker: Arc<Worker>,
+    processor: Arc<Processor>,
+    tracker: Arc<Tracker>,
     consumer: PullConsumer,
     budget: Budget,
     client: Client,
@@ -211,7 +252,7 @@ impl Puller {
                     Ok(message) => {
                         self.back_off = BackOff::default();
                         if let Some(permit) = allowance.take(message.length) {
-                            messages.extend(self.worker.track(message, permit));
+                            messages.extend(self.tracker.track(message, permit));
                         }
                     }
                     Err(error) => {
@@ -222,10 +263,10 @@ impl Puller {
             }
             let (redelivered, first): (Vec<Held>, Vec<Held>) = messages.into_iter().partition(Held::is_redelivered);
             if !first.is_empty() {
-                self.tasks.spawn(self.worker.clone().process(first));
+                self.tasks.spawn(self.processor.clone().process(first));
             }
             if !redelivered.is_empty() {
-                self.tasks.spawn(self.worker.clone().process_redelivered(redelivered));
+                self.tasks.spawn(self.processor.clone().process_redelivered(redelivered));
             }
         }
     }
@@ -298,15 +339,15 @@ async fn look(mut consumer: PullConsumer, metrics: Arc<Metrics>, health: Arc<Hea
         let info = tokio::select! {
             info = consumer.info() => info,
             () = health.missing(Need::Broker) => {
-                metrics.set_backlog(None);
+                set_backlog(&metrics, None);
                 health.until(Need::Broker, true).await;
                 continue;
             }
         };
         match info {
-            Ok(info) => metrics.set_backlog(Some((info.num_pending, info.num_ack_pending))),
+            Ok(info) => set_backlog(&metrics, Some((info.num_pending, info.num_ack_pending as u64))),
             Err(error) => {
-                metrics.set_backlog(None);
+                set_backlog(&metrics, None);
                 let is_missing =
                     matches!(error.kind(), ConsumerInfoErrorKind::NotFound | ConsumerInfoErrorKind::StreamNotFound);
                 if is_missing && health.set(Need::Consumer, false) {
@@ -316,6 +357,12 @@ async fn look(mut consumer: PullConsumer, metrics: Arc<Metrics>, health: Arc<Hea
         }
         tokio::time::sleep(LOOK_INTERVAL).await;
     }
+}
+
+/// Sets the messages that the consumer has not delivered yet, and those that are not acknowledged yet.
+fn set_backlog(metrics: &Metrics, backlog: Option<(u64, u64)>) {
+    metrics.set_lag(backlog.map(|(lag, _)| lag));
+    metrics.set_ack_pending(backlog.map(|(_, pending)| pending));
 }
 
 /// Creates the streams to publish to again, if that is asked for, whenever one of them is missing. The publisher finds out whether

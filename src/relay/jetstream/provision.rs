@@ -1,8 +1,8 @@
 //! The streams and the consumer of a relay: created if asked for, and checked.
 
-use super::{
+use super::settings::{NewStreams, Settings};
+use crate::relay::{
     error::{RelayError, cause},
-    settings::{NewStreams, Settings},
     subject::overlap,
 };
 use async_nats::jetstream::{
@@ -47,7 +47,7 @@ pub fn check_subjects(settings: &Settings) -> Result<(), RelayError> {
 }
 
 fn check_no_loop(settings: &Settings, inputs: &[String]) -> Result<(), RelayError> {
-    for output in [settings.publish.pattern(), settings.dead_letter.clone()] {
+    for output in [settings.relay.publish.pattern(), settings.relay.dead_letter.clone()] {
         if let Some(input) = inputs.iter().find(|input| overlap(input, &output)) {
             return Err(RelayError::Loop { output, input: input.clone() });
         }
@@ -62,8 +62,8 @@ fn check_no_loop(settings: &Settings, inputs: &[String]) -> Result<(), RelayErro
 pub async fn create_streams(context: &Context, settings: &Settings, names: &NewStreams) -> Result<(), RelayError> {
     let streams = [
         (&settings.stream, settings.subjects.clone()),
-        (&names.labelled, vec![settings.publish.pattern()]),
-        (&names.dead_letters, vec![settings.dead_letter.clone()]),
+        (&names.labelled, vec![settings.relay.publish.pattern()]),
+        (&names.dead_letters, vec![settings.relay.dead_letter.clone()]),
     ];
     for (name, subjects) in streams {
         let config = stream::Config {
@@ -116,7 +116,7 @@ fn check_consumer(consumer: &PullConsumer, settings: &Settings) -> Result<(), Re
             "does not require each message to be acknowledged: create another one with the acknowledgement policy explicit",
         );
     }
-    if config.max_deliver > 0 && config.max_deliver <= i64::from(settings.max_deliver) {
+    if config.max_deliver > 0 && config.max_deliver <= i64::from(settings.relay.max_deliver) {
         return unfit(
             "stops delivering a message, silently, before the relay makes it a dead letter: raise its max_deliver above --max-deliver, or to -1",
         );
@@ -133,7 +133,7 @@ fn check_consumer(consumer: &PullConsumer, settings: &Settings) -> Result<(), Re
 
 /// Checks that streams take what the relay publishes, and that they de-duplicate for long enough.
 async fn check_target_streams(context: &Context, settings: &Settings, ack_wait: Duration) -> Result<(), RelayError> {
-    for subject in [settings.publish.subject(None), settings.dead_letter.clone()] {
+    for subject in [settings.relay.publish.subject(None), settings.relay.dead_letter.clone()] {
         let missing = |error: &dyn std::error::Error| RelayError::Missing {
             what: format!("stream that takes {subject}"),
             reason: cause(error),

@@ -1,13 +1,13 @@
 //! Publishes labelled messages and dead letters, and acknowledges the messages that they come from.
 
-use super::{
+use super::{settings::Settings, tracking::Held};
+use crate::relay::{
     backoff::{BackOff, LONGEST_WAIT},
+    delivery::{Action, Delivery},
     error::cause,
     health::{Health, Need},
-    message::{Outgoing, PUBLISHED_BY, one_line, passed_on},
+    message::{Outgoing, PUBLISHED_BY, is_passed_on, one_line},
     metrics::{MessageOutcome, Metrics},
-    settings::Settings,
-    tracking::{Action, Held},
 };
 use async_nats::{
     HeaderMap,
@@ -18,6 +18,7 @@ use async_nats::{
         message::OutboundMessage,
     },
 };
+use futures_util::future::join_all;
 use std::{sync::Arc, time::Duration};
 
 /// The broker redelivers a message after this time when it caused an internal error.
@@ -38,12 +39,16 @@ pub struct Publisher {
 impl Publisher {
     /// A publisher to `context`.
     pub fn new(context: Context, metrics: Arc<Metrics>, health: Arc<Health>, settings: &Settings) -> Self {
-        let Settings { durable, stream, dead_letter, .. } = settings.clone();
-        Publisher { context, metrics, health, durable, stream, dead_letter }
+        let Settings { durable, stream, relay, .. } = settings.clone();
+        Publisher { context, metrics, health, durable, stream, dead_letter: relay.dead_letter }
     }
 
-    /// Applies an action to a message.
-    pub async fn apply(&self, held: Held, action: Action) {
+    /// Does what was decided about messages.
+    pub async fn finish(&self, decided: Vec<(Held, Action)>) {
+        join_all(decided.into_iter().map(|(held, action)| self.apply(held, action))).await;
+    }
+
+    async fn apply(&self, held: Held, action: Action) {
         match action {
             Action::DeadLetter(reason) => self.dead_letter(held, reason).await,
             Action::Redeliver(reason) => {
@@ -85,7 +90,7 @@ impl Publisher {
         headers.insert("Dateline-Stream", self.stream.as_str());
         headers.insert("Dateline-Subject", one_line(&held.message.subject));
         headers.insert("Dateline-Sequence", held.sequence().to_string());
-        headers.insert("Dateline-Deliveries", held.deliveries.to_string());
+        headers.insert("Dateline-Deliveries", held.deliveries().to_string());
         let payload = held.message.payload.clone();
         let whole = OutboundMessage::new(self.dead_letter.clone().into(), payload, Some(headers.clone()));
         // A message of the largest size has no room for these headers.
@@ -150,6 +155,16 @@ impl Publisher {
         self.metrics.count(outcome).inc();
         self.metrics.whole.observe(held.since.elapsed().as_secs_f64());
     }
+}
+
+/// The headers to copy to the published message.
+fn passed_on(headers: Option<&HeaderMap>) -> HeaderMap {
+    let mut passed = HeaderMap::new();
+    for (name, values) in headers.into_iter().flat_map(HeaderMap::iter).filter(|(name, _)| is_passed_on(name.as_ref()))
+    {
+        values.iter().for_each(|value| passed.append(name.clone(), value.clone()));
+    }
+    passed
 }
 
 /// Whether the broker, or a stream, refuses messages of this size.

@@ -1,13 +1,7 @@
 //! The messages that a relay has not finished: kept alive by progress acknowledgements, and counted.
 
-use super::{
-    message::Outgoing,
-    metrics::{MessageOutcome, Metrics},
-};
-use async_nats::{
-    HeaderMap,
-    jetstream::{self, AckKind, message::Acker},
-};
+use crate::relay::{delivery::Delivery, message::PUBLISHED_BY, metrics::Metrics};
+use async_nats::jetstream::{self, AckKind, message::Acker};
 use std::{
     collections::HashMap,
     sync::{
@@ -17,9 +11,6 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::OwnedSemaphorePermit;
-
-/// The message of an internal error.
-pub const INTERNAL_ERROR: &str = "internal error";
 
 /// The messages that are not finished.
 pub struct Tracker {
@@ -39,7 +30,7 @@ pub struct Held {
     place: String,
     pub(super) id: String,
     sequence: u64,
-    pub(super) deliveries: i64,
+    deliveries: u32,
     pub(super) since: Instant,
     _permit: Permit,
 }
@@ -50,28 +41,6 @@ pub struct Permit {
     pub _message: OwnedSemaphorePermit,
     /// The KiB of the message, of those that may be unfinished.
     pub _kib: Option<OwnedSemaphorePermit>,
-}
-
-/// What to do with a message.
-pub enum Action {
-    /// Publish it, and count it with this outcome.
-    Publish(Outgoing, MessageOutcome),
-    /// Publish it as a dead letter, with this reason.
-    DeadLetter(String),
-    /// Ask the broker to redeliver it, for this reason.
-    Redeliver(String),
-    /// Drop it, for this reason.
-    Drop(String),
-}
-
-impl Action {
-    /// After an internal error: redeliver the message until it has been delivered `max_deliver` times.
-    pub fn after_error(held: &Held, reason: String, max_deliver: u32) -> Action {
-        match held.deliveries >= i64::from(max_deliver) {
-            true => Action::DeadLetter(reason),
-            false => Action::Redeliver(reason),
-        }
-    }
 }
 
 impl Tracker {
@@ -88,7 +57,7 @@ impl Tracker {
         // The durable name distinguishes it from the same message published by another relay, the time from a message of an earlier stream
         // of the same name.
         let id = format!("{}:{place}:{}", self.durable, info.published.unix_timestamp_nanos());
-        let (sequence, deliveries) = (info.stream_sequence, info.delivered);
+        let (sequence, deliveries) = (info.stream_sequence, u32::try_from(info.delivered).unwrap_or(u32::MAX));
         if deliveries > 1 {
             self.metrics.redelivered.inc();
         }
@@ -103,7 +72,7 @@ impl Tracker {
     }
 
     /// Sends progress acknowledgements for all unfinished messages, without end.
-    pub async fn acknowledge_progress(&self) {
+    pub async fn acknowledge_progress(self: Arc<Self>) {
         loop {
             tokio::time::sleep(self.ack_wait / 3).await;
             let unfinished: Vec<Arc<Acker>> =
@@ -126,20 +95,26 @@ impl Held {
     pub fn sequence(&self) -> u64 {
         self.sequence
     }
+}
+
+impl Delivery for Held {
+    fn payload(&self) -> &[u8] {
+        &self.message.payload
+    }
 
     /// `STREAM:SEQUENCE`.
-    pub fn place(&self) -> &str {
+    fn place(&self) -> &str {
         &self.place
     }
 
-    /// The headers of the message.
-    pub fn headers(&self) -> Option<&HeaderMap> {
-        self.message.headers.as_ref()
+    fn deliveries(&self) -> u32 {
+        self.deliveries
     }
 
-    /// The bytes of the message.
-    pub fn payload(&self) -> &[u8] {
-        &self.message.payload
+    fn is_own(&self) -> bool {
+        let headers = self.message.headers.as_ref();
+        let relay = headers.and_then(|headers| headers.get(PUBLISHED_BY));
+        relay.is_some_and(|relay| relay.as_str() == self.tracker.durable)
     }
 }
 
