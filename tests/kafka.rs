@@ -44,11 +44,17 @@ async fn wait_for_messages(kafka: &Kafka, topic: &str, wanted: usize) -> Vec<Own
 #[tokio::test]
 async fn articles_are_labelled_with_key_and_headers_and_invalid_ones_become_dead_letters() {
     let Some(kafka) = Kafka::start().await else { return };
+    kafka.create_topic("labelled", 100_000).await;
     let relay = kafka.start_relay(&["--copies", "100", "--metrics-listen", "127.0.0.1:0"]);
     let metrics = relay.logged_field("metrics");
     wait_for_partitions(&relay).await;
     let trace = headers(&[("traceparent", "00-1"), ("Dateline-Reason", "of an earlier relay")]);
-    let large = serde_json::json!({"id": "large", "body": "The parliament passed the budget. ".repeat(29_400)});
+    // With its labels it exceeds the limit of the topic; those beside it do not.
+    let large = serde_json::json!({"id": "large", "body": "x".repeat(100) + &"The parliament passed the budget. ".repeat(2_925)});
+    let beside = (0..40).map(|i| {
+        let row = serde_json::json!({"id": i, "body": format!("Report {i}. ") + &"The parliament passed the budget. ".repeat(150)});
+        ("large".to_owned(), row.to_string().into_bytes(), headers(&[]))
+    });
     kafka.publish(
         "news",
         [
@@ -57,11 +63,12 @@ async fn articles_are_labelled_with_key_and_headers_and_invalid_ones_become_dead
             ("broken".to_owned(), b"{\"body\": \"half".to_vec(), headers(&[("desk", "7")])),
             ("own".to_owned(), article("own").into_bytes(), headers(&[("Dateline-Relay", "dateline")])),
             ("other".to_owned(), article("other").into_bytes(), headers(&[("Dateline-Relay", "another")])),
-            // Below the limit of the broker, and above it with labels.
             ("large".to_owned(), large.to_string().into_bytes(), headers(&[])),
-        ],
+        ]
+        .into_iter()
+        .chain(beside),
     );
-    let labelled = wait_for_messages(&kafka, "labelled", 3).await;
+    let labelled = wait_for_messages(&kafka, "labelled", 43).await;
     let by_key = |messages: &[OwnedMessage], key: &str| {
         messages.iter().find(|message| message.key() == Some(key.as_bytes())).cloned().expect("a message")
     };
@@ -82,14 +89,15 @@ async fn articles_are_labelled_with_key_and_headers_and_invalid_ones_become_dead
     assert_eq!((header(&broken, "Dateline-Partition"), header(&broken, "Dateline-Offset")), place(&read));
     let large = by_key(&dead, "large");
     assert!(header(&large, "Dateline-Reason").contains("exceeds the broker's size limit"));
-    wait_until("the lag is known", async || http_get(&metrics, "/metrics").1.contains("\ndateline_relay_lag{} 0")).await;
+    wait_until("the lag is known", async || http_get(&metrics, "/metrics").1.contains("\ndateline_relay_lag{} 0"))
+        .await;
     let counts = http_get(&metrics, "/metrics").1;
     let outcome = |name: &str| sample(&counts, &format!("dateline_relay_articles_total{{outcome=\"{name}\"}}"));
-    assert_eq!(["labelled", "dead", "looped"].map(outcome), [3.0, 2.0, 1.0]);
+    assert_eq!(["labelled", "dead", "looped"].map(outcome), [43.0, 2.0, 1.0]);
     assert_eq!(http_get(&metrics, "/readyz").0, 200);
     let log = relay.stop();
     assert!(!log.contains("parliament"), "{log}");
-    assert_eq!((kafka.all("labelled").len(), kafka.all("dead.dateline").len()), (3, 2));
+    assert_eq!((kafka.all("labelled").len(), kafka.all("dead.dateline").len()), (43, 2));
 }
 
 #[tokio::test]
@@ -167,7 +175,8 @@ fn settings_are_checked_before_the_broker_is_asked() {
     let own = config("group.id=x\n");
     let unknown = config("sasl.passwort=swordfish\n");
     let invalid = config("security.protocol=swordfish\n");
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 9] = [
+        (&["--group", ""], "the group has no name"),
         (&["--topics", "a b"], "invalid topic"),
         (&["--publish", "x y"], "labelled.{topic}"),
         (&["--publish", "news"], "would be read again"),

@@ -42,7 +42,7 @@ impl Need {
         match self {
             Need::Broker => "disconnected from the broker",
             Need::Consumer => "the consumer or its stream is missing",
-            Need::Outputs => "a stream to publish to is missing",
+            Need::Outputs => "cannot publish: a stream or topic to publish to is missing, or the broker refuses it",
         }
     }
 }

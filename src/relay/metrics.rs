@@ -27,7 +27,7 @@ pub struct Metrics {
     /// Unfinished messages of all relays of the durable consumer; unset if the broker does not answer.
     ack_pending: Family<NoLabels, Gauge>,
     available: Family<Part, Gauge>,
-    /// Times that this relay got a share of the partitions of a Kafka group.
+    /// Partition assignments to this relay (Kafka).
     pub rebalances: Counter,
     /// Seconds from the delivery of a message to its acknowledgement.
     pub whole: Histogram,
@@ -103,11 +103,7 @@ impl Default for Metrics {
             "1 if the broker, the consumer and the output streams are there",
             metrics.available.clone(),
         );
-        registry.register(
-            "rebalances",
-            "Times that this relay got a share of the partitions of a Kafka group",
-            metrics.rebalances.clone(),
-        );
+        registry.register("rebalances", "Partition assignments to this relay (Kafka)", metrics.rebalances.clone());
         registry.register("lag", "Messages that are not delivered yet", metrics.lag.clone());
         registry.register(
             "ack_pending",

@@ -187,7 +187,8 @@ impl Worker {
             }
             if let Some(copies) = copies {
                 sorted.articles.iter_mut().for_each(|(message, incoming)| {
-                    incoming.group = Some(group_of(&copies, message.place(), &incoming.article));
+                    let find = || group_of(&copies, message.place(), &incoming.article);
+                    incoming.group = catch_unwind(AssertUnwindSafe(find)).ok();
                 });
             }
             sorted

@@ -3,6 +3,8 @@
 use super::{ChildGuard, LoggedProcess, TempDir, build_dir, dateline, is_installed, printed, project_path, wait_until};
 use rdkafka::{
     ClientConfig, Message, TopicPartitionList,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
     message::{Header, Headers, OwnedHeaders, OwnedMessage},
     producer::{BaseProducer, BaseRecord, Producer},
@@ -81,6 +83,15 @@ impl Kafka {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", self.address()).set("group.id", "test").set("enable.auto.commit", "false");
         config
+    }
+
+    /// Creates a topic of three partitions that takes messages of at most this size.
+    pub async fn create_topic(&self, name: &str, max_bytes: usize) {
+        let admin: AdminClient<DefaultClientContext> = self.config().create().expect("a client");
+        let max_bytes = max_bytes.to_string();
+        let topic = NewTopic::new(name, 3, TopicReplication::Fixed(1)).set("max.message.bytes", &max_bytes);
+        let created = admin.create_topics([&topic], &AdminOptions::new()).await.expect("the broker answers");
+        created[0].as_ref().expect("the topic is created");
     }
 
     /// Publishes messages, each with a key and headers.

@@ -6,11 +6,12 @@ use rdkafka::{ClientConfig, error::KafkaError};
 use std::{fs, path::Path};
 
 /// Properties that the relay sets itself.
-const OWN: [&str; 11] = [
+const RESERVED_PROPERTIES: [&str; 12] = [
     "bootstrap.servers",
     "metadata.broker.list",
     "group.id",
     "group.protocol",
+    "auto.offset.reset",
     "partition.assignment.strategy",
     "enable.auto.commit",
     "enable.auto.offset.store",
@@ -20,8 +21,26 @@ const OWN: [&str; 11] = [
     "statistics.interval.ms",
 ];
 
-/// The interval between looks at the connections and the lag, in milliseconds.
-const LOOK_INTERVAL_MS: &str = "2000";
+/// The interval between reports of the connections and the lag, in milliseconds.
+const STATISTICS_INTERVAL_MS: &str = "2000";
+
+/// Defaults of the consumer that the file may change.
+const CONSUMER_DEFAULTS: [(&str, &str); 1] = [
+    // A relay that classifies redelivered articles one at a time may need longer than the default of five minutes.
+    ("max.poll.interval.ms", "900000"),
+];
+
+/// Defaults of the producer that the file may change.
+const PRODUCER_DEFAULTS: [(&str, &str); 5] = [
+    // The default of the Java client, so that the messages of a key stay in one partition.
+    ("partitioner", "murmur2_random"),
+    // The broker decides what is too large, and refuses a whole batch: a large message must be alone in its batch.
+    ("message.max.bytes", "1000000000"),
+    ("batch.size", "16384"),
+    ("queue.buffering.max.kbytes", "2147483647"),
+    // The open transaction of a relay that was killed blocks its partitions for this time.
+    ("transaction.timeout.ms", "30000"),
+];
 
 /// The configuration of all clients of a relay.
 #[derive(Debug, Clone)]
@@ -34,10 +53,7 @@ impl Client {
     /// [`RelayError::File`] or [`RelayError::Setting`]; no value of a property is quoted, for it may be a password.
     pub fn new(settings: &Settings) -> Result<Self, RelayError> {
         let mut config = ClientConfig::new();
-        config.set("client.id", "dateline").set("auto.offset.reset", "earliest");
-        // As clients in Java do it, so that the messages of a key stay in one partition.
-        config.set("partitioner", "murmur2_random");
-        config.set("queued.max.messages.kbytes", kib(settings).to_string());
+        config.set("client.id", "dateline").set("queued.max.messages.kbytes", prefetch_kib(settings).to_string());
         if let Some(path) = &settings.client_config {
             for (name, value) in properties(path)? {
                 config.set(name, value);
@@ -46,29 +62,26 @@ impl Client {
         config
             .set("bootstrap.servers", &settings.brokers)
             .set("group.id", &settings.group)
+            .set("auto.offset.reset", "earliest")
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("isolation.level", "read_committed")
-            // Partitions are handed over only while the relay polls: what it holds is its own until then.
+            // Partitions are revoked only while the relay polls: what it holds is its own until then.
             .set("partition.assignment.strategy", "range")
-            .set("statistics.interval.ms", LOOK_INTERVAL_MS);
+            .set("statistics.interval.ms", STATISTICS_INTERVAL_MS);
         config.create_native_config().map_err(|error| invalid(&error))?;
         Ok(Client(config))
     }
 
     /// For a consumer, and for questions about topics.
-    pub fn consumer(&self) -> &ClientConfig {
-        &self.0
+    pub fn consumer(&self) -> ClientConfig {
+        with_defaults(&self.0, &CONSUMER_DEFAULTS)
     }
 
     /// For a producer with this transactional id.
     pub fn producer(&self, transactional_id: &str) -> ClientConfig {
-        let mut config = self.0.clone();
-        config.set("transactional.id", transactional_id).set("statistics.interval.ms", "0");
-        if config.get("transaction.timeout.ms").is_none() {
-            // The transaction of a relay that was killed holds up its partitions for this time.
-            config.set("transaction.timeout.ms", "30000");
-        }
+        let mut config = with_defaults(&self.0, &PRODUCER_DEFAULTS);
+        config.set("transactional.id", transactional_id);
         config
     }
 
@@ -78,10 +91,19 @@ impl Client {
     }
 }
 
-/// The most messages that wait in the client, in KiB.
-fn kib(settings: &Settings) -> usize {
-    // The limits of librdkafka.
-    (settings.relay.in_flight_bytes >> 10).clamp(1, 2_097_151)
+fn with_defaults(config: &ClientConfig, defaults: &[(&str, &str)]) -> ClientConfig {
+    let mut config = config.clone();
+    for (name, value) in defaults {
+        if config.get(name).is_none() {
+            config.set(*name, *value);
+        }
+    }
+    config
+}
+
+/// The limit of prefetched messages, in KiB: a quarter of those in flight, within the limits of librdkafka.
+fn prefetch_kib(settings: &Settings) -> usize {
+    (settings.relay.in_flight_bytes >> 12).clamp(1, 2_097_151)
 }
 
 /// The properties of a file.
@@ -99,7 +121,7 @@ fn properties(path: &Path) -> Result<Vec<(String, String)>, RelayError> {
             .split_once('=')
             .ok_or_else(|| wrong("write name=value, such as security.protocol=SASL_SSL".to_owned()))?;
         let name = name.trim();
-        if OWN.contains(&name) {
+        if RESERVED_PROPERTIES.contains(&name) {
             return Err(wrong(format!("{name} is set by the relay: remove it")));
         }
         properties.push((name.to_owned(), value.trim().to_owned()));

@@ -1,4 +1,4 @@
-//! What the clients report: lost connections, shares of the work, lag, and messages that the broker refuses.
+//! What the clients report: connections, assigned partitions, lag, and messages that the broker refuses.
 
 use crate::relay::{
     health::{Health, Need},
@@ -26,7 +26,7 @@ use std::{
 pub struct ConsumerEvents {
     pub health: Arc<Health>,
     pub metrics: Arc<Metrics>,
-    /// Whether partitions were handed over since this was last asked.
+    /// Whether partitions were revoked since this was last asked.
     revoked: AtomicBool,
 }
 
@@ -35,7 +35,7 @@ impl ConsumerEvents {
         ConsumerEvents { health, metrics, revoked: AtomicBool::new(false) }
     }
 
-    /// Whether partitions were handed over since this was last asked.
+    /// Whether partitions were revoked since this was last asked.
     pub fn take_revoked(&self) -> bool {
         self.revoked.swap(false, Ordering::AcqRel)
     }
@@ -60,21 +60,13 @@ impl ClientContext for ConsumerEvents {
     }
 
     fn stats(&self, statistics: Statistics) {
-        let is_connected = statistics.brokers.values().any(|broker| broker.state == "UP");
-        if self.health.set(Need::Broker, is_connected) {
-            match is_connected {
-                true => tracing::info!("connected to the broker"),
-                false => tracing::warn!("disconnected from the broker, reconnecting"),
-            }
-        }
         let partitions = statistics.topics.values().flat_map(|topic| topic.partitions.values());
         let lag = partitions.filter(|partition| partition.fetch_state == "active").filter_map(lag).sum();
-        self.metrics.set_lag(is_connected.then_some(lag));
+        self.metrics.set_lag(self.health.has(Need::Broker).then_some(lag));
     }
 
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "event of the connection");
-    }
+    /// Each is also the result of a poll.
+    fn error(&self, _: KafkaError, _: &str) {}
 }
 
 /// The messages of a partition that are not delivered yet; `None` if that is not known yet. The client's own figure counts from what
@@ -91,27 +83,34 @@ impl ConsumerContext for ConsumerEvents {
         match rebalance {
             Rebalance::Assign(partitions) => {
                 self.metrics.rebalances.inc();
+                if partitions.count() > 0 {
+                    self.health.set(Need::Consumer, true);
+                }
                 tracing::info!(partitions = partitions.count(), "partitions assigned");
             }
             Rebalance::Revoke(partitions) => {
                 self.revoked.store(true, Ordering::Release);
-                tracing::info!(partitions = partitions.count(), "partitions handed over");
+                tracing::info!(partitions = partitions.count(), "partitions revoked");
             }
-            Rebalance::Error(error) => tracing::warn!(%error, "the work cannot be shared"),
+            Rebalance::Error(error) => tracing::warn!(%error, "rebalance failed"),
         }
     }
 }
 
-/// The events of a producer.
-#[derive(Default)]
+/// The events of a producer, which has a thread to report them, whatever the relay does meanwhile.
 pub struct ProducerEvents {
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
     /// The messages of the open transaction that the broker refused, by their position in the batch.
     refused: Mutex<Vec<(usize, KafkaError)>>,
 }
 
 impl ProducerEvents {
-    /// Notes a message that the client refuses before it is sent.
-    pub fn refuse(&self, position: usize, error: KafkaError) {
+    pub fn new(health: Arc<Health>, metrics: Arc<Metrics>) -> Self {
+        ProducerEvents { health, metrics, refused: Mutex::default() }
+    }
+
+    fn refuse(&self, position: usize, error: KafkaError) {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).push((position, error));
     }
 
@@ -126,8 +125,21 @@ impl ClientContext for ProducerEvents {
         log(level, facility, message);
     }
 
+    fn stats(&self, statistics: Statistics) {
+        let is_connected = statistics.brokers.values().any(|broker| broker.state == "UP");
+        if self.health.set(Need::Broker, is_connected) {
+            match is_connected {
+                true => tracing::info!("connected to the broker"),
+                false => tracing::warn!("disconnected from the broker, reconnecting"),
+            }
+        }
+        if !is_connected {
+            self.metrics.set_lag(None);
+        }
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "event of the connection");
+        tracing::warn!(%error, reason, "Kafka client error");
     }
 }
 

@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Instant};
 pub struct Held {
     pub message: OwnedMessage,
     place: String,
-    /// One more than the times that it failed; at least two if another relay may have had it before.
+    /// One more than the times that it failed in this session; at least two if another relay may have had it before.
     pub deliveries: u32,
     pub since: Instant,
     group: Arc<str>,

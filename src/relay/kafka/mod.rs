@@ -1,7 +1,7 @@
 //! Apache Kafka: from topics to topics, exactly once.
 //!
-//! Messages are read in batches. What becomes of a batch is published in one transaction together with its offsets, so that for a reader
-//! of committed messages each message has one result, whatever crashes (KIP-98, KIP-447). Relays of one consumer group share the
+//! Messages are read in batches. The results of a batch and its offsets are committed in one transaction, so that for a reader of
+//! committed messages each message has one result, whatever crashes (KIP-98, KIP-447). Relays of one consumer group share the
 //! partitions.
 //!
 //! Kafka does not count deliveries. The first messages of a partition since it was assigned may be what crashed the relay that had it
@@ -27,6 +27,7 @@ use super::{
     worker::Worker,
 };
 use client::Client;
+use futures_util::{FutureExt, future::Shared};
 use held::Held;
 use rdkafka::error::KafkaError;
 use session::{Batch, Session};
@@ -34,10 +35,7 @@ use std::{
     fmt,
     future::Future,
     hash::{BuildHasher, RandomState},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -98,15 +96,14 @@ impl super::Relay for Relay {
 
     async fn run(self, labeller: Labeller, stop: impl Future<Output = ()>) -> Result<(), RelayError> {
         let worker = Worker::new(labeller, self.metrics.clone(), self.settings.relay.clone());
-        let (drain, stopping) = (self.settings.relay.drain, Arc::new(AtomicBool::new(false)));
+        let (drain, stop) = (self.settings.relay.drain, stop.shared());
         let drained = async {
-            stop.await;
+            stop.clone().await;
             tracing::info!("drain started");
-            stopping.store(true, Ordering::Release);
             tokio::time::sleep(drain).await;
         };
         let outcome = tokio::select! {
-            outcome = self.relay_until(&worker, &stopping) => outcome,
+            outcome = self.relay_until(&worker, &stop) => outcome,
             () = drained => {
                 tracing::warn!("drain timed out: unfinished messages will be delivered again");
                 Ok(())
@@ -118,13 +115,21 @@ impl super::Relay for Relay {
 }
 
 impl Relay {
-    /// Processes batches until `stopping` is set. After an error, a new session goes on.
-    async fn relay_until(mut self, worker: &Worker, stopping: &AtomicBool) -> Result<(), RelayError> {
+    /// Processes batches until `stop` completes. After an error, a new session goes on.
+    async fn relay_until<F: Future<Output = ()>>(
+        mut self,
+        worker: &Worker,
+        stop: &Shared<F>,
+    ) -> Result<(), RelayError> {
         let mut back_off = BackOff::default();
-        while !stopping.load(Ordering::Acquire) {
+        while stop.clone().now_or_never().is_none() {
             let opened = match self.session.take() {
                 Some(session) => Ok(session),
-                None => self.open().await?,
+                None => tokio::select! {
+                    biased;
+                    () = stop.clone() => return Ok(()),
+                    opened = self.open() => opened?,
+                },
             };
             let relayed = match opened {
                 Ok(session) => self.relay_batch(session, worker).await?,
@@ -137,8 +142,11 @@ impl Relay {
                 }
                 Err(error) => {
                     self.metrics.retries.inc();
-                    tracing::warn!(%error, "nothing of the last messages was published, connecting again");
-                    back_off.wait().await;
+                    tracing::warn!(%error, "the session has ended, reading again from what was committed last");
+                    tokio::select! {
+                        () = stop.clone() => {}
+                        () = back_off.wait() => {}
+                    }
                 }
             }
         }
@@ -170,12 +178,14 @@ impl Relay {
         self.metrics.in_flight.set(wanted as i64);
         self.metrics.in_flight_bytes.set(bytes as i64);
         let decided = self.decide(messages, worker).await;
-        if decided.len() != wanted {
-            // A panic has lost some. Their offsets must not be committed.
-            return Ok(Err(KafkaError::Canceled));
-        }
         let settings = self.settings.clone();
-        let finish = move || session.finish(&settings, decided, &membership).map(|finished| (session, finished));
+        let finish = move || {
+            if decided.len() != wanted {
+                tracing::error!("a panic has lost messages of a batch, which is not committed");
+                return Err(KafkaError::Canceled);
+            }
+            session.finish(&settings, decided, &membership).map(|finished| (session, finished))
+        };
         let finished = blocking(finish).await?;
         self.metrics.in_flight.set(0);
         self.metrics.in_flight_bytes.set(0);

@@ -22,9 +22,18 @@ pub struct Publication {
 
 struct Published {
     topic: String,
-    /// `None` for the bytes of the message that was read.
-    payload: Option<String>,
+    content: Content,
     headers: OwnedHeaders,
+}
+
+/// Key and payload of what is published.
+enum Content {
+    /// The key of the message that was read, and labels in its payload.
+    Labelled(String),
+    /// Those of the message that was read.
+    Unchanged,
+    /// None: the message is too large.
+    Empty,
 }
 
 impl Publication {
@@ -40,12 +49,12 @@ impl Publication {
                 Publication {
                     held,
                     outcome,
-                    published: Some(Published { topic, payload: Some(outgoing.payload), headers }),
+                    published: Some(Published { topic, content: Content::Labelled(outgoing.payload), headers }),
                 }
             }
             Action::DeadLetter(reason) | Action::Redeliver(reason) => {
                 let headers = passed_on(&held);
-                Publication::dead_letter(held, &reason, headers, None, settings)
+                Publication::dead_letter(held, &reason, headers, Content::Unchanged, settings)
             }
             Action::Drop(reason) => {
                 tracing::warn!(message = held.place(), reason, "message dropped");
@@ -54,13 +63,7 @@ impl Publication {
         }
     }
 
-    fn dead_letter(
-        held: Held,
-        reason: &str,
-        headers: OwnedHeaders,
-        payload: Option<String>,
-        settings: &Settings,
-    ) -> Self {
+    fn dead_letter(held: Held, reason: &str, headers: OwnedHeaders, content: Content, settings: &Settings) -> Self {
         tracing::warn!(message = held.place(), reason, "dead letter");
         let mut headers = published_by(headers, settings);
         for (name, value) in [
@@ -72,7 +75,7 @@ impl Publication {
             headers = with(headers, name, &value);
         }
         let topic = settings.relay.dead_letter.clone();
-        Publication { held, outcome: MessageOutcome::Dead, published: Some(Published { topic, payload, headers }) }
+        Publication { held, outcome: MessageOutcome::Dead, published: Some(Published { topic, content, headers }) }
     }
 
     /// Publishes less, after the broker has refused the size: first a dead letter instead of labels, and then only what says where the
@@ -81,23 +84,28 @@ impl Publication {
         match self.outcome {
             MessageOutcome::Dead => {
                 let reason = "the message is too large; read it from its topic by partition and offset";
-                Publication::dead_letter(self.held, reason, OwnedHeaders::new(), Some(String::new()), settings)
+                Publication::dead_letter(self.held, reason, OwnedHeaders::new(), Content::Empty, settings)
             }
             _ => {
                 let reason = "with its labels the message exceeds the broker's size limit";
                 let headers = passed_on(&self.held);
-                Publication::dead_letter(self.held, reason, headers, None, settings)
+                Publication::dead_letter(self.held, reason, headers, Content::Unchanged, settings)
             }
         }
     }
 
-    /// The record to send, with the message's key; `None` if nothing is published.
+    /// The record to send; `None` if nothing is published.
     pub fn record(&self, position: usize) -> Option<BaseRecord<'_, [u8], [u8], usize>> {
         let published = self.published.as_ref()?;
-        let payload = published.payload.as_ref().map_or(self.held.payload(), |payload| payload.as_bytes());
+        let key = self.held.message.key();
+        let (key, payload) = match &published.content {
+            Content::Labelled(payload) => (key, payload.as_bytes()),
+            Content::Unchanged => (key, self.held.payload()),
+            Content::Empty => (None, &[][..]),
+        };
         let record = BaseRecord::with_opaque_to(&published.topic, position);
         let record = record.payload(payload).headers(published.headers.clone());
-        Some(match self.held.message.key() {
+        Some(match key {
             Some(key) => record.key(key),
             None => record,
         })

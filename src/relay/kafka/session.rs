@@ -25,18 +25,22 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// How long a poll waits for messages; a relay that is asked to stop waits for its last poll.
 const POLL: Duration = Duration::from_millis(500);
-/// The longest time for one step of a transaction. A step that only takes longer is repeated.
-const STEP: Duration = Duration::from_secs(10);
-/// A step is repeated this many times.
-const MOST_STEPS: usize = 6;
+/// The time-out of one step of a transaction. A step that only takes longer is repeated.
+const STEP_TIMEOUT: Duration = Duration::from_secs(10);
+/// The maximum number of attempts at a step.
+const MAX_ATTEMPTS: usize = 6;
+/// The maximum number of transactions that are refused because messages are too large, each with less in these messages.
+const MAX_REFUSALS: usize = 3;
+/// The maximum number of messages of a batch in which some may be redelivered: they take longer.
+const MAX_REDELIVERED: usize = 64;
 
 /// A consumer and a producer.
 pub struct Session {
     consumer: BaseConsumer<ConsumerEvents>,
     producer: ThreadedProducer<ProducerEvents>,
     group: Arc<str>,
-    most_messages: usize,
-    most_bytes: usize,
+    max_messages: usize,
+    max_bytes: usize,
     /// The first offset of each partition since it was assigned.
     starts: HashMap<(String, i32), i64>,
 }
@@ -61,9 +65,10 @@ impl Session {
         health: Arc<Health>,
         metrics: Arc<Metrics>,
     ) -> KafkaResult<Self> {
-        let producer: ThreadedProducer<ProducerEvents> =
-            client.producer(transactional_id).create_with_context(ProducerEvents::default())?;
-        repeat(|| producer.init_transactions(STEP))?;
+        let producer: ThreadedProducer<ProducerEvents> = client
+            .producer(transactional_id)
+            .create_with_context(ProducerEvents::new(health.clone(), metrics.clone()))?;
+        repeat(|| producer.init_transactions(STEP_TIMEOUT))?;
         let consumer: BaseConsumer<ConsumerEvents> =
             client.consumer().create_with_context(ConsumerEvents::new(health, metrics))?;
         let topics: Vec<&str> = settings.topics.iter().map(String::as_str).collect();
@@ -72,8 +77,8 @@ impl Session {
             consumer,
             producer,
             group: settings.group.as_str().into(),
-            most_messages: settings.relay.in_flight,
-            most_bytes: settings.relay.in_flight_bytes,
+            max_messages: settings.relay.in_flight,
+            max_bytes: settings.relay.in_flight_bytes,
             starts: HashMap::new(),
         })
     }
@@ -85,10 +90,11 @@ impl Session {
     /// If the session must end.
     pub fn next(&mut self) -> KafkaResult<Option<Batch>> {
         let (mut messages, mut bytes, mut wait) = (Vec::new(), 0, POLL);
-        while messages.len() < self.most_messages && bytes < self.most_bytes {
+        let mut max_messages = self.max_messages;
+        while messages.len() < max_messages && bytes < self.max_bytes {
             let polled = self.consumer.poll(wait);
             if self.consumer.context().take_revoked() {
-                // Whoever has their partitions now reads these again.
+                // The new owners of the partitions read these again.
                 messages.clear();
                 self.starts.clear();
                 bytes = 0;
@@ -96,18 +102,23 @@ impl Session {
             match polled {
                 None => break,
                 Some(Ok(message)) => {
-                    let held = hold(&mut self.starts, &message, self.most_messages, &self.group);
+                    let held = track(&mut self.starts, &message, self.max_messages, &self.group);
                     bytes += held.payload().len();
+                    if held.deliveries() > 1 {
+                        max_messages = max_messages.min(MAX_REDELIVERED);
+                    }
                     messages.push(held);
                     wait = Duration::ZERO;
                 }
-                Some(Err(error)) => self.observe(error)?,
+                Some(Err(error)) => {
+                    self.observe(error)?;
+                    break;
+                }
             }
         }
         if messages.is_empty() {
             return Ok(None);
         }
-        self.consumer.context().health.set(Need::Consumer, true);
         if self.consumer.assignment_lost() {
             return Err(KafkaError::Rebalance(RDKafkaErrorCode::AssignmentLost));
         }
@@ -116,16 +127,26 @@ impl Session {
         Ok(Some(Batch { messages, membership }))
     }
 
-    /// An error of a poll: most pass by themselves.
+    /// An error of a poll. The client recovers from those of a connection. After any other one a partition may stay unread until it is
+    /// assigned anew, which the next session does.
     fn observe(&self, error: KafkaError) -> KafkaResult<()> {
+        use RDKafkaErrorCode as Code;
         match error.rdkafka_error_code() {
-            _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => return Err(error),
-            // The group has given the partitions to others.
-            Some(RDKafkaErrorCode::PollExceeded) => return Err(error),
-            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
-                self.consumer.context().health.set(Need::Consumer, false);
-            }
-            _ => {}
+            Some(
+                Code::BrokerTransportFailure
+                | Code::AllBrokersDown
+                | Code::Resolve
+                | Code::OperationTimedOut
+                | Code::Authentication
+                | Code::SSL,
+            ) => {}
+            Some(
+                Code::UnknownTopicOrPartition
+                | Code::UnknownTopic
+                | Code::TopicAuthorizationFailed
+                | Code::GroupAuthorizationFailed,
+            ) => drop(self.consumer.context().health.set(Need::Consumer, false)),
+            _ => return Err(error),
         }
         tracing::warn!(%error, "cannot read messages, trying again");
         Ok(())
@@ -145,11 +166,14 @@ impl Session {
         let offsets = next_offsets(decided.iter().map(|(held, _)| held))?;
         let mut publications: Vec<Publication> =
             decided.into_iter().map(|(held, action)| Publication::new(held, action, settings)).collect();
-        loop {
+        for attempt in 0.. {
             match self.transact(&publications, &offsets, membership) {
                 Ok(()) => break,
                 Err(error) => {
-                    let refused = self.abort(error)?;
+                    let refused = self.abort(error.clone())?;
+                    if attempt == MAX_REFUSALS {
+                        return Err(error);
+                    }
                     let shorten = |(position, publication): (usize, Publication)| match refused.contains(&position) {
                         true => publication.shorten(settings),
                         false => publication,
@@ -171,20 +195,18 @@ impl Session {
         self.producer.begin_transaction()?;
         for (position, publication) in publications.iter().enumerate() {
             let Some(record) = publication.record(position) else { continue };
-            if let Err((error, _)) = self.producer.send(record) {
-                if is_too_large(&error) {
-                    self.producer.context().refuse(position, error.clone());
-                }
-                return Err(error);
-            }
+            self.producer.send(record).map_err(|(error, _)| error)?;
         }
-        repeat(|| self.producer.send_offsets_to_transaction(offsets, membership, STEP))?;
-        repeat(|| self.producer.commit_transaction(STEP))
+        repeat(|| self.producer.send_offsets_to_transaction(offsets, membership, STEP_TIMEOUT))?;
+        repeat(|| self.producer.commit_transaction(STEP_TIMEOUT))
     }
 
     /// Aborts the transaction after an error; returns the messages that are too large, if these are all that is wrong.
     fn abort(&self, error: KafkaError) -> KafkaResult<Vec<usize>> {
-        repeat(|| self.producer.abort_transaction(STEP))?;
+        if let Err(failed) = repeat(|| self.producer.abort_transaction(STEP_TIMEOUT)) {
+            tracing::warn!(error = %failed, "the transaction cannot be aborted: the next session does it");
+            return Err(error);
+        }
         let refused = self.producer.context().take_refused();
         let (too_large, others): (Vec<_>, Vec<_>) = refused.into_iter().partition(|(_, error)| is_too_large(error));
         // Messages behind the one that was refused are purged from the queue.
@@ -199,17 +221,17 @@ impl Session {
     }
 }
 
-/// Takes a message. The first ones since their partition was assigned may have been with another relay before: it may hold as many as
-/// this one.
-fn hold(
+/// Takes a message. The first ones since their partition was assigned may have been with another relay before: it may have had as many
+/// as this one.
+fn track(
     starts: &mut HashMap<(String, i32), i64>,
     message: &BorrowedMessage<'_>,
-    most_messages: usize,
+    max_messages: usize,
     group: &Arc<str>,
 ) -> Held {
     let partition = (message.topic().to_owned(), message.partition());
     let start = *starts.entry(partition).or_insert(message.offset());
-    let may_be_redelivered = message.offset() - start < i64::try_from(most_messages).unwrap_or(i64::MAX);
+    let may_be_redelivered = message.offset() - start < i64::try_from(max_messages).unwrap_or(i64::MAX);
     Held::new(message, may_be_redelivered, group.clone())
 }
 
@@ -229,13 +251,23 @@ fn next_offsets<'a>(messages: impl Iterator<Item = &'a Held>) -> KafkaResult<Top
 
 /// Repeats a step of a transaction as long as the client says that it may yet succeed.
 fn repeat(mut step: impl FnMut() -> KafkaResult<()>) -> KafkaResult<()> {
-    for _ in 1..MOST_STEPS {
+    for _ in 1..MAX_ATTEMPTS {
         match step() {
-            Err(KafkaError::Transaction(error)) if error.is_retriable() => {
-                tracing::warn!(%error, "the transaction is not finished, trying again");
+            Err(error) if is_retriable(&error) => {
+                tracing::warn!(%error, "the transaction is not finished, trying again")
             }
             finished => return finished,
         }
     }
     step()
+}
+
+fn is_retriable(error: &KafkaError) -> bool {
+    match error {
+        // A call that conflicts with an earlier one, which has timed out, conflicts again.
+        KafkaError::Transaction(error) => error.is_retriable() && error.code() != RDKafkaErrorCode::Conflict,
+        // The messages are on their way.
+        KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut) => true,
+        _ => false,
+    }
 }

@@ -24,12 +24,15 @@ pub fn topic_of(subject: &str) -> String {
     subject.replace(':', "_")
 }
 
-/// Checks the names of all topics, and that the relay does not read what it publishes.
+/// Checks the names of the group and of all topics, and that the relay does not read what it publishes.
 ///
 /// # Errors
 /// [`RelayError::Setting`], [`RelayError::Loop`].
 pub fn check(settings: &Settings) -> Result<(), RelayError> {
     let Settings { relay, topics, .. } = settings;
+    if settings.group.trim().is_empty() {
+        return Err(RelayError::Setting("the group has no name".to_owned()));
+    }
     let published = topic_of(&relay.publish.subject(None));
     for name in topics.iter().chain([&published, &relay.dead_letter]) {
         if !is_topic(name) {
@@ -67,7 +70,7 @@ fn is_fixed(template: &Template) -> bool {
 /// # Errors
 /// [`RelayError::Connect`], [`RelayError::Missing`] or [`RelayError::Create`].
 pub async fn provision(client: &Client, settings: &Settings) -> Result<(), RelayError> {
-    let missing = missing(client, settings).await?;
+    let missing = find_missing(client, settings).await?;
     if let Some(partitions) = settings.create {
         let names: Vec<&str> = missing.iter().map(|(name, _)| name.as_str()).collect();
         return create(client, &names, partitions).await;
@@ -79,9 +82,9 @@ pub async fn provision(client: &Client, settings: &Settings) -> Result<(), Relay
 }
 
 /// The topics that the broker does not have, and what it says of them.
-async fn missing(client: &Client, settings: &Settings) -> Result<Vec<(String, String)>, RelayError> {
+async fn find_missing(client: &Client, settings: &Settings) -> Result<Vec<(String, String)>, RelayError> {
     let (client, settings) = (client.clone(), settings.clone());
-    let look = move || {
+    let find = move || {
         let unreachable = |reason| RelayError::Connect { broker: settings.brokers.clone(), reason };
         // A producer would have the broker create a topic that it asks for.
         let consumer: BaseConsumer<LastError> =
@@ -93,12 +96,18 @@ async fn missing(client: &Client, settings: &Settings) -> Result<Vec<(String, St
                 let _ = consumer.poll(Duration::from_millis(100));
                 unreachable(consumer.context().take().unwrap_or_else(|| cause(&error)))
             })?;
-            let error = metadata.topics().iter().find_map(|topic| topic.error());
-            missing.extend(error.map(|error| (name, RDKafkaErrorCode::from(error).to_string())));
+            let error = metadata.topics().iter().find_map(|topic| topic.error()).map(RDKafkaErrorCode::from);
+            match error {
+                None => {}
+                Some(error @ (RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)) => {
+                    missing.push((name, error.to_string()));
+                }
+                Some(error) => return Err(unreachable(format!("topic {name}: {error}"))),
+            }
         }
         Ok(missing)
     };
-    super::blocking(look).await?
+    super::blocking(find).await?
 }
 
 async fn create(client: &Client, names: &[&str], partitions: u16) -> Result<(), RelayError> {
