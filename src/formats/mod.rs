@@ -5,6 +5,7 @@
 //! whole. An error names its [`Place`], and the next record follows. The content of fields is not checked here.
 
 mod answer;
+mod article_fields;
 pub mod date;
 mod fasttext;
 mod feed;
@@ -31,6 +32,7 @@ mod xml_file;
 mod xml_kind;
 
 pub use answer::{AnswerObject, ArticleFault};
+pub use article_fields::ArticleFields;
 pub use folder::{Member, members};
 pub use object::Object;
 pub use objects::MAX_OBJECT_BYTES;

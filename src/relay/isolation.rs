@@ -4,8 +4,11 @@
 //! that caused the crash is known.
 
 use super::error::LabelError;
-use crate::article::{Article, Classification};
-use serde::Deserialize;
+use crate::{
+    article::{Article, Classification},
+    formats::ArticleFields,
+};
+use serde::{Deserialize, Serialize};
 use std::{ffi::OsString, io, process::Stdio, time::Duration};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
@@ -36,6 +39,14 @@ struct Running {
     _child: Child,
     articles: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
+}
+
+/// An article that the process is asked to classify.
+#[derive(Serialize)]
+struct Row<'a> {
+    id: &'a str,
+    #[serde(flatten)]
+    article: ArticleFields<'a>,
 }
 
 #[derive(Deserialize)]
@@ -92,7 +103,8 @@ impl Isolated {
 
 impl Running {
     async fn classify(&mut self, article: &Article) -> io::Result<Result<Classification, LabelError>> {
-        let mut row = row_of(article).to_string();
+        let row = Row { id: &article.id, article: article.into() };
+        let mut row = serde_json::to_string(&row)?;
         row.push('\n');
         self.articles.write_all(row.as_bytes()).await?;
         self.articles.flush().await?;
@@ -122,19 +134,6 @@ fn start(command: &[OsString]) -> io::Result<Running> {
         return Err(io::Error::other("the process has no standard input and output"));
     };
     Ok(Running { _child: child, articles, answers: BufReader::new(answers).lines() })
-}
-
-/// The row of JSON Lines for an article.
-fn row_of(article: &Article) -> serde_json::Value {
-    serde_json::json!({
-        "id": article.id,
-        "headline": article.headline,
-        "body": article.body,
-        "format": article.format.as_str(),
-        "dateline": article.dateline,
-        "language": article.language,
-        "source_country": article.source_country,
-    })
 }
 
 #[cfg(test)]

@@ -3,12 +3,12 @@
 use super::Labels;
 use crate::{
     cli::failure::Failure,
-    formats::{Reading, Record, Source, records},
+    formats::{ArticleFields, Reading, Record, Source, records},
 };
 use serde::Serialize;
 use std::{
-    collections::{HashMap, HashSet},
-    fs::{File, OpenOptions},
+    collections::HashSet,
+    fs::{File, OpenOptions, TryLockError},
     io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
@@ -17,13 +17,8 @@ use std::{
 #[derive(Serialize)]
 struct Row<'a> {
     id: &'a str,
-    headline: &'a str,
-    body: &'a str,
-    format: &'static str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    dateline: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    language: &'a str,
+    #[serde(flatten)]
+    article: ArticleFields<'a>,
     #[serde(skip_serializing_if = "str::is_empty")]
     published: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -38,21 +33,28 @@ struct Row<'a> {
 pub struct LabelFile {
     path: PathBuf,
     file: File,
-    /// The start of the row of each article that was labelled in this run, by its id.
-    starts: HashMap<String, u64>,
+    /// The id and the start of each row of this run, in order.
+    written: Vec<(String, u64)>,
     /// All ids of the file.
     ids: HashSet<String>,
 }
 
 impl LabelFile {
-    /// Opens a file, or creates it.
+    /// Opens a file, or creates it. Until it is dropped, no other process can open it so.
     ///
     /// # Errors
-    /// If it cannot be opened, or a row of it cannot be read.
+    /// If it cannot be opened, another process writes to it, or a row of it cannot be read.
     pub fn open(path: &Path) -> Result<Self, Failure> {
         let fault = |error: std::io::Error| Failure::failed(format!("{}: {error}", path.display()));
         let mut options = OpenOptions::new();
         let mut file = options.read(true).write(true).create(true).truncate(false).open(path).map_err(fault)?;
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => {
+                let path = path.display();
+                Failure::failed(format!("{path}: another process writes to this file: give each its own --out"))
+            }
+            TryLockError::Error(error) => fault(error),
+        })?;
         let mut ids = HashSet::new();
         if file.metadata().map_err(fault)?.len() > 0 {
             for record in records(&Source::from(path), &Reading::default()) {
@@ -61,7 +63,7 @@ impl LabelFile {
             }
         }
         end_last_line(&mut file).map_err(fault)?;
-        Ok(LabelFile { path: path.to_owned(), file, starts: HashMap::new(), ids })
+        Ok(LabelFile { path: path.to_owned(), file, written: Vec::new(), ids })
     }
 
     /// Whether an article is labelled.
@@ -82,11 +84,7 @@ impl LabelFile {
         let article = &record.article;
         let row = Row {
             id: &article.id,
-            headline: &article.headline,
-            body: &article.body,
-            format: article.format.as_str(),
-            dateline: &article.dateline,
-            language: &article.language,
+            article: article.into(),
             published: &record.published,
             source: &record.source,
             topics: &labels.topics,
@@ -95,7 +93,7 @@ impl LabelFile {
         };
         let line = serde_json::to_string(&row).map_err(Failure::failed)? + "\n";
         let start = self.write(&line).map_err(|error| Failure::failed(format!("{}: {error}", self.path.display())))?;
-        self.starts.insert(article.id.clone(), start);
+        self.written.push((article.id.clone(), start));
         self.ids.insert(article.id.clone());
         Ok(())
     }
@@ -116,7 +114,7 @@ impl LabelFile {
     /// # Errors
     /// If the file cannot be written.
     pub fn take_back(&mut self, record: &Record) -> Result<bool, Failure> {
-        let Some(start) = self.starts.remove(&record.article.id) else { return Ok(false) };
+        let Some((_, start)) = self.written.pop_if(|(id, _)| *id == record.article.id) else { return Ok(false) };
         self.ids.remove(&record.article.id);
         self.file.set_len(start).map_err(|error| Failure::failed(format!("{}: {error}", self.path.display())))?;
         Ok(true)
@@ -157,6 +155,8 @@ mod tests {
         let mut file = LabelFile::open(&path).expect("it opens");
         file.append(&record("1"), &labels).expect("it is written");
         file.append(&record("2"), &labels).expect("it is written");
+        assert!(LabelFile::open(&path).is_err(), "it is locked");
+        assert!(!file.take_back(&record("1")).expect("it is not the last"));
         assert!(file.take_back(&record("2")).expect("it is written"));
         assert!(!file.take_back(&record("0")).expect("it is of another run"));
         drop(file);

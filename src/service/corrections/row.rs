@@ -1,6 +1,7 @@
 //! A row of the log of corrections, as `dateline train --corrections` reads it.
 
 use super::Correction;
+use crate::formats::ArticleFields;
 use serde::Serialize;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -19,21 +20,7 @@ pub struct Row<'a> {
     /// When the server received the correction, in seconds of Unix time.
     received: u64,
     #[serde(flatten)]
-    text: Option<Text<'a>>,
-}
-
-/// The text of an article, and what its classification depends on.
-#[derive(Serialize)]
-struct Text<'a> {
-    headline: &'a str,
-    body: &'a str,
-    format: &'static str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    dateline: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    language: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    source_country: &'a str,
+    article: Option<ArticleFields<'a>>,
 }
 
 impl<'a> Row<'a> {
@@ -48,14 +35,7 @@ impl<'a> Row<'a> {
             regions: correction.countries.as_deref(),
             author: &correction.author,
             received: received.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
-            text: (keeps_text && has_text).then(|| Text {
-                headline: &article.headline,
-                body: &article.body,
-                format: article.format.as_str(),
-                dateline: &article.dateline,
-                language: &article.language,
-                source_country: &article.source_country,
-            }),
+            article: (keeps_text && has_text).then(|| article.into()),
         }
     }
 }
