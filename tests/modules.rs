@@ -26,7 +26,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("live", &["article", "model"]),
     ("observe", &[]),
     ("web", &["article", "formats", "geography", "wire"]),
-    ("service", &["article", "credentials", "geography", "live", "model", "observe", "web", "wire"]),
+    ("service", &["article", "credentials", "formats", "geography", "live", "model", "observe", "web", "wire"]),
     ("relay", &["article", "copies", "credentials", "formats", "geography", "live", "model", "observe", "wire"]),
     (
         "cli",
