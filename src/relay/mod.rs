@@ -3,8 +3,8 @@
 //! In: messages, each a JSON row or an item of ninjs, NewsML-G2 or NITF. Out: the same with labels, on a subject that may be made of
 //! the labels. Messages that cannot be labelled are published as dead letters, with the reason. Several relays share the work.
 //!
-//! What is the same for all brokers is here: a [`Worker`](worker::Worker) decides what becomes of a
-//! [`Delivery`](delivery::Delivery). [`jetstream`] and `kafka` read messages, and do what was decided.
+//! What is the same for all brokers is here: `worker` decides what becomes of a message. [`jetstream`] and `kafka` read messages, and
+//! do what was decided.
 
 mod backoff;
 mod delivery;
