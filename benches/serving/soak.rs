@@ -29,9 +29,11 @@ use tokio_stream::wrappers::ReceiverStream;
 const INTERVALS: u32 = 60;
 /// The offered load, as a share of the server's own throughput without bad clients.
 const LOAD: f64 = 0.8;
-/// The time before the first interval: unread answers fill the budget meanwhile, and the second model is loaded.
+/// The time before the first interval. Meanwhile unread answers fill the budget, and models are swapped more often: the memory that
+/// the allocator keeps for them grows with the first dozens of swaps.
 const WARM_UP: Duration = Duration::from_secs(240);
-/// The time between two model swaps.
+/// The time between two model swaps, during the warm-up and after it.
+const WARM_UP_SWAP_EVERY: Duration = Duration::from_secs(4);
 const SWAP_EVERY: Duration = Duration::from_secs(20);
 /// The time between two connections of a bad client of each kind.
 const BAD_EVERY: Duration = Duration::from_millis(500);
@@ -106,9 +108,10 @@ fn two_versions(folder: &Path) -> Outcome<[String; 2]> {
 /// Puts the two versions in service by turns: replaces the file that names the current one.
 async fn swap(folder: &Path, versions: &[String; 2], swaps: &mut u64) -> Outcome<Infallible> {
     let temporary = folder.join("next");
-    let mut ticks = interval(SWAP_EVERY);
+    let begun = Instant::now();
     for version in versions.iter().cycle() {
-        ticks.tick().await;
+        let pause = if begun.elapsed() < WARM_UP { WARM_UP_SWAP_EVERY } else { SWAP_EVERY };
+        tokio::time::sleep(pause).await;
         fs::write(&temporary, format!("{version}\n"))?;
         fs::rename(&temporary, folder.join(CURRENT))?;
         *swaps += 1;
