@@ -289,13 +289,9 @@ impl Args {
 
 /// Runs the server until it is asked to stop.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let settings = settings::read::<Args>("serve", args.config.config.as_deref())?;
-    let args = &settings.args;
-    if args.config.check_config {
-        settings.print(&mut anstream::stdout().lock(), args.config.json)?;
-    }
-    check(args)?;
-    in_runtime(|runtime| serve(args, runtime))
+    let args: Args = args.config.read("serve")?;
+    check(&args)?;
+    in_runtime(|runtime| serve(&args, runtime))
 }
 
 fn serve(args: &Args, runtime: &Runtime) -> Result<(), Failure> {

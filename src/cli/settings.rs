@@ -7,6 +7,7 @@ use serde::Serialize;
 use std::{
     collections::BTreeMap,
     fs,
+    io::{self, Write},
     net::{SocketAddr, ToSocketAddrs},
     path::{Path, PathBuf},
 };
@@ -24,19 +25,13 @@ const BEHIND_SECRETS: char = '@';
 pub struct ConfigArgs {
     /// A file of settings in TOML, such as: drain-timeout = 30
     #[arg(long, env = "DATELINE_CONFIG", value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    config: Option<PathBuf>,
     /// Print every setting with its origin, and exit; serve also tries the files that they name
     #[arg(long)]
     pub check_config: bool,
     /// Print JSON (with --check-config)
     #[arg(long, requires = "check_config")]
-    pub json: bool,
-}
-
-/// The settings, and their origins.
-pub struct Settings<A> {
-    pub args: A,
-    origins: Vec<Origin>,
+    json: bool,
 }
 
 /// A setting, for people and scripts.
@@ -47,12 +42,23 @@ struct Origin {
     from: String,
 }
 
-/// Reads the settings of a command from the command line, the environment and a file. The command line was parsed
-/// before, without the file.
-///
-/// # Errors
-/// If the file cannot be read, or holds an invalid setting.
-pub fn read<A: clap::Args>(name: &'static str, file: Option<&Path>) -> Result<Settings<A>, Failure> {
+impl ConfigArgs {
+    /// Reads the settings of a command from the command line, the environment and the file; prints them if asked. The command line
+    /// was parsed before, without the file.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or holds an invalid setting, or if printing fails.
+    pub fn read<A: clap::Args>(&self, command: &'static str) -> Result<A, Failure> {
+        let (args, origins) = read(command, self.config.as_deref())?;
+        if self.check_config {
+            print(&origins, &mut anstream::stdout().lock(), self.json)?;
+        }
+        Ok(args)
+    }
+}
+
+/// The settings of a command, and their origins.
+fn read<A: clap::Args>(name: &'static str, file: Option<&Path>) -> Result<(A, Vec<Origin>), Failure> {
     let words = std::env::args_os().skip_while(|word| word != name).skip(1);
     let command = || A::augment_args(Command::new(name).no_binary_name(true));
     let values = match file {
@@ -73,7 +79,7 @@ pub fn read<A: clap::Args>(name: &'static str, file: Option<&Path>) -> Result<Se
     let matches = with_defaults(command(), values).try_get_matches_from(words).map_err(wrong)?;
     let args = A::from_arg_matches(&matches).map_err(wrong)?;
     let origins = origins(&command(), &matches, file, &lines);
-    Ok(Settings { args, origins })
+    Ok((args, origins))
 }
 
 /// The value of a setting in a file.
@@ -198,25 +204,19 @@ fn origins(
         .collect()
 }
 
-impl<A> Settings<A> {
-    /// Prints the settings and their origins, as a table or as a JSON object by setting.
-    pub fn print(&self, out: &mut dyn std::io::Write, json: bool) -> std::io::Result<()> {
-        if json {
-            let all: serde_json::Map<String, serde_json::Value> = self
-                .origins
-                .iter()
-                .map(|origin| {
-                    let value = serde_json::json!({ "value": origin.value, "from": origin.from });
-                    (origin.setting.clone(), value)
-                })
-                .collect();
-            serde_json::to_writer_pretty(&mut *out, &all)?;
-            return writeln!(out);
-        }
-        let mut table = Table::new(["setting", "value", "from"].map(report::text));
-        for Origin { setting, value, from } in &self.origins {
-            table.push([setting.into(), value.as_deref().unwrap_or("-").into(), from.into()]);
-        }
-        writeln!(out, "{}", table.to_terminal())
+/// Prints settings and their origins, as a table or as a JSON object by setting.
+fn print(origins: &[Origin], out: &mut dyn Write, json: bool) -> io::Result<()> {
+    if json {
+        let all: serde_json::Map<String, serde_json::Value> = origins
+            .iter()
+            .map(|origin| (origin.setting.clone(), serde_json::json!({ "value": origin.value, "from": origin.from })))
+            .collect();
+        serde_json::to_writer_pretty(&mut *out, &all)?;
+        return writeln!(out);
     }
+    let mut table = Table::new(["setting", "value", "from"].map(report::text));
+    for Origin { setting, value, from } in origins {
+        table.push([setting.into(), value.as_deref().unwrap_or("-").into(), from.into()]);
+    }
+    writeln!(out, "{}", table.to_terminal())
 }

@@ -23,6 +23,10 @@ use std::{
 use tokio::sync::Semaphore;
 use tonic::Code;
 
+/// The most messages that are classified together.
+pub const CHUNK: usize = 64;
+/// A chunk of this many bytes takes no further message.
+pub const CHUNK_BYTES: usize = 4 << 20;
 /// The most KiB of messages that are processed at once: each is in memory several times meanwhile.
 const PROCESSING_KIB: usize = 32 << 10;
 /// An article is a dead letter after the server has crashed this many times while it had only this one.

@@ -120,10 +120,6 @@ impl Args {
 }
 
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let settings = settings::read::<Args>("relay", args.config.config.as_deref())?;
-    let args = &settings.args;
-    if args.config.check_config {
-        settings.print(&mut anstream::stdout().lock(), args.config.json)?;
-    }
+    let args: Args = args.config.read("relay")?;
     args.relay.start::<Relay>(args.settings(), args.config.check_config)
 }

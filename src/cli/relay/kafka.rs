@@ -75,10 +75,6 @@ impl Args {
 }
 
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let settings = settings::read::<Args>("relay-kafka", args.config.config.as_deref())?;
-    let args = &settings.args;
-    if args.config.check_config {
-        settings.print(&mut anstream::stdout().lock(), args.config.json)?;
-    }
+    let args: Args = args.config.read("relay-kafka")?;
     args.relay.start::<Relay>(args.settings(), args.config.check_config)
 }

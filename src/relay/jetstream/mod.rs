@@ -22,7 +22,7 @@ use super::{
     health::{Health, Need},
     labeller::Labeller,
     metrics::Metrics,
-    worker::Worker,
+    worker::{CHUNK, CHUNK_BYTES, Worker},
 };
 use async_nats::{
     Client,
@@ -47,10 +47,6 @@ use tracking::{Held, Tracker};
 
 /// How long a pull waits for messages; a relay that is asked to stop waits for its last pull.
 const PULL_EXPIRES: Duration = Duration::from_secs(2);
-/// The most messages that are classified together.
-const CHUNK: usize = 64;
-/// A chunk of this many bytes takes no further message.
-const CHUNK_BYTES: usize = 4 << 20;
 /// The interval between looks at the consumer.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 /// Bytes that the broker counts beside payload and headers: the subjects of a message.

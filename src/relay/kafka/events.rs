@@ -25,7 +25,7 @@ use std::{
 /// The events of a consumer.
 pub struct ConsumerEvents {
     pub health: Arc<Health>,
-    pub metrics: Arc<Metrics>,
+    metrics: Arc<Metrics>,
     /// Whether partitions were revoked since this was last asked.
     revoked: AtomicBool,
 }
@@ -110,10 +110,6 @@ impl ProducerEvents {
         ProducerEvents { health, metrics, refused: Mutex::default() }
     }
 
-    fn refuse(&self, position: usize, error: KafkaError) {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).push((position, error));
-    }
-
     /// The messages that the broker refused since this was last asked.
     pub fn take_refused(&self) -> Vec<(usize, KafkaError)> {
         mem::take(&mut *self.refused.lock().unwrap_or_else(PoisonError::into_inner))
@@ -148,7 +144,7 @@ impl ProducerContext for ProducerEvents {
 
     fn delivery(&self, delivered: &DeliveryResult<'_>, position: usize) {
         if let Err((error, _)) = delivered {
-            self.refuse(position, error.clone());
+            self.refused.lock().unwrap_or_else(PoisonError::into_inner).push((position, error.clone()));
         }
     }
 }

@@ -24,7 +24,7 @@ use super::{
     health::{Health, Need},
     labeller::Labeller,
     metrics::Metrics,
-    worker::Worker,
+    worker::{CHUNK, CHUNK_BYTES, Worker},
 };
 use client::Client;
 use futures_util::{FutureExt, future::Shared};
@@ -39,10 +39,6 @@ use std::{
     time::Duration,
 };
 
-/// The most messages that are classified together.
-const CHUNK: usize = 64;
-/// A chunk of this many bytes takes no further message.
-const CHUNK_BYTES: usize = 4 << 20;
 /// A message that caused an internal error is tried again after this time.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 

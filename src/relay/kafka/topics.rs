@@ -65,7 +65,7 @@ fn is_fixed(template: &Template) -> bool {
     template.pattern() == template.subject(None)
 }
 
-/// Checks that the topics are there; creates missing ones, if that is asked for.
+/// Checks that the topics exist; creates missing ones with [`Settings::create`].
 ///
 /// # Errors
 /// [`RelayError::Connect`], [`RelayError::Missing`] or [`RelayError::Create`].
