@@ -4,6 +4,9 @@ import fs from "node:fs";
 import path from "node:path";
 import puppeteer from "puppeteer-core";
 
+const SCREEN = { width: 1280, height: 1000 };
+const TELEPHONE = { width: 360, height: 740 };
+
 const [url, token, pool, folder] = process.argv.slice(2);
 const browser = await puppeteer.launch({
   executablePath: process.env.CHROMIUM,
@@ -11,7 +14,7 @@ const browser = await puppeteer.launch({
   timeout: 60_000,
 });
 const page = await browser.newPage();
-await page.setViewport({ width: 1280, height: 1000 });
+await page.setViewport(SCREEN);
 const faults = [];
 const elsewhere = [];
 page.on("pageerror", (error) => faults.push(String(error)));
@@ -90,6 +93,17 @@ try {
   await page.screenshot({ path: path.join(folder, "article-light.png"), fullPage: true });
   await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "dark" }]);
   await page.screenshot({ path: path.join(folder, "article-dark.png"), fullPage: true });
+  // On a telephone, no name is behind a bar.
+  await page.setViewport(TELEPHONE);
+  const behind = await page.$$eval(".labels button", (labels) => labels.map((label) => {
+    const words = document.createRange();
+    words.selectNodeContents(label.firstElementChild);
+    const [name, bar] = [words, label.querySelector(".bar")].map((part) => part.getBoundingClientRect());
+    return bar.width < 50 || (name.bottom > bar.top && name.right > bar.left);
+  }));
+  assert.ok(behind.length > 2 && !behind.includes(true), JSON.stringify(behind));
+  await page.screenshot({ path: path.join(folder, "article-telephone.png"), fullPage: true });
+  await page.setViewport(SCREEN);
 
   // Correct the labels, by keyboard.
   await page.$$eval("#fix-regions .chips button", (chips) => chips.length).then(async (chips) => {
@@ -222,6 +236,14 @@ try {
   await until("the article is counted", () => document.querySelectorAll("#live-table tbody tr").length > 0);
   await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "light" }]);
   await page.screenshot({ path: path.join(folder, "live-light.png") });
+
+  // On a telephone nothing is beside the screen.
+  await page.setViewport(TELEPHONE);
+  for (const view of ["article", "queue", "live"]) {
+    await page.click(`#tab-${view}`);
+    assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= TELEPHONE.width, `${view} is too wide`);
+  }
+  await page.setViewport(SCREEN);
 
   assert.ok(await page.$("#history text"), "the contrast of the chart is checked too");
   assert.deepEqual(await contrastFaults(), []);
