@@ -7,6 +7,10 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
 /// Maximum number of L-BFGS iterations.
 const MAX_ITERATIONS: u64 = 300;
+/// The largest correction of an intercept, as log-odds.
+const MAX_SHIFT: f64 = 20.0;
+/// The steps of its bisection: enough for the precision of the sum.
+const HALVINGS: usize = 50;
 
 /// The calibrated decision layer of a binary question: the weights of a `linfa_logistic::LogisticRegression`.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,10 +66,32 @@ impl LogisticLayer {
         Ok(layer)
     }
 
+    /// Moves the intercept until the mean probability of some rows (rows × features) is `share`, between 0 and 1 exclusive: corrects a
+    /// layer that was fitted to rows in which positive answers are more or less frequent (prior correction; King & Zeng 2001).
+    pub fn set_mean(&mut self, features: ArrayView2<'_, f64>, share: f64) {
+        let scores = features.dot(&self.weights) + self.intercept;
+        let mean = |shift: f64| scores.iter().map(|score| logistic(score + shift)).sum::<f64>() / scores.len() as f64;
+        // The mean rises with the shift.
+        let (mut low, mut high) = (-MAX_SHIFT, MAX_SHIFT);
+        for _ in 0..HALVINGS {
+            let middle = f64::midpoint(low, high);
+            if mean(middle) < share {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        self.intercept += f64::midpoint(low, high);
+    }
+
     /// The probability of a positive answer.
     pub fn probability(&self, features: ArrayView1<'_, f64>) -> f64 {
-        1.0 / (1.0 + (-(features.dot(&self.weights) + self.intercept)).exp())
+        logistic(features.dot(&self.weights) + self.intercept)
     }
+}
+
+fn logistic(score: f64) -> f64 {
+    1.0 / (1.0 + (-score).exp())
 }
 
 /// Standardises columns to mean 0 and standard deviation 1, because linfa-logistic may fail to converge on unscaled input.
@@ -110,6 +136,19 @@ mod tests {
             let layer = LogisticLayer::fit(features.view(), &answers, 1e-5).expect("it fits");
             assert!((layer.weights[0] - 3.0).abs() < 0.15, "{}", layer.weights[0]);
             assert!((layer.intercept - shift).abs() < 0.1, "{}", layer.intercept);
+        }
+    }
+
+    #[test]
+    fn the_intercept_is_moved_to_a_mean_probability() {
+        let layer = LogisticLayer { weights: Array1::from(vec![2.0]), intercept: 1.0 };
+        let features = Array2::from_shape_fn((400, 1), |(i, _)| i as f64 / 100.0 - 2.0);
+        for share in [0.001, 0.2, 0.9] {
+            let mut moved = layer.clone();
+            moved.set_mean(features.view(), share);
+            let mean = features.rows().into_iter().map(|row| moved.probability(row)).sum::<f64>() / 400.0;
+            assert!((mean - share).abs() < 1e-9, "{mean}");
+            assert_eq!(moved.weights, layer.weights);
         }
     }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 pub const FOLDS: usize = 5;
 
 /// If fewer rows than this were not selected by label, all are taken.
-const LEAST_USUAL_ROWS: usize = 100;
+pub const LEAST_USUAL_ROWS: usize = 100;
 
 /// The indices of the rows whose labels are as frequent as in the source: those that were not selected by label.
 pub fn usual(rows: usize, is_selected: impl Fn(usize) -> bool) -> Vec<usize> {

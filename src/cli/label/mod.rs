@@ -39,7 +39,7 @@ const OFFERED: usize = 9;
 
 /// Label the articles that would teach a model most
 ///
-/// Reads a pool of articles in the formats of `classify`, and offers recent ones that the model is uncertain about, and that
+/// Reads a pool of articles in the formats of `classify`, and offers recent ones that are probably on rare topics, and that
 /// differ from each other. Labels are typed: Enter takes the best topic, "2 1" takes the second as the main topic
 /// and the first, and names or codes take any other. "s" skips an article, "u" takes back the last one, "?" lists all labels,
 /// and "q" ends.
@@ -152,7 +152,7 @@ fn candidates(pool: &[Record], model: &Model) -> Vec<Candidate> {
         let candidate = Candidate::new(model, record);
         steps.advance(1);
         // Every article of the pool was checked; one without an answer would teach nothing.
-        candidate.unwrap_or(Candidate { uncertainty: 0.0, vector: Vec::new(), day: None })
+        candidate.unwrap_or(Candidate { topics: Vec::new(), vector: Vec::new(), day: None })
     };
     pool.par_iter().map(candidate).collect()
 }

@@ -7,9 +7,9 @@ use super::{
 use crate::{
     linear::{LinearError, LogisticLayer},
     topic::{DECISION_INPUTS, DecisionLayer, LinearLayer, best_others, decision_inputs, normalise},
-    train::TrainError,
+    train::{TrainError, folds::LEAST_USUAL_ROWS},
 };
-use ndarray::{Array1, Array2, ArrayView1, Axis};
+use ndarray::{Array1, Array2, ArrayView1, Axis, arr2};
 use rayon::prelude::*;
 
 /// The gradient at which a fit of a decision layer has converged.
@@ -72,7 +72,8 @@ impl DecisionTrainer<'_> {
         let blended: Vec<Array1<f64>> = self.scored.iter().map(|scored| blended(&blend, scored)).collect();
         let others: Vec<_> = blended.iter().map(|scores| best_others(scores.view(), 0..n_topics)).collect();
         let inputs = |label: usize, i: usize| self.inputs(i, blended[i][label], others[i](label).1, true);
-        let layers = self.layers(n_topics, |label| self.usual_rows(&learned, label), inputs, |row| &row.topics)?;
+        let mut layers = self.layers(n_topics, |label| self.rows_of(&learned, label), inputs, |row| &row.topics)?;
+        self.restore_frequencies(&mut layers, &learned, inputs);
         Ok(TopicDecision {
             layer: DecisionLayer::of_labels(&layers),
             subtopics: DecisionLayer::of_labels(&self.subtopic_layers(&learned)?),
@@ -118,11 +119,41 @@ impl DecisionTrainer<'_> {
         inputs
     }
 
-    /// The rows that show how frequent a topic is: those not selected by label, if enough of them carry it.
-    fn usual_rows(&self, learned: &[usize], topic: usize) -> Vec<usize> {
-        let usual: Vec<usize> = learned.iter().copied().filter(|i| !self.row(*i).is_selected).collect();
-        let carried = usual.iter().filter(|i| self.row(**i).topics.contains(&topic)).count();
-        if carried >= LEAST_CARRIED { usual } else { learned.to_vec() }
+    /// The rows that show how frequent topics are: those not selected by label.
+    fn usual_rows(&self, learned: &[usize]) -> Vec<usize> {
+        learned.iter().copied().filter(|i| !self.row(*i).is_selected).collect()
+    }
+
+    /// The number of rows that carry a topic.
+    fn carried(&self, rows: &[usize], topic: usize) -> usize {
+        rows.iter().filter(|i| self.row(**i).topics.contains(&topic)).count()
+    }
+
+    /// The rows that a topic's layer is fitted to: those that show how frequent it is, if enough of them carry it, or else all.
+    fn rows_of(&self, learned: &[usize], topic: usize) -> Vec<usize> {
+        let usual = self.usual_rows(learned);
+        if self.carried(&usual, topic) >= LEAST_CARRIED { usual } else { learned.to_vec() }
+    }
+
+    /// Makes topics as frequent as among the rows that show it, where layers were fitted to more than these, or to more topics.
+    fn restore_frequencies(
+        &self,
+        layers: &mut [LogisticLayer],
+        learned: &[usize],
+        inputs: impl Fn(usize, usize) -> [f64; DECISION_INPUTS],
+    ) {
+        let usual = self.usual_rows(learned);
+        if usual.len() < LEAST_USUAL_ROWS {
+            return;
+        }
+        for (topic, layer) in layers.iter_mut().enumerate() {
+            let carried = self.carried(&usual, topic);
+            if carried < LEAST_CARRIED {
+                let rows: Vec<[f64; DECISION_INPUTS]> = usual.iter().map(|i| inputs(topic, *i)).collect();
+                // Half a row more on either side (Jeffreys' prior): a topic that no such row carries is rare, not impossible.
+                layer.set_mean(arr2(&rows).view(), (carried as f64 + 0.5) / (usual.len() as f64 + 1.0));
+            }
+        }
     }
 
     /// The blend of the two scores of each topic, by a logistic regression on both.
@@ -133,7 +164,7 @@ impl DecisionTrainer<'_> {
             let Scored { topics, single_topic, .. } = &self.scored[i];
             [topics[label], single_topic.as_ref().map_or(0.0, |scores| scores[label])]
         };
-        let layers = self.layers(n_topics, |label| self.usual_rows(learned, label), inputs, |row| &row.topics)?;
+        let layers = self.layers(n_topics, |label| self.rows_of(learned, label), inputs, |row| &row.topics)?;
         let blend = |layer: LogisticLayer| Blend {
             topics: layer.weights[0],
             single_topic: layer.weights[1],
@@ -269,6 +300,22 @@ mod tests {
             languages: Vec::new(),
         };
         (rows, scored)
+    }
+
+    #[test]
+    fn a_topic_is_as_frequent_as_among_rows_that_were_not_selected() {
+        // Rows of topic 2 were selected, but for three.
+        let (mut rows, scored) = rows(600);
+        for i in 300..500 {
+            rows.labelled[i].topics = vec![2];
+            rows.labelled[i].is_selected = true;
+        }
+        let trainer = DecisionTrainer { rows: &rows, scored: &scored };
+        let decision = trainer.fit(&(0..600).collect::<Vec<_>>()).expect("every label has rows");
+        rows.exclusive = false;
+        let of_row = |i: usize| decision.probabilities(&rows, &scored[i]).topics[2];
+        let mean = (0..300).chain(500..600).map(of_row).sum::<f64>() / 400.0;
+        assert!((mean - 3.5 / 401.0).abs() < 1e-3, "{mean}");
     }
 
     #[test]
