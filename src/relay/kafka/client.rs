@@ -31,13 +31,15 @@ const CONSUMER_DEFAULTS: [(&str, &str); 1] = [
 ];
 
 /// Defaults of the producer that the file may change.
-const PRODUCER_DEFAULTS: [(&str, &str); 5] = [
+const PRODUCER_DEFAULTS: [(&str, &str); 6] = [
     // The default of the Java client, so that the messages of a key stay in one partition.
     ("partitioner", "murmur2_random"),
     // The broker decides what is too large, and refuses a whole batch: a large message must be alone in its batch.
     ("message.max.bytes", "1000000000"),
-    ("batch.size", "16384"),
+    ("batch.size", "65536"),
     ("queue.buffering.max.kbytes", "2147483647"),
+    // The broker refuses a transaction for the few milliseconds in which it completes the one before; the default is 100.
+    ("retry.backoff.ms", "5"),
     // The open transaction of a relay that was killed blocks its partitions for this time.
     ("transaction.timeout.ms", "30000"),
 ];

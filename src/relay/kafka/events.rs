@@ -110,6 +110,11 @@ impl ProducerEvents {
         ProducerEvents { health, metrics, refused: Mutex::default() }
     }
 
+    /// Why the broker refused the first message since they were last taken; `None` if it refused none.
+    pub fn refusal(&self) -> Option<KafkaError> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).first().map(|(_, error)| error.clone())
+    }
+
     /// The messages that the broker refused since this was last asked.
     pub fn take_refused(&self) -> Vec<(usize, KafkaError)> {
         mem::take(&mut *self.refused.lock().unwrap_or_else(PoisonError::into_inner))

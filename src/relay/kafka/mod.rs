@@ -27,10 +27,16 @@ use super::{
     worker::{CHUNK, CHUNK_BYTES, Worker},
 };
 use client::Client;
-use futures_util::{FutureExt, future::Shared};
+use futures_util::{
+    FutureExt,
+    future::{Shared, join_all},
+};
 use held::Held;
-use rdkafka::error::KafkaError;
-use session::{Batch, Session};
+use rdkafka::{
+    consumer::ConsumerGroupMetadata,
+    error::{KafkaError, KafkaResult},
+};
+use session::{Batch, Publisher, Reader};
 use std::{
     fmt,
     future::Future,
@@ -42,13 +48,19 @@ use std::{
 /// A message that caused an internal error is tried again after this time.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
+/// A batch that was decided about and is not published yet.
+struct Decided {
+    messages: Vec<(Held, Action)>,
+    membership: ConsumerGroupMetadata,
+}
+
 /// A relay that is connected to a Kafka cluster.
 pub struct Relay {
     settings: Arc<Settings>,
     client: Client,
     /// The same for all sessions: each one ends what is left of the one before.
     transactional_id: String,
-    session: Option<Session>,
+    session: Option<(Reader, Publisher)>,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
 }
@@ -81,7 +93,7 @@ impl super::Relay for Relay {
             Relay { settings: Arc::new(settings), client, transactional_id, session: None, health, metrics };
         let refused =
             |error: KafkaError| RelayError::Connect { broker: relay.settings.brokers.clone(), reason: cause(&error) };
-        relay.session = Some(relay.open().await?.map_err(refused)?);
+        relay.session = Some(relay.open().await.map_err(refused)?);
         relay.health.set(Need::Broker, true);
         Ok(relay)
     }
@@ -98,107 +110,120 @@ impl super::Relay for Relay {
             tracing::info!("drain started");
             tokio::time::sleep(drain).await;
         };
-        let outcome = tokio::select! {
-            outcome = self.relay_until(&worker, &stop) => outcome,
-            () = drained => {
-                tracing::warn!("drain timed out: unfinished messages will be delivered again");
-                Ok(())
-            }
-        };
+        tokio::select! {
+            () = self.relay_until(&worker, &stop) => {}
+            () = drained => tracing::warn!("drain timed out: unfinished messages will be delivered again"),
+        }
         tracing::info!("stopped");
-        outcome
+        Ok(())
     }
 }
 
 impl Relay {
     /// Processes batches until `stop` completes. After an error, a new session goes on.
-    async fn relay_until<F: Future<Output = ()>>(
-        mut self,
-        worker: &Worker,
-        stop: &Shared<F>,
-    ) -> Result<(), RelayError> {
+    async fn relay_until<F: Future<Output = ()>>(mut self, worker: &Worker, stop: &Shared<F>) {
         let mut back_off = BackOff::default();
         while stop.clone().now_or_never().is_none() {
             let opened = match self.session.take() {
                 Some(session) => Ok(session),
                 None => tokio::select! {
                     biased;
-                    () = stop.clone() => return Ok(()),
-                    opened = self.open() => opened?,
+                    () = stop.clone() => return,
+                    opened = self.open() => opened,
                 },
             };
-            let relayed = match opened {
-                Ok(session) => self.relay_batch(session, worker).await?,
+            let ended = match opened {
+                Ok(session) => self.relay_session(session, worker, stop, &mut back_off).await,
                 Err(error) => Err(error),
             };
-            match relayed {
-                Ok(session) => {
-                    self.session = Some(session);
-                    back_off = BackOff::default();
-                }
-                Err(error) => {
-                    self.metrics.retries.inc();
-                    tracing::warn!(%error, "the session has ended, reading again from what was committed last");
-                    tokio::select! {
-                        () = stop.clone() => {}
-                        () = back_off.wait() => {}
-                    }
+            if let Err(error) = ended {
+                self.metrics.retries.inc();
+                tracing::warn!(%error, "the session has ended, reading again from what was committed last");
+                tokio::select! {
+                    () = stop.clone() => {}
+                    () = back_off.wait() => {}
                 }
             }
         }
-        // Leaves the group, so that others take over at once.
-        let session = self.session.take();
-        blocking(move || drop(session)).await
     }
 
-    async fn open(&self) -> Result<Result<Session, KafkaError>, RelayError> {
+    async fn open(&self) -> KafkaResult<(Reader, Publisher)> {
         let (client, settings) = (self.client.clone(), self.settings.clone());
         let (id, health, metrics) = (self.transactional_id.clone(), self.health.clone(), self.metrics.clone());
-        blocking(move || Session::open(&client, &settings, &id, health, metrics)).await
+        blocking(move || session::open(&client, settings, &id, health, metrics)).await
     }
 
-    /// Processes the next batch, if there is one. Returns the session, or why it has ended.
-    async fn relay_batch(
+    /// Processes batches until `stop` completes: publishes each one while it decides about the next.
+    ///
+    /// # Errors
+    /// What ended the session. Batches that were not published are read again.
+    async fn relay_session<F: Future<Output = ()>>(
         &self,
-        mut session: Session,
+        (mut reader, publisher): (Reader, Publisher),
         worker: &Worker,
-    ) -> Result<Result<Session, KafkaError>, RelayError> {
-        let next = blocking(move || session.next().map(|batch| (session, batch))).await?;
-        let (session, Batch { messages, membership }) = match next {
-            Ok((session, Some(batch))) => (session, batch),
-            Ok((session, None)) => return Ok(Ok(session)),
-            Err(error) => return Ok(Err(error)),
-        };
-        let wanted = messages.len();
-        let bytes: usize = messages.iter().map(|held| held.payload().len()).sum();
-        self.metrics.in_flight.set(wanted as i64);
-        self.metrics.in_flight_bytes.set(bytes as i64);
-        let decided = self.decide(messages, worker).await;
-        let settings = self.settings.clone();
-        let finish = move || {
-            if decided.len() != wanted {
-                tracing::error!("a panic has lost messages of a batch, which is not committed");
-                return Err(KafkaError::Canceled);
-            }
-            session.finish(&settings, decided, &membership).map(|finished| (session, finished))
-        };
-        let finished = blocking(finish).await?;
-        self.metrics.in_flight.set(0);
-        self.metrics.in_flight_bytes.set(0);
-        Ok(match finished {
-            Ok((session, finished)) => {
-                for (held, outcome) in finished {
-                    self.metrics.count(outcome).inc();
-                    self.metrics.whole.observe(held.since.elapsed().as_secs_f64());
+        stop: &Shared<F>,
+        back_off: &mut BackOff,
+    ) -> KafkaResult<()> {
+        let publisher = Arc::new(publisher);
+        let mut decided = None;
+        loop {
+            let is_stopped = stop.clone().now_or_never().is_some();
+            let published = async {
+                match decided.take() {
+                    Some(batch) => self.publish(publisher.clone(), batch).await,
+                    None => Ok(()),
                 }
-                self.health.set(Need::Outputs, true);
-                Ok(session)
+            };
+            let next = async {
+                match is_stopped {
+                    true => Ok((reader, None)),
+                    false => self.next(reader, worker).await,
+                }
+            };
+            let (published, next) = tokio::join!(published, next);
+            (reader, decided) = match next {
+                Ok(next) => next,
+                Err(error) => {
+                    return blocking(move || {
+                        drop(publisher);
+                        Err(error)
+                    })
+                    .await;
+                }
+            };
+            if published.is_err() || (is_stopped && decided.is_none()) {
+                // Leaves the group, so that others take over at once.
+                return blocking(move || {
+                    drop((reader, publisher));
+                    published
+                })
+                .await;
             }
-            Err(error) => {
-                self.health.set(Need::Outputs, false);
-                Err(error)
-            }
-        })
+            *back_off = BackOff::default();
+        }
+    }
+
+    /// Reads the next batch, if there is one, and decides about its messages.
+    async fn next(&self, mut reader: Reader, worker: &Worker) -> KafkaResult<(Reader, Option<Decided>)> {
+        let next = blocking(move || reader.next().map(|batch| (reader, batch))).await?;
+        let (reader, Some(Batch { messages, membership })) = next else { return Ok((next.0, None)) };
+        let wanted = messages.len();
+        let messages = self.decide(messages, worker).await;
+        if messages.len() != wanted {
+            tracing::error!("a panic has lost messages of a batch, which is not committed");
+            return Err(KafkaError::Canceled);
+        }
+        Ok((reader, Some(Decided { messages, membership })))
+    }
+
+    async fn publish(&self, publisher: Arc<Publisher>, batch: Decided) -> KafkaResult<()> {
+        let finished = blocking(move || publisher.finish(batch.messages, &batch.membership)).await;
+        self.health.set(Need::Outputs, finished.is_ok());
+        for (held, outcome) in finished? {
+            self.metrics.count(outcome).inc();
+            self.metrics.whole.observe(held.since.elapsed().as_secs_f64());
+        }
+        Ok(())
     }
 
     /// Decides what becomes of messages, in their order. Those that cause internal errors are tried again.
@@ -206,19 +231,14 @@ impl Relay {
         let (mut decided, mut waiting) = (Vec::with_capacity(messages.len()), messages);
         loop {
             let mut failed = Vec::new();
-            for chunk in chunks(waiting) {
-                let Some(_permit) = worker.admit(&chunk).await else { return decided };
-                let (redelivered, first) = chunk.into_iter().partition(|held| held.deliveries() > 1);
-                let mut actions = worker.decide(first).await;
-                actions.extend(worker.decide_isolated(redelivered).await);
-                for (mut held, action) in actions {
-                    if let Action::Redeliver(reason) = action {
-                        tracing::warn!(message = held.place(), reason, "message will be tried again");
-                        held.deliveries += 1;
-                        failed.push(held);
-                    } else {
-                        decided.push((held, action));
-                    }
+            let actions = join_all(chunks(waiting).into_iter().map(|chunk| decide_chunk(chunk, worker))).await;
+            for (mut held, action) in actions.into_iter().flatten() {
+                if let Action::Redeliver(reason) = action {
+                    tracing::warn!(message = held.place(), reason, "message will be tried again");
+                    held.deliveries += 1;
+                    failed.push(held);
+                } else {
+                    decided.push((held, action));
                 }
             }
             if failed.is_empty() {
@@ -231,6 +251,14 @@ impl Relay {
         decided.sort_by(|(a, _), (b, _)| a.position().cmp(&b.position()));
         decided
     }
+}
+
+async fn decide_chunk(chunk: Vec<Held>, worker: &Worker) -> Vec<(Held, Action)> {
+    let Some(_permit) = worker.admit(&chunk).await else { return Vec::new() };
+    let (redelivered, first) = chunk.into_iter().partition(|held| held.deliveries() > 1);
+    let mut actions = worker.decide(first).await;
+    actions.extend(worker.decide_isolated(redelivered).await);
+    actions
 }
 
 /// Messages in groups that are classified together.
@@ -254,7 +282,9 @@ fn chunks(messages: Vec<Held>) -> Vec<Vec<Held>> {
 }
 
 /// Runs work that blocks.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, RelayError> {
-    let ended = |_| RelayError::Setting("the work was cancelled".to_owned());
-    tokio::task::spawn_blocking(work).await.map_err(ended)
+///
+/// # Errors
+/// Those of the work; [`KafkaError::Canceled`] if it panics.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> KafkaResult<T> + Send + 'static) -> KafkaResult<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(KafkaError::Canceled))
 }

@@ -21,28 +21,73 @@ use rdkafka::{
     producer::{Producer, ThreadedProducer},
     types::RDKafkaErrorCode,
 };
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 /// How long a poll waits for messages; a relay that is asked to stop waits for its last poll.
 const POLL: Duration = Duration::from_millis(500);
 /// The time-out of one step of a transaction. A step that only takes longer is repeated.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
+/// The interval between looks at undelivered messages.
+const DELIVERY_INTERVAL: Duration = Duration::from_millis(1);
 /// The maximum number of attempts at a step.
 const MAX_ATTEMPTS: usize = 6;
-/// The maximum number of transactions that are refused because messages are too large, each with less in these messages.
-const MAX_REFUSALS: usize = 3;
+/// How often a message can be shortened.
+const MAX_SHORTENED: usize = 2;
+/// The number of batches at once: one is published while the next one is classified.
+const BATCHES: usize = 2;
 /// The maximum number of messages of a batch in which some may be redelivered: they take longer.
 const MAX_REDELIVERED: usize = 64;
 
-/// A consumer and a producer.
-pub struct Session {
+/// Reads messages.
+pub struct Reader {
     consumer: BaseConsumer<ConsumerEvents>,
-    producer: ThreadedProducer<ProducerEvents>,
     group: Arc<str>,
+    /// The limits of a batch.
     max_messages: usize,
     max_bytes: usize,
     /// The first offset of each partition since it was assigned.
     starts: HashMap<(String, i32), i64>,
+    metrics: Arc<Metrics>,
+}
+
+/// Publishes results.
+pub struct Publisher {
+    producer: ThreadedProducer<ProducerEvents>,
+    settings: Arc<Settings>,
+}
+
+/// Connects; a transaction that an earlier session of this transactional id left open is aborted.
+///
+/// # Errors
+/// If the broker cannot be reached, or refuses the producer or the consumer.
+pub fn open(
+    client: &Client,
+    settings: Arc<Settings>,
+    transactional_id: &str,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+) -> KafkaResult<(Reader, Publisher)> {
+    let producer: ThreadedProducer<ProducerEvents> =
+        client.producer(transactional_id).create_with_context(ProducerEvents::new(health.clone(), metrics.clone()))?;
+    repeat(|| producer.init_transactions(STEP_TIMEOUT))?;
+    let consumer: BaseConsumer<ConsumerEvents> =
+        client.consumer().create_with_context(ConsumerEvents::new(health, metrics.clone()))?;
+    let topics: Vec<&str> = settings.topics.iter().map(String::as_str).collect();
+    consumer.subscribe(&topics)?;
+    let reader = Reader {
+        consumer,
+        group: settings.group.as_str().into(),
+        max_messages: settings.relay.in_flight.div_ceil(BATCHES),
+        max_bytes: settings.relay.in_flight_bytes / BATCHES,
+        starts: HashMap::new(),
+        metrics,
+    };
+    Ok((reader, Publisher { producer, settings }))
 }
 
 /// Messages that are published and committed together.
@@ -53,38 +98,9 @@ pub struct Batch {
     pub membership: ConsumerGroupMetadata,
 }
 
-impl Session {
-    /// Connects; a transaction that an earlier session of this transactional id left open is aborted.
-    ///
-    /// # Errors
-    /// If the broker cannot be reached, or refuses the producer or the consumer.
-    pub fn open(
-        client: &Client,
-        settings: &Settings,
-        transactional_id: &str,
-        health: Arc<Health>,
-        metrics: Arc<Metrics>,
-    ) -> KafkaResult<Self> {
-        let producer: ThreadedProducer<ProducerEvents> = client
-            .producer(transactional_id)
-            .create_with_context(ProducerEvents::new(health.clone(), metrics.clone()))?;
-        repeat(|| producer.init_transactions(STEP_TIMEOUT))?;
-        let consumer: BaseConsumer<ConsumerEvents> =
-            client.consumer().create_with_context(ConsumerEvents::new(health, metrics))?;
-        let topics: Vec<&str> = settings.topics.iter().map(String::as_str).collect();
-        consumer.subscribe(&topics)?;
-        Ok(Session {
-            consumer,
-            producer,
-            group: settings.group.as_str().into(),
-            max_messages: settings.relay.in_flight,
-            max_bytes: settings.relay.in_flight_bytes,
-            starts: HashMap::new(),
-        })
-    }
-
-    /// The next messages, after a short wait; `None` if there are none. Only here does the relay give partitions to others, so that
-    /// what it holds between two calls is its own, or refused when it is committed.
+impl Reader {
+    /// The next messages, after a short wait; `None` if there are none. Only here does the relay give partitions to others; what it
+    /// holds of them then is refused when it is committed, or committed before the new owners begin.
     ///
     /// # Errors
     /// If the session must end.
@@ -102,8 +118,9 @@ impl Session {
             match polled {
                 None => break,
                 Some(Ok(message)) => {
-                    let held = track(&mut self.starts, &message, self.max_messages, &self.group);
-                    bytes += held.payload().len();
+                    let redelivered = may_be_redelivered(&mut self.starts, &message, BATCHES * self.max_messages);
+                    let held = Held::new(&message, redelivered, self.group.clone(), self.metrics.clone());
+                    bytes += held.bytes();
                     if held.deliveries() > 1 {
                         max_messages = max_messages.min(MAX_REDELIVERED);
                     }
@@ -151,7 +168,9 @@ impl Session {
         tracing::warn!(%error, "cannot read messages, trying again");
         Ok(())
     }
+}
 
+impl Publisher {
     /// Publishes what was decided about the messages of a batch and commits their offsets, all in one transaction: all of it happens
     /// or nothing. Returns the outcome of each message.
     ///
@@ -159,21 +178,24 @@ impl Session {
     /// If it did not happen, or it is not known whether it did: the session must end.
     pub fn finish(
         &self,
-        settings: &Settings,
         decided: Vec<(Held, Action)>,
         membership: &ConsumerGroupMetadata,
     ) -> KafkaResult<Vec<(Held, MessageOutcome)>> {
+        let settings = &*self.settings;
         let offsets = next_offsets(decided.iter().map(|(held, _)| held))?;
         let mut publications: Vec<Publication> =
             decided.into_iter().map(|(held, action)| Publication::new(held, action, settings)).collect();
-        for attempt in 0.. {
+        // Each attempt may find one message more that is too large.
+        let mut attempts = MAX_SHORTENED * publications.len();
+        loop {
             match self.transact(&publications, &offsets, membership) {
                 Ok(()) => break,
                 Err(error) => {
                     let refused = self.abort(error.clone())?;
-                    if attempt == MAX_REFUSALS {
+                    if attempts == 0 {
                         return Err(error);
                     }
+                    attempts -= 1;
                     let shorten = |(position, publication): (usize, Publication)| match refused.contains(&position) {
                         true => publication.shorten(settings),
                         false => publication,
@@ -198,7 +220,23 @@ impl Session {
             self.producer.send(record).map_err(|(error, _)| error)?;
         }
         repeat(|| self.producer.send_offsets_to_transaction(offsets, membership, STEP_TIMEOUT))?;
+        self.wait_for_delivery()?;
         repeat(|| self.producer.commit_transaction(STEP_TIMEOUT))
+    }
+
+    /// Waits until all messages are delivered, for the time of one step. The commit waits for them too, but looks only ten times a
+    /// second, and does not end while messages wait behind one that was refused.
+    fn wait_for_delivery(&self) -> KafkaResult<()> {
+        let begun = Instant::now();
+        loop {
+            if let Some(error) = self.producer.context().refusal() {
+                return Err(error);
+            }
+            if self.producer.in_flight_count() == 0 || begun.elapsed() >= STEP_TIMEOUT {
+                return Ok(());
+            }
+            thread::sleep(DELIVERY_INTERVAL);
+        }
     }
 
     /// Aborts the transaction after an error; returns the messages that are too large, if these are all that is wrong.
@@ -221,18 +259,15 @@ impl Session {
     }
 }
 
-/// Takes a message. The first ones since their partition was assigned may have been with another relay before: it may have had as many
-/// as this one.
-fn track(
+/// Whether another relay may have had a message before. It may have had as many of a partition as this one has at most.
+fn may_be_redelivered(
     starts: &mut HashMap<(String, i32), i64>,
     message: &BorrowedMessage<'_>,
     max_messages: usize,
-    group: &Arc<str>,
-) -> Held {
+) -> bool {
     let partition = (message.topic().to_owned(), message.partition());
     let start = *starts.entry(partition).or_insert(message.offset());
-    let may_be_redelivered = message.offset() - start < i64::try_from(max_messages).unwrap_or(i64::MAX);
-    Held::new(message, may_be_redelivered, group.clone())
+    message.offset() - start < i64::try_from(max_messages).unwrap_or(i64::MAX)
 }
 
 /// The offsets that follow these messages.

@@ -107,7 +107,8 @@ async fn find_missing(client: &Client, settings: &Settings) -> Result<Vec<(Strin
         }
         Ok(missing)
     };
-    super::blocking(find).await?
+    let cancelled = |_| RelayError::Setting("the question for topics was cancelled".to_owned());
+    tokio::task::spawn_blocking(find).await.map_err(cancelled)?
 }
 
 async fn create(client: &Client, names: &[&str], partitions: u16) -> Result<(), RelayError> {
