@@ -136,7 +136,11 @@ pub async fn publish(context: &Context, messages: impl IntoIterator<Item = Strin
     }
 }
 
-/// Waits until a relay has created its streams.
+/// Waits until a relay has created its streams and then its consumer.
 pub async fn wait_until_created(context: &Context) {
-    wait_until("the streams are created", async || context.get_stream("DEAD").await.is_ok()).await;
+    let has_consumer = async || {
+        let stream = context.get_stream("NEWS").await;
+        stream.is_ok_and(|stream| stream.cached_info().state.consumer_count > 0)
+    };
+    wait_until("the consumer is created", has_consumer).await;
 }
