@@ -94,7 +94,7 @@ pub fn choose(candidates: &[Candidate], most: usize) -> Vec<usize> {
 
 /// The rows of each topic among this many random candidates, by their probabilities.
 fn expected_rows(candidates: &[Candidate], random: usize) -> Vec<f32> {
-    let topics = candidates.first().map_or(0, |candidate| candidate.topics.len());
+    let topics = candidates.iter().map(|candidate| candidate.topics.len()).max().unwrap_or_default();
     let share = random as f32 / candidates.len().max(1) as f32;
     (0..topics)
         .map(|topic| share * candidates.iter().filter_map(|candidate| candidate.topics.get(topic)).sum::<f32>())
@@ -133,6 +133,9 @@ mod tests {
         assert_eq!(all.last(), Some(&10), "no word of it is known");
         assert_eq!(all.len(), 11, "no more than there are, each once");
         assert!(choose(&[], 2).is_empty() && choose(&pool, 0).is_empty());
+        pool.insert(0, Candidate { topics: Vec::new(), vector: Vec::new(), day: None });
+        assert_eq!(choose(&pool, 3), [9, 1, 10], "an article without an answer");
+        pool.remove(0);
         pool.iter_mut().for_each(|candidate| candidate.vector.clear());
         assert_eq!(choose(&pool, 2), [8, 9], "a model without word vectors");
     }
