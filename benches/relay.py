@@ -17,15 +17,10 @@ import time
 
 import nats
 
+from in_process import in_process
+
 PORT = 14222
 URL = f"nats://127.0.0.1:{PORT}"
-
-
-def in_process(program, path, count):
-    """Articles per second without a broker, on all cores."""
-    begun = time.monotonic()
-    subprocess.run([program, "classify", "--json", path], stdout=subprocess.DEVNULL, check=True)
-    return count / (time.monotonic() - begun)
 
 
 async def relayed(program, rows, relays, server=None):

@@ -19,17 +19,12 @@ import time
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from in_process import in_process
+
 PORT, CONTROLLER_PORT = 19092, 19093
 BROKERS = f"127.0.0.1:{PORT}"
 PARTITIONS = 6
 BROKER = pathlib.Path(__file__).parent.parent / "tests/kafka/broker.sh"
-
-
-def in_process(program, path, count):
-    """Articles per second without a broker, on all cores."""
-    begun = time.monotonic()
-    subprocess.run([program, "classify", "--json", path], stdout=subprocess.DEVNULL, check=True)
-    return count / (time.monotonic() - begun)
 
 
 def create_topic(name):
